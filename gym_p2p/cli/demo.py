@@ -34,7 +34,7 @@ from gym_p2p.cli.options import (
     find_local_modules,
     require_page,
 )
-from gym_p2p.cli.play import EXIT_CODES, Status, Summary, own_rate
+from gym_p2p.cli.play import EXIT_CODES, Status, Summary
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
@@ -120,6 +120,7 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]
     """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
     from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - Gymnasium, which --help does not need
     from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
+    from gym_p2p.human.stages import own_rate  # noqa: PLC0415 - the same
 
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
     game = make_game(env, seats=arguments.seats)

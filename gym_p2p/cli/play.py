@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from gym_p2p.play.progress import Progress
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
-__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
+__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "play"]
 
 REPORT_INTERVAL_S = 0.2
-
-PERSONS_FPS = 30.0
-"""Where neither the command nor the environment says how fast a person is to play."""
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
@@ -143,6 +140,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     drawn = _drawn(part)
     options = part.options
     if part.person is not None and options.get("fps") is None:
+        from gym_p2p.human.stages import own_rate  # noqa: PLC0415 - the same, which only a person needs
+
         options = {**options, "fps": own_rate(drawn)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
     env.p2p.environment = named_recipe(part.env, part.env_args)
@@ -182,11 +181,6 @@ def _drawn(part: Part) -> Any:
         return load_drawn(part.env, part.env_args, mode="rgb_array", option="--human")
     mode = "ansi" if part.picture else None
     return load_drawn(part.env, part.env_args, mode=mode, option="--picture")
-
-
-def own_rate(env: Any) -> float:
-    """Return the frames a second that an environment is made for: nobody plays as fast as possible."""
-    return float((getattr(env, "metadata", None) or {}).get("render_fps") or PERSONS_FPS)
 
 
 class _SeatedPlayer:

@@ -15,6 +15,7 @@ from msgspec import Meta
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
+    "CLOSE_CODES",
     "MAX_PAGE_MESSAGE_BYTES",
     "VERSION",
     "Acknowledge",
@@ -32,6 +33,23 @@ VERSION = 1
 
 MAX_PAGE_MESSAGE_BYTES = 4096
 """Of a message from a page: all keys of a keyboard at once are half as much."""
+
+CLOSE_CODES = {
+    "taken_over": 4001,
+    "dropped": 4002,
+    "over": 4003,
+    "version": 4004,
+    "full": 4005,
+    "expired": 4006,
+    "crashed": 4007,
+    "closing": 4008,
+    "elsewhere": 4009,
+}
+"""Private codes (RFC 6455, 7.4.2) with which a page's connection is closed: it knows what to say by them.
+
+From ``full`` on they are of a host of many seats, who lets nobody in: all seats are taken; the link is too
+old; the seat's process has died; the host is being stopped; another link, which was told before, is theirs.
+"""
 
 _Number = Annotated[int, Meta(ge=0, lt=2**32)]
 """As wide as in the head of a frame, which gives back a page's own."""

@@ -94,6 +94,7 @@ class Person:
         presence: where they are.
         gone: why they are gone; ``None`` while they are not.
         record: what was measured.
+        told: what the page is told of how it stands.
     """
 
     known: Collection[str]
@@ -113,7 +114,7 @@ class Person:
     _finished: bool = attrs.field(default=False, init=False)
     _page: int | None = attrs.field(default=None, init=False)
     _hello: Hello | None = attrs.field(default=None, init=False)
-    _state: dict[str, Any] = attrs.field(factory=dict, init=False)
+    told: dict[str, Any] = attrs.field(factory=dict, init=False)
     _pages_opened: int = attrs.field(default=0, init=False)
     _shown: int = attrs.field(default=0, init=False)
     _pings: deque[tuple[int, float]] = attrs.field(init=False)
@@ -198,8 +199,8 @@ class Person:
         self._ping_at = now
         self._focus(now, focused=True)
         self._send(encode("welcome", v=VERSION, **self.welcome))
-        if self._state:
-            self._send(encode("state", **self._state))
+        if self.told:
+            self._send(encode("state", **self.told))
         self._send_frames()
         self.handle_timeout(now)
         self._note_facts()
@@ -303,8 +304,8 @@ class Person:
 
     def tell(self, **state: Any) -> None:
         """Tell the page how it stands, where that is not what it was told last."""
-        if state != self._state:
-            self._state = state
+        if state != self.told:
+            self.told = state
             if self._page is not None:
                 self._send(encode("state", **state))
 

@@ -1,27 +1,26 @@
-"""The page's server: a loopback port, a secret in the path, static files and one WebSocket, on a thread.
+"""The page's server: static files and one WebSocket, on a thread.
 
-Knows HTTP and sockets; who is at the page and what they are told is :mod:`gym_p2p.human.person`'s to know. It
-runs on its own event loop, so that a slow ``env.step`` keeps no key waiting.
+Knows HTTP; where connections come from is :mod:`gym_p2p.human.entrance`'s to know, and who is at the page and
+what they are told :mod:`gym_p2p.human.person`'s. It runs on its own event loop, so that a slow ``env.step``
+keeps no key waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import itertools
 import logging
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
-from importlib import resources
 
 from aiohttp import WSMsgType, web
 
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
+from gym_p2p.human.entrance import Entrance
+from gym_p2p.human.messages import CLOSE_CODES, MAX_PAGE_MESSAGE_BYTES
+from gym_p2p.human.page_files import PAGE_HEADERS, page_files
 from gym_p2p.human.person import ClosePage, Output, Person, SendToPage
 from gym_p2p.net.loop import LoopTimer, run_loop
 from gym_p2p.processes.threads import OwnThread
@@ -30,30 +29,11 @@ __all__ = ["PageServer"]
 
 _log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
-
 _MOST_CONNECTIONS = 8
 """Tabs that are open at once; each but the newest is told so and closed."""
 _HELLO_LIMIT_S = 10.0
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 2.0
-
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-_CLOSE_CODES = {"taken_over": 4001, "dropped": 4002, "over": 4003, "version": 4004}
-"""Private codes (RFC 6455, 7.4.2), by which the page knows what to say."""
 
 
 class PageServer:
@@ -61,18 +41,17 @@ class PageServer:
 
     Args:
         person: shared with the thread that plays, under :attr:`lock`.
-        port: to listen on; 0 takes a free one.
+        entrance: where the page's connections come from.
 
     Attributes:
         lock: held by whoever uses the person.
         changed: notified, with the lock, after anything came from the page.
     """
 
-    def __init__(self, person: Person, *, port: int = 0) -> None:
+    def __init__(self, person: Person, entrance: Entrance) -> None:
         self._person = person
-        self._port = port
-        self._token = secrets.token_urlsafe(24)
-        self._files = _page_files()
+        self._entrance = entrance
+        self._files = page_files()
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self._numbers = itertools.count(1)
@@ -89,19 +68,16 @@ class PageServer:
     @property
     def url(self) -> str:
         """The link; whoever has it has the seat."""
-        return f"http://{HOST}:{self._port}/{self._token}/"
+        return self._entrance.url
 
     def start(self) -> None:
-        """Listen.
+        """Let the page be opened.
 
         Raises:
             ConfigurationError: the port is taken.
         """
-        listening = self._listen()
-        self._port = listening.getsockname()[1]
-        self._thread = OwnThread(
-            target=run_loop, args=(self._run(listening),), name="gym_p2p page", daemon=True
-        )
+        self._entrance.open()
+        self._thread = OwnThread(target=run_loop, args=(self._run(),), name="gym_p2p page", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S) or self._failure is not None:
             raise ConfigurationError("port", f"no page can be served: {self._failure}")
@@ -122,23 +98,9 @@ class PageServer:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._carry_out)
 
-    def _listen(self) -> socket.socket:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, self._port))
-            listening.listen()
-        except OSError as error:
-            listening.close()
-            raise ConfigurationError(
-                "port",
-                f"cannot listen on {HOST}:{self._port} ({error.strerror}): take another one, or 0 for any",
-            ) from error
-        return listening
-
     # On the loop.
 
-    async def _run(self, listening: socket.socket) -> None:
+    async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._timer = LoopTimer(self._timed)
         app = web.Application()
@@ -148,7 +110,7 @@ class PageServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_LIMIT_S)
         try:
             await runner.setup()
-            await web.SockSite(runner, listening).start()
+            await self._entrance.serve(runner)
             self._started.set()
             await self._stop.wait()
             self._carry_out()
@@ -160,7 +122,7 @@ class PageServer:
             self._started.set()
             self._timer.set(None)
             await runner.cleanup()
-            listening.close()
+            self._entrance.close()
 
     async def _drain(self) -> None:
         """Let what is queued go, for a moment: the page's last state."""
@@ -171,25 +133,16 @@ class PageServer:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._files.get(request.match_info.get("name", "index.html"))
-        if file is None or not self._may(request):
-            return web.Response(status=404, text="there is no such page", headers=_HEADERS)
+        if file is None or not self._entrance.admits(request):
+            return web.Response(status=404, text="there is no such page", headers=PAGE_HEADERS)
         content_type, body = file
-        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=_HEADERS)
-
-    def _may(self, request: web.Request) -> bool:
-        """Whether the link is right, and the page that asks is ours: no other site may open its socket."""
-        given = request.match_info["token"].encode()
-        here = f"{HOST}:{self._port}"
-        if request.host not in {here, f"localhost:{self._port}"}:
-            return False
-        return hmac.compare_digest(given, self._token.encode())
+        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=PAGE_HEADERS)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if not self._may(request) or origin != f"http://{request.host}":
-            return web.Response(status=404, text="there is no such page", headers=_HEADERS)
+        if not self._entrance.admits(request, script=True):
+            return web.Response(status=404, text="there is no such page", headers=PAGE_HEADERS)
         if len(self._sockets) >= _MOST_CONNECTIONS:
-            return web.Response(status=503, text="too many pages are open", headers=_HEADERS)
+            return web.Response(status=503, text="too many pages are open", headers=PAGE_HEADERS)
         page = web.WebSocketResponse(max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False)
         await page.prepare(request)
         connection = next(self._numbers)
@@ -257,20 +210,9 @@ class PageServer:
                     case SendToPage(_, bytes() as data):
                         await page.send_bytes(data)
                     case ClosePage(_, reason):
-                        await page.close(code=_CLOSE_CODES[reason], message=reason.encode())
+                        await page.close(code=CLOSE_CODES[reason], message=reason.encode())
                         self._sending.pop(connection, None)
                         return
             except ConnectionError:
                 self._sending.pop(connection, None)
                 return
-
-
-def _page_files() -> dict[str, tuple[str, bytes]]:
-    """Return the page's files by name: their types and contents."""
-    folder = resources.files("gym_p2p.human").joinpath("page")
-    found: dict[str, tuple[str, bytes]] = {}
-    for file in folder.iterdir():
-        kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            found[file.name] = kind, file.read_bytes()
-    return found

@@ -22,11 +22,12 @@ from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.session import Session
 
-__all__ = ["Show", "Stage", "stage_of"]
+__all__ = ["Show", "Stage", "own_rate", "stage_of"]
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_FPS = 30.0
+"""Where nobody says how fast a person is to play, nor the environment."""
 
 Show = Callable[[Picture, int], None]
 """``show(picture, frame)``: the person sees this now; frame -1 is what ``reset`` gave."""
@@ -53,8 +54,12 @@ class Stage(Protocol):
     def seat(self) -> Any:
         """The person's; ``None`` where there is only one, or while any free one is wanted."""
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
+
+        Args:
+            show: is given the pictures.
+            wait: is called now and then while others are waited for; raises to wait no longer.
 
         Raises:
             UsageError: somebody else is shown it.
@@ -111,6 +116,11 @@ def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
     return LoneStage(env, fps)
 
 
+def own_rate(env: Any) -> float:
+    """Return the frames a second that an environment is made for: nobody plays as fast as possible."""
+    return float((getattr(env, "metadata", None) or {}).get("render_fps") or DEFAULT_FPS)
+
+
 def _attribute(env: Any, name: str) -> Any:
     """Return an attribute of an environment or of one that it wraps."""
     try:
@@ -157,6 +167,8 @@ class MatchStage:
             _log.warning("frames are not paced: faster than a person can see; give the environment fps=")
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._show: Show | None = None
+        self.waits: Callable[[], None] = _wait_on
+        """See :class:`~gym_p2p.play.episode.Viewer`."""
         self._live: LiveEpisode | None = None
         self._episodes = 0
 
@@ -188,7 +200,7 @@ class MatchStage:
         """In how many frames an action has its effect."""
         return 0 if self._live is None else self._live.runner.session.input_delay
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
 
         Raises:
@@ -197,15 +209,17 @@ class MatchStage:
         if self._session.viewer is not None:
             raise UsageError("another HumanSeat shows this environment: it has a page for one person")
         self._session.played_by = "person"
-        self._session.viewer = self._look
-        self._show = show
+        self._session.viewer = self
+        self._show, self.waits = show, wait
 
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
         if self._show is not None:
             self._show = self._session.viewer = None
+            self.waits = _wait_on
 
-    def _look(self, episode: LiveEpisode) -> None:
+    def look(self, episode: LiveEpisode) -> None:
+        """Show what is new."""
         if self._show is None:
             return  # the episode goes on without the person
         if episode is not self._live:
@@ -249,15 +263,15 @@ class LoneStage:
         _require_pictures(getattr(env, "render_mode", None), self.env)
         self.space = env.action_space
         self.nothing = _nearest_to_nothing(self.space)
-        rate = fps if fps is not None else (getattr(env, "metadata", None) or {}).get("render_fps")
-        self.fps = float(rate or DEFAULT_FPS)
+        self.fps = own_rate(env) if fps is None else float(fps)
         self._pacer = Pacer(self.fps)
         self._show: Show | None = None
         self.frame = -1
         self.episode = 0
 
-    def open(self, show: Show) -> None:
-        """Begin to show."""
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
+        """Begin to show; nobody else is waited for."""
+        del wait
         self._show = show
 
     def close(self) -> None:
@@ -280,6 +294,10 @@ class LoneStage:
 
     def keep(self, record: HumanRecord, *, focused: bool) -> None:
         """Nothing: there are no documents."""
+
+
+def _wait_on() -> None:
+    """Wait for others as long as it takes."""
 
 
 def _nearest_to_nothing(space: Space[Any]) -> Any:

@@ -10,6 +10,7 @@ const WAITED_STEP_S = 10; // a screen reader reads each
 const openedAt = performance.now();
 let finished = false;
 let last = {}; // what was told of the game last
+const FULL_AGAIN_MS = 10_000;
 
 const link = new Link({
   opened: () => {
@@ -17,7 +18,7 @@ const link = new Link({
     board.restart();
   },
   frame: (buffer) => screen.receive(buffer),
-  message: (message) => (message.t === "welcome" ? welcome(message) : message.t === "state" && tell(message)),
+  message: (message) => ({ welcome, state: tell, elsewhere })[message.t]?.(message),
   broken: () => finished || card(texts.reconnecting),
   closed: (why) => ended(why),
 });
@@ -29,6 +30,11 @@ const board = new KeyBoard((message) => {
 
 card(texts.connecting);
 window.page = { screen, link }; // for whoever looks from outside, as tests do
+
+/** Go where the host has a seat for whoever comes through its door; the way back does not lead through it again. */
+function elsewhere({ token }) {
+  location.replace(`../${encodeURIComponent(token)}/`);
+}
 
 function welcome({ title, controls }) {
   document.title = title;
@@ -85,7 +91,7 @@ function tell(state) {
     card([texts.paused, texts.partner[why](who, leftS)]);
   } else if (state.phase === "between" || state.phase === "over") {
     finished = state.phase === "over";
-    card(result(state), finished && state.code ? texts.code(state.code) : "");
+    card(result(state), finished && state.code ? texts.code(state.code) : "", "", onwards(state));
   } else {
     card(null);
   }
@@ -104,6 +110,11 @@ setInterval(() => last.phase === "waiting" && link.open && tell(last), 1000);
 function quiet() {
   $("leave").classList.toggle("gone", finished);
   document.body.classList.toggle("quiet", finished);
+}
+
+/** Where it leads when it is over, as a button; null is nowhere. */
+function onwards({ next }) {
+  return next ? [texts.next, () => location.assign(next)] : null;
 }
 
 function result(state) {
@@ -155,6 +166,11 @@ function ended(why) {
   const again = () => location.reload();
   if (why === "taken") card(texts.taken, "", "", [texts.takeBack, again]);
   else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
+  else if (why === "crashed") card(texts.crashed, "", "", [texts.tryAgain, again]);
+  else if (why === "full") {
+    card(texts.full);
+    setTimeout(again, FULL_AGAIN_MS);
+  } else if (why === "elsewhere") return;
   else if (!finished) card(texts[why] ?? texts.over);
   finished = true;
   quiet();

@@ -29,6 +29,13 @@ export const texts = {
   dropped: ["Disconnected", "This page sent something that the game does not understand."],
   version: ["Please reload", "This page is older than the game."],
   reload: "Reload",
+  full: ["All places are taken", "Please keep this page open: it tries again by itself, and begins when somebody has finished."],
+  expired: ["This link has expired", "Please ask whoever gave it to you for a new one."],
+  crashed: ["The game stopped", "The program that runs it has ended by itself. That was not your doing."],
+  tryAgain: "Try again",
+  closing: ["The game is closed", "No more games begin here for now."],
+  elsewhere: ["Just a moment", "A place is being found for you."],
+  next: "Continue",
 
   gone: {
     left: ["You left the game", "You can close this page."],
@@ -47,6 +54,7 @@ export const texts = {
     input_timeout: "The other player did not play any more.",
     desync: "The players' games were no longer the same.",
     protocol_error: "The players' programs did not understand each other.",
+    nobody_came: "Nobody came to play with you this time.",
     network_failed: "The connection was lost.",
     environment_failed: "The game had a fault.",
     failed: "The program that runs it had a fault.",
