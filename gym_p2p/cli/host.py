@@ -28,6 +28,7 @@ from gym_p2p.cli.options import (
     seats_option,
     whole,
 )
+from gym_p2p.cli.seat_options import POLICY_FORMS, add_reaction_options, reactions
 from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import P2PError, UsageError
@@ -83,10 +84,9 @@ def _add_meeting(meeting: argparse._ArgumentGroup) -> None:
         "--queue", type=name, default="lab", metavar="NAME", help="where people meet (default: %(default)s)"
     )
     meeting.add_argument(
-        "--partner",
-        metavar="POLICY",
-        help="programs play the other seats: random, scripted, or module:function; nobody waits then",
+        "--partner", metavar="POLICY", help=f"programs play the other seats, and nobody waits: {POLICY_FORMS}"
     )
+    add_reaction_options(meeting)
     meeting.add_argument(
         "--people", type=count, metavar="N", help="with --partner: people in a match (default: 1)"
     )
@@ -227,6 +227,7 @@ def _part(arguments: argparse.Namespace) -> Part:
         seed=arguments.seed,
         person=person,
         policy=arguments.partner or "random",
+        **reactions(arguments),
     )
 
 

@@ -6,12 +6,11 @@ process gets its configuration over a pipe.
 """
 
 from gym_p2p.config.ice import IceServer
+from gym_p2p.config.link import LinkConfig, LinkEmulation
 from gym_p2p.config.mappings import from_mapping, to_mapping
 from gym_p2p.config.player import (
     DEFAULT_SERVER_URL,
     ExportConfig,
-    LinkConfig,
-    LinkEmulation,
     P2PConfig,
     SyncConfig,
     TelemetryConfig,

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import action_of, load_environment, load_policy
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.random_policy import RandomPolicy
+from gym_p2p.game.spaces.masks import mask_of
 from gym_p2p.hosting.messages import Measured, Part
-from gym_p2p.hosting.player import make_environment
+from gym_p2p.hosting.player import make_environment, seat_policy
 from gym_p2p.human.frames import FrameStream, require_picture
 from gym_p2p.human.seat import HumanSeat
 
@@ -81,7 +83,7 @@ def measure(part: Part, seconds: float) -> Measured:
         raise UsageError(f"{part.env} has the single seat {game.seats[0]!r}: nobody can play with anybody")
     assert part.person is not None  # noqa: S101 - a person's part
     HumanSeat(env, keys=part.person.keys, countdown_s=part.person.countdown_s, browser=False)
-    load_policy(part.policy, game, game.seats[-1])
+    seat_policy(env, part)
     fps = env.p2p.config.sync.fps or 1.0
     step_s, drawing_s = _times(game, seconds)
     env.close()
@@ -107,7 +109,7 @@ def _require_pictures(part: Part) -> None:
 
 def _times(game: Game, seconds: float) -> tuple[float, float]:
     """Return the processor time of a step and of its picture, which nine of ten stay below."""
-    policies = [load_policy("random", game, seat) for seat in game.seats]
+    policies = [RandomPolicy(game.action_space(seat), index) for index, seat in enumerate(game.seats)]
     stream = FrameStream()
     steps: list[float] = []
     drawings: list[float] = []
@@ -115,8 +117,10 @@ def _times(game: Game, seconds: float) -> tuple[float, float]:
     outcome = game.reset(seed=1)
     while time.monotonic() < until or len(steps) < _LEAST_STEPS:
         actions = [
-            game.codec(seat).check(action_of(policy, outcome.observations[index], outcome.infos[index], 0))
-            for index, (seat, policy) in enumerate(zip(game.seats, policies, strict=True))
+            game.codec(seat).check(policy.act(mask_of(game.action_space(seat), observation, info)))
+            for seat, policy, observation, info in zip(
+                game.seats, policies, outcome.observations, outcome.infos, strict=True
+            )
         ]
         began = time.process_time()
         outcome = game.step(actions)

@@ -72,6 +72,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
         seed: to insist on.
         person: who plays, if that is a person.
         policy: which program plays else.
+        reaction_ms: of that program, see :class:`~gym_p2p.PolicySeat`.
+        actions_per_s: the same.
     """
 
     env: str
@@ -85,6 +87,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
     seed: int | None = None
     person: PersonsPart | None = None
     policy: str = "random"
+    reaction_ms: float = 0.0
+    actions_per_s: float | None = None
 
 
 class Measure(msgspec.Struct, frozen=True, tag="measure"):

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.errors import P2PError, PersonGone
-from gym_p2p.game.env.load import Policy, action_of, load_environment, load_policy
+from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.hosting.messages import Began, Ended, FromProcess, Over, Part
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
 from gym_p2p.human.stages import own_rate
+from gym_p2p.policies.seat import PolicySeat
 from gym_p2p.wrapper import P2PEnv
 
 if TYPE_CHECKING:
     from gym_p2p.wrapper import P2POptions
 
-__all__ = ["Player", "make_environment"]
+__all__ = ["Player", "make_environment", "seat_policy"]
 
 OPEN_LIMIT_S = 30.0
 """A page has asked for its seat before there is one: if it does not come any more, it is gone."""
@@ -44,6 +45,15 @@ def make_environment(part: Part) -> P2PEnv:
     )
     env.p2p.environment = named_recipe(part.env, part.env_args)
     return env
+
+
+def seat_policy(env: P2PEnv, part: Part) -> PolicySeat:
+    """Return the program that plays a part.
+
+    Raises:
+        UsageError: there is no such program.
+    """
+    return PolicySeat(env, part.policy, reaction_ms=part.reaction_ms, actions_per_s=part.actions_per_s)
 
 
 class Player:
@@ -104,35 +114,25 @@ class Player:
         )
         try:
             with seat:
-                return self._episodes(lambda _observation, _info: seat.action())
+                return self._episodes(seat.action)
         finally:
             self._tell(Over(seat.told))
 
     def _play(self) -> str:
-        session = self._env.p2p
-        session.played_by = "policy"
-        loaded: list[Policy] = []
+        return self._episodes(seat_policy(self._env, self._part).action)
 
-        def act(observation: Any, info: dict[str, Any]) -> Any:
-            if not loaded:
-                seed = session.game.seats.index(session.seat)
-                loaded.append(load_policy(self._part.policy, session.game, session.seat, seed=seed))
-            return action_of(loaded[0], observation, info, session.progress.frame)
-
-        return self._episodes(act)
-
-    def _episodes(self, act: Callable[[Any, dict[str, Any]], Any]) -> str:
+    def _episodes(self, act: Callable[[], Any]) -> str:
         session, part = self._env.p2p, self._part
         episodes = 0
         while True:
-            observation, info = self._env.reset(seed=part.seed)
+            self._env.reset(seed=part.seed)
             if episodes == 0:
                 self._tell(Began(str(session.progress.match_id), session.seat))
             over = False
             while not over:
                 if session.progress.frames_total == part.frames:
                     return "done"
-                observation, _, terminated, truncated, info = self._env.step(act(observation, info))
+                _, _, terminated, truncated, _ = self._env.step(act())
                 over = terminated or truncated
                 ending = session.ending
                 if ending is not None and ending.reason != "peer_reset":
