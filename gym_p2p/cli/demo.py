@@ -42,6 +42,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
+from gym_p2p.game.drawing import own_rate
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
 
@@ -119,7 +120,6 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]
     """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
     from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - Gymnasium, which --help does not need
     from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
-    from gym_p2p.human.stages import own_rate  # noqa: PLC0415 - the same
 
     env = load_environment(arguments.env, env_arguments(arguments.env_arg))
     game = make_game(env, seats=arguments.seats)

@@ -144,7 +144,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     options = part.options
     paced = part.person is not None or any(part.reactions.values())
     if paced and options.get("fps") is None:
-        from gym_p2p.human.stages import own_rate  # noqa: PLC0415 - the same, which only a person needs
+        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
 
         options = {**options, "fps": own_rate(drawn)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)

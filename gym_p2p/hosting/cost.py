@@ -17,7 +17,8 @@ from gym_p2p.game.env.random_policy import RandomPolicy
 from gym_p2p.game.spaces.masks import mask_of
 from gym_p2p.hosting.messages import Measured, Part
 from gym_p2p.hosting.player import make_environment, seat_policy
-from gym_p2p.human.frames import FrameStream, require_picture
+from gym_p2p.human.encoding import require_picture
+from gym_p2p.human.frames import FrameStream
 from gym_p2p.human.seat import HumanSeat
 
 __all__ = ["free_bytes", "measure", "room_for"]
@@ -134,11 +135,12 @@ def _times(game: Game, seconds: float) -> tuple[float, float]:
 
 
 def _draw(game: Game, stream: FrameStream, frame: int) -> None:
+    now = time.monotonic()
     try:
-        stream.offer(require_picture(game.render()), frame=frame, seq=0)
+        stream.offer(require_picture(game.render()), frame=frame, seq=0, now=now)
     except ValueError as error:
         raise UnsupportedEnvironment(f"a person would be shown nothing: {error}") from error
-    if (sent := stream.next()) is not None:
+    if (sent := stream.next(now)) is not None:
         stream.acknowledge(sent.number)
 
 

@@ -19,7 +19,7 @@ from gym_p2p.hosting.house import Refuse, Why
 from gym_p2p.hosting.links import Link, Links
 from gym_p2p.hosting.messages import Visit
 from gym_p2p.hosting.processes import SeatProcess
-from gym_p2p.human.messages import CLOSE_CODES, encode
+from gym_p2p.human.messages import CLOSE_CODES, MAX_PAGE_MESSAGE_BYTES, encode
 from gym_p2p.human.page_files import PAGE_HEADERS, page_files
 
 __all__ = ["Address", "Door", "listen"]
@@ -176,7 +176,7 @@ def _nothing() -> web.Response:
 
 async def _close(request: web.Request, why: str, told: str | None) -> web.StreamResponse:
     """Take a page's connection, tell it something, and close it with a reason."""
-    page = web.WebSocketResponse(timeout=_CLOSE_LIMIT_S, max_msg_size=1, compress=False)
+    page = web.WebSocketResponse(timeout=_CLOSE_LIMIT_S, max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False)
     if not page.can_prepare(request):
         return _nothing()
     await page.prepare(request)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.errors import P2PError, PersonGone
+from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.hosting.messages import Began, Ended, FromProcess, Over, Part
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
-from gym_p2p.human.stages import own_rate
 from gym_p2p.policies.seat import PolicySeat
 from gym_p2p.wrapper import P2PEnv
 

@@ -22,11 +22,12 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg"
 
 
 def page_files() -> dict[str, tuple[str, bytes]]:
-    """Return the page's files by name: their types and contents."""
-    folder = resources.files("gym_p2p.human").joinpath("page")
+    """Return types and contents of the page's files by name, under ``static/`` the package's modules."""
+    package = resources.files("gym_p2p")
     found: dict[str, tuple[str, bytes]] = {}
-    for file in folder.iterdir():
-        kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            found[file.name] = kind, file.read_bytes()
+    for folder, prefix in ((package.joinpath("human", "page"), ""), (package.joinpath("static"), "static/")):
+        for file in folder.iterdir():
+            kind = _TYPES.get(file.name.rpartition(".")[2])
+            if kind is not None:
+                found[prefix + file.name] = kind, file.read_bytes()
     return found

@@ -5,8 +5,10 @@
 
 const RECTANGLE_BYTES = 8;
 const WHOLE = 1;
+const INEXACT = 2;
+const TOLD_AGAIN = 8; // frames that were drawn, where what is told may get lost
 
-/** The head of a frame, in network order; `gym_p2p/human/frames.py` has the same. */
+/** The head of a frame, in network order; `gym_p2p/human/encoding.py` has the same. */
 function headOf(buffer) {
   const view = new DataView(buffer);
   const rectangles = [];
@@ -18,6 +20,7 @@ function headOf(buffer) {
   return {
     version: view.getUint8(0),
     whole: (view.getUint8(1) & WHOLE) !== 0,
+    exact: (view.getUint8(1) & INEXACT) === 0,
     number: view.getUint32(2),
     base: view.getUint32(6),
     frame: view.getInt32(10),
@@ -52,20 +55,21 @@ function add(pixels, width, rectangles, differences) {
 export class Screen {
   #canvas;
   #context;
-  #acknowledge;
+  #link;
   #kept = new Map();
   #work = Promise.resolve();
   #newest = null;
   #drawn = null;
   #shown = [];
+  #told = [];
   #asked = false;
   #generation = 0;
 
-  /** @param acknowledge is called with a frame's number, and with `[number, time]` of those that were drawn. */
-  constructor(canvas, acknowledge) {
+  /** @param link is told which frames have arrived, and which were drawn when. */
+  constructor(canvas, link) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: false, colorSpace: "srgb" });
-    this.#acknowledge = acknowledge;
+    this.#link = link;
     new ResizeObserver(() => this.#fit()).observe(canvas.parentElement);
     addEventListener("resize", () => this.#fit());
   }
@@ -80,11 +84,17 @@ export class Screen {
     return this.#kept.size;
   }
 
+  /** Whether what is drawn is less than the environment rendered, because the line is slow. */
+  get simplified() {
+    return this.#newest !== null && !this.#newest.exact;
+  }
+
   /** Begin with a process that sends whole pictures first. */
   restart() {
     this.#generation += 1;
     this.#kept.clear();
     this.#shown = [];
+    this.#told = [];
   }
 
   /** Take a frame; acknowledged as soon as it is decoded, which needs nobody to look. */
@@ -115,7 +125,9 @@ export class Screen {
   }
 
   #tell(number) {
-    this.#acknowledge(number, this.#shown.splice(0, 64));
+    const shown = [...this.#told, ...this.#shown.splice(0, 32)];
+    this.#told = this.#link.reliable ? [] : shown.slice(-TOLD_AGAIN);
+    this.#link.send({ t: "ack", n: number, shown }, { mayGetLost: true });
   }
 
   #draw() {

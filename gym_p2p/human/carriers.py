@@ -1,0 +1,90 @@
+"""What carries messages to one page: the shape of it, and a WebSocket. On the page server's loop.
+
+Knows how a message is sent, and with which code a connection is closed. Refuses to know what messages mean.
+Data channels (:mod:`gym_p2p.human.data_channel`) bring a library that takes its time to load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Protocol
+
+from gym_p2p.config import LinkEmulation
+from gym_p2p.core.record.human import PageLink
+from gym_p2p.human.messages import CLOSE_CODES
+from gym_p2p.human.person import ClosePage, Output, SendFrame, SendToPage
+from gym_p2p.net.loop import LATE_S
+
+__all__ = ["Carrier", "SocketCarrier", "close_code"]
+
+_GOING_AWAY = 1001
+
+
+def close_code(reason: str) -> int:
+    """Return the code for a reason; for one that is not for the page, one after which it comes again."""
+    return CLOSE_CODES.get(reason, _GOING_AWAY)
+
+
+class Carrier(Protocol):
+    """A connection to a page."""
+
+    @property
+    def link(self) -> PageLink:
+        """Of which kind it is."""
+
+    def take(self, output: Output) -> bool:
+        """Send, or close; return False while the line has no room for another frame."""
+
+    async def close(self, limit_s: float = 0.0) -> None:
+        """Send what was taken, for a while at most, and be closed. Idempotent."""
+
+
+class SocketCarrier:
+    """A WebSocket. TCP has room for a few frames, and the page's acknowledgements bound them.
+
+    Args:
+        socket: open; closed by who made it.
+        emulation: how long messages take to the page; the loss of a stream is a delay, and is left out.
+    """
+
+    link: PageLink = "websocket"
+
+    def __init__(self, socket: Any, emulation: LinkEmulation) -> None:
+        self._socket = socket
+        self._one_way_s = emulation.one_way_ms / 1e3
+        self._queue: asyncio.Queue[tuple[float, Output]] = asyncio.Queue()
+        self.closed_for: str | None = None
+        """Why it is to be closed, once all before that is sent."""
+        self.sending = asyncio.create_task(self._send_all())
+        """Ends with the last message."""
+
+    def take(self, output: Output) -> bool:
+        """Send one message after the other."""
+        if not self.sending.done():
+            self._queue.put_nowait((time.monotonic() + self._one_way_s, output))
+        return True
+
+    async def close(self, limit_s: float = 0.0) -> None:
+        """Send what was taken, for a while at most. Idempotent."""
+        if limit_s:
+            await asyncio.wait({self.sending}, timeout=limit_s)
+        self.sending.cancel()
+        await asyncio.gather(self.sending, return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        while True:
+            due, output = await self._queue.get()
+            if self._one_way_s and (wait_s := due - time.monotonic()) > 0:
+                await asyncio.sleep(wait_s + LATE_S)
+            try:
+                match output:
+                    case SendToPage(_, text):
+                        await self._socket.send_str(text)
+                    case SendFrame(_, _, data):
+                        await self._socket.send_bytes(data)
+                    case ClosePage(_, reason):
+                        self.closed_for = reason
+                        return
+            except ConnectionError:
+                return
