@@ -47,9 +47,12 @@ def rehearse(env: str, *modules: str) -> None:
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
     import gym_p2p.hosting.player  # noqa: PLC0415 - only now are these variables read
+    import gym_p2p.human.data_channel  # noqa: PLC0415 - the same
     from gym_p2p.game.env.load import import_environment, import_module  # noqa: PLC0415 - the same
+    from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection  # noqa: PLC0415 - the same
 
     del gym_p2p
+    rehearse_connection()
     with contextlib.suppress(UsageError):  # told when it is tried
         import_environment(env)
     for module in modules:
