@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--count",
         type=count,
         metavar="N",
-        help="echoes or frames a round; presses of keys of human; runs of each kind of fault (default: 4)",
+        help="echoes or frames a round; runs of each kind of fault (default: 4); presses of keys of human",
     )
     faults = parser.add_argument_group("faults")
     faults.add_argument("--kinds", nargs="+", metavar="KIND", help="these alone (default: all)")

@@ -44,8 +44,11 @@ class SocketCarrier:
     """A WebSocket. TCP has room for a few frames, and the page's acknowledgements bound them.
 
     Args:
-        socket: open; closed by who made it.
+        socket: open; who made it closes it, once :attr:`sending` has ended.
         emulation: how long messages take to the page; the loss of a stream is a delay, and is left out.
+
+    Attributes:
+        sending: ends when the page is to be closed, or is.
     """
 
     link: PageLink = "websocket"
@@ -54,10 +57,12 @@ class SocketCarrier:
         self._socket = socket
         self._one_way_s = emulation.one_way_ms / 1e3
         self._queue: asyncio.Queue[tuple[float, Output]] = asyncio.Queue()
-        self.closed_for: str | None = None
-        """Why it is to be closed, once all before that is sent."""
         self.sending = asyncio.create_task(self._send_all())
-        """Ends with the last message."""
+
+    @property
+    def closed_for(self) -> str | None:
+        """Why the page is to be closed; ``None`` where it is not."""
+        return self.sending.result() if self.sending.done() and not self.sending.cancelled() else None
 
     def take(self, output: Output) -> bool:
         """Send one message after the other."""
@@ -72,7 +77,7 @@ class SocketCarrier:
         self.sending.cancel()
         await asyncio.gather(self.sending, return_exceptions=True)
 
-    async def _send_all(self) -> None:
+    async def _send_all(self) -> str | None:
         while True:
             due, output = await self._queue.get()
             if self._one_way_s and (wait_s := due - time.monotonic()) > 0:
@@ -84,7 +89,6 @@ class SocketCarrier:
                     case SendFrame(_, _, data):
                         await self._socket.send_bytes(data)
                     case ClosePage(_, reason):
-                        self.closed_for = reason
-                        return
+                        return reason
             except ConnectionError:
-                return
+                return None

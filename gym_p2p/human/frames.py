@@ -1,6 +1,6 @@
 """The pictures of a match on their way to a page: the newest one, and of it what changed.
 
-A frame is written as differences to one that the page has acknowledged, in the rectangles that differ. Few
+A frame is written as what changed of one that the page has acknowledged (:mod:`gym_p2p.human.encoding`). Few
 are under way at a time, by the path's own round trip; while no more may go, the newest picture waits and
 replaces the one before, so that nothing queues up behind a slow line: the rate falls, and where that is not
 enough the detail (:mod:`gym_p2p.human.detail`). As few are under way, a base is never older than they are,
@@ -19,7 +19,7 @@ from collections import deque
 import attrs
 
 from gym_p2p.human.detail import Detail, DetailControl
-from gym_p2p.human.encoding import Picture, encoded, simplified
+from gym_p2p.human.encoding import Encoder, Picture, simplified
 
 __all__ = ["Frame", "FrameStream"]
 
@@ -80,6 +80,7 @@ class FrameStream:
     skipped: int = attrs.field(default=0, init=False)
     control: DetailControl = attrs.field(factory=DetailControl, init=False)
     lossy: bool = attrs.field(default=False, init=False)
+    _encoder: Encoder = attrs.field(factory=Encoder, init=False)
     _newest: _Newest | None = attrs.field(default=None, init=False)
     _waiting: bool = attrs.field(default=False, init=False)
     _base: _Sent | None = attrs.field(default=None, init=False)
@@ -139,7 +140,7 @@ class FrameStream:
         picture = simplified(newest.picture, detail)
         base = None if self._base is None else (self._base.number, self._base.picture)
         self._under_way.append(_Sent(self._number, picture, now))
-        data = encoded(
+        data = self._encoder.encoded(
             picture,
             base,
             number=self._number,

@@ -147,16 +147,15 @@ class PageServer:
         )
         await page.prepare(request)
         number, carrier = connections.add(lambda _: SocketCarrier(page, self._link.emulation))
-        connections.opened(number)
-        listening = asyncio.create_task(_listen(page, connections, number))
+        listener = asyncio.create_task(_listen(page, connections, number))
         try:
-            await asyncio.wait({listening, carrier.sending}, return_when=asyncio.FIRST_COMPLETED)
+            connections.opened(number)
+            await asyncio.wait({carrier.sending, listener}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             connections.closed(number)
-            listening.cancel()
-            await asyncio.gather(listening, carrier.close(), return_exceptions=True)
-        if carrier.closed_for is not None:
-            # Nobody reads beside it: the page's answer is waited for, else what it is told is lost.
+            listener.cancel()
+            await asyncio.gather(listener, carrier.close(), return_exceptions=True)
+        if carrier.closed_for is not None:  # nobody reads beside it: the page's answer is waited for
             await page.close(code=close_code(carrier.closed_for), message=carrier.closed_for.encode())
         return page
 

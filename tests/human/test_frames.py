@@ -24,19 +24,21 @@ class Page:
         self.kept: dict[int, Picture] = {}
 
     def decode(self, data: bytes) -> tuple[int, Picture, int, int]:
-        version, whole, number, base, frame, seq, width, height, count = struct.unpack_from(
+        version, flags, number, base, frame, seq, width, height, count = struct.unpack_from(
             ">BBIIiIHHH", data
         )
-        assert version == 1
-        picture = np.zeros((height, width, 3), np.uint8) if whole & 1 else self.kept[base].copy()
-        places = list(struct.iter_unpack(">HHHH", data[24 : 24 + 8 * count]))
-        differences = np.frombuffer(zlib.decompress(data[24 + 8 * count :]), np.uint8)
-        at = 0
-        for x, y, w, h in places:
-            part = differences[at : at + w * h * 3].reshape(h, w, 3)
-            picture[y : y + h, x : x + w] += part
+        assert version == 2
+        picture = np.zeros((height, width, 3), np.uint8) if flags & 1 else self.kept[base].copy()
+        body = zlib.decompress(data[24:])
+        at = 8 * count
+        for x, y, w, h in struct.iter_unpack(">HHHH", body[:at]):
+            part = np.frombuffer(body[at : at + w * h * 3], np.uint8).reshape(h, w, 3)
+            if flags & 4:
+                part = np.cumsum(part, axis=1, dtype=np.uint8)
+                part[:, :, ::2] += part[:, :, 1:2]
+            picture[y : y + h, x : x + w] = part
             at += w * h * 3
-        assert at == differences.size
+        assert at == len(body)
         self.kept = {n: p for n, p in self.kept.items() if n >= base}
         self.kept[number] = picture
         return number, picture, frame, seq
