@@ -20,10 +20,12 @@ from typing import Any, Self
 from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
+from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
 from gym_p2p.human.keys.codes import label_of
-from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.controls import Controls, effects
+from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
@@ -129,8 +131,11 @@ class HumanSeat:
                         "codes": sorted(one.codes),
                         "keys": [label_of(c) for c in sorted(one.codes)],
                         "label": one.label,
+                        "same": same,
                     }
-                    for one in self._controls.bindings
+                    for one, same in zip(
+                        self._controls.bindings, effects(self._controls.bindings), strict=True
+                    )
                 ],
             },
             hold_s=hold_s,
@@ -143,6 +148,8 @@ class HumanSeat:
         self._text: str | None = None
         self._error: BaseException | None = None
         self._countdown: int | None = None
+        self._illegal: list[int] = []
+        self._given_mask: Any = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
         self._over = threading.Event()
@@ -212,12 +219,17 @@ class HumanSeat:
 
     # Playing.
 
-    def action(self, *, wait: bool | None = None) -> Any:
+    def action(self, *, wait: bool | None = None, mask: Any = None) -> Any:
         """Return the action for the keys that are held in this frame.
 
+        Keys of what an action mask forbids do nothing; where that leaves what is illegal, too, it is the
+        default action, or else the first legal one.
+
         Args:
-            wait: wait until a key of the controls is pressed; ``None`` does so in the person's turn of a game
-                whose agents take turns.
+            wait: wait until a key of the controls is pressed that does something legal; ``None`` does so in
+                the person's turn of a game whose agents take turns.
+            mask: which actions are legal; ``None`` takes what a match's observation or info says. For a
+                person alone nobody else says it: ``person.action(mask=info["action_mask"])``.
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
@@ -231,9 +243,12 @@ class HumanSeat:
             self._seqs.clear()
             self._count_down()
         wait = self._stage.own_turn is True if wait is None else wait
+        self._given_mask = mask
+        space, fits = self._stage.space, self._tell_legal()
+        legal, keys = legal_by(self._controls, space, fits), self._person.keys
         with self._server.lock:
             self._require_person()
-            while wait and not self._person.keys.pressed:
+            while wait and not (keys.pressed and self._controls.plays(keys.now, legal)):
                 self._server.changed.wait(_LOOK_EVERY_S)
                 self._require_person()
             sample, focused = self._person.sample(), self._person.focused
@@ -242,7 +257,8 @@ class HumanSeat:
         while len(self._seqs) > _SEQS_KEPT:
             del self._seqs[next(iter(self._seqs))]
         self._stage.acted(focused=focused)
-        return self._controls.act(sample.held)
+        action = self._controls.act(sample.held, legal)
+        return legal_or_nearest(space, fits, action, self._stage.nothing)
 
     def show(self, *, text: str | None) -> None:
         """Put a message on the page; ``None`` takes it away."""
@@ -260,6 +276,7 @@ class HumanSeat:
                 episode=self._stage.episode,
                 now=time.monotonic(),
             )
+        self._tell_legal()
         self._server.flush()
 
     def _await_page(self) -> None:
@@ -299,6 +316,19 @@ class HumanSeat:
         while not self._over.wait(_LOOK_EVERY_S):
             self._tell()
 
+    def _tell_legal(self) -> Mask | None:
+        """Have the page show which keys do nothing now; return the mask that says so."""
+        mask = self._stage.mask
+        if self._given_mask is not None:
+            mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
+        illegal = illegal_bindings(self._controls, self._stage.space, mask)
+        if self._stage.own_turn is False:
+            illegal = list(range(len(self._controls.bindings)))
+        if illegal != self._illegal:
+            self._illegal = illegal
+            self._tell()
+        return mask
+
     def _tell(self, *, over: bool = False) -> None:
         standing = self._stage.standing()
         if over:
@@ -313,7 +343,7 @@ class HumanSeat:
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
-            self._person.tell(**standing, text=self._text, gone=self._person.gone)
+            self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
         self._server.flush()
 
 

@@ -18,6 +18,7 @@ from gym_p2p.core.record.episode import EpisodeRecord
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment, UsageError
 from gym_p2p.game.drawing import own_rate
+from gym_p2p.game.spaces.masks import Mask, mask_of
 from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
@@ -73,6 +74,10 @@ class Stage(Protocol):
     @property
     def own_turn(self) -> bool | None:
         """Whether it is the person's turn; ``None`` where all act at once."""
+
+    @property
+    def mask(self) -> Mask | None:
+        """Which actions are legal, by what the person sees now; ``None`` where nobody says."""
 
     @property
     def episode(self) -> int:
@@ -184,6 +189,14 @@ class MatchStage:
         return game.env.aec_env.agent_selection == self.seat if game.takes_turns else None
 
     @property
+    def mask(self) -> Mask | None:
+        """Which actions are legal, by what the person sees now; ``None`` where nobody says."""
+        if self._live is None:
+            return None
+        outcome, seat = self._live.outcome, self._session.game.seats.index(self.seat)
+        return mask_of(self.space, outcome.observations[seat], outcome.infos[seat])
+
+    @property
     def episode(self) -> int:
         """Counts episodes from 1 on."""
         return self._episodes
@@ -260,6 +273,7 @@ class LoneStage:
 
     seat = None
     own_turn = None
+    mask = None
     input_delay = 0
     patience_s = math.inf
 

@@ -16,6 +16,13 @@ __all__ = ["known_keys"]
 # For every action but doing nothing, in the order of the documentation: the key, and what it does.
 _Table = tuple[Any, Sequence[tuple[int, str, str]]]
 
+_ROWS = ("top", "middle", "bottom")
+_COLUMNS = ("left", "centre", "right")
+_CELLS = (
+    tuple(f"Key{letter}" for letter in "QAZWSXEDC"),
+    tuple(f"Numpad{digit}" for digit in (7, 4, 1, 8, 5, 2, 9, 6, 3)),
+)
+
 _KNOWN: Mapping[str, _Table] = {
     "gymnasium.envs.box2d.lunar_lander:LunarLander": (
         0,
@@ -67,6 +74,19 @@ _KNOWN: Mapping[str, _Table] = {
             (3, "ArrowDown", "down"),
             (4, "ArrowUp", "up"),
         ),
+    ),
+    # The cells are numbered downwards: keys that lie as they do, letters and on the number pad.
+    "pettingzoo.classic.tictactoe.tictactoe:raw_env": (
+        None,
+        tuple(
+            (cell, key, f"{_ROWS[cell % 3]} {_COLUMNS[cell // 3]}")
+            for keys in _CELLS
+            for cell, key in enumerate(keys)
+        ),
+    ),
+    "pettingzoo.classic.connect_four.connect_four:raw_env": (
+        None,
+        tuple((column, f"Digit{column + 1}", f"column {column + 1}") for column in range(7)),
     ),
     "lbforaging.foraging.environment:ForagingEnv": (
         0,

@@ -1,16 +1,20 @@
 /** The page of one person: puts the line, the screen and the keys together, and says in words how it stands. */
 
-import { KeyBoard, makePad } from "./keys.js";
+import { Gamepads } from "./gamepads.js";
+import { KeyBoard } from "./keys.js";
 import { Link } from "./link.js";
+import { greyOut, makePad } from "./pad.js";
 import { Screen } from "./screen.js";
 import { KeyTeller } from "./telling.js";
 import { texts } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const WAITED_STEP_S = 10; // a screen reader reads each
+const NOTICE_MS = 5000;
 const openedAt = performance.now();
 let finished = false;
 let simplified = false; // whether it is said that the picture is
+let notice = ""; // what is said for a moment, of a gamepad
 let last = {}; // what was told of the game last
 const FULL_AGAIN_MS = 10_000;
 
@@ -34,6 +38,7 @@ const link = new Link({
 const screen = new Screen($("screen"), link);
 const teller = new KeyTeller(link);
 const board = new KeyBoard(teller);
+const gamepads = new Gamepads(board, (what) => note(texts.gamepad[what]));
 for (const change of ["focus", "blur", "visibilitychange"]) addEventListener(change, () => status(), true);
 
 card(texts.connecting);
@@ -60,6 +65,7 @@ function welcome({ title, controls }) {
   $("title").textContent = title;
   $("screen").setAttribute("aria-label", texts.screen(title));
   board.use(controls);
+  gamepads.use(controls);
   makePad($("pad"), controls, board);
   list(controls);
   if (matchMedia("(pointer: coarse)").matches) showPad();
@@ -74,14 +80,16 @@ function showPad() {
 /** Show which keys do what: several for one action stand together; combinations are left out, for they follow. */
 function list(controls) {
   const byLabel = new Map();
-  for (const { codes, keys, label } of controls) {
-    if (codes.length > 1) continue;
+  controls.forEach(({ codes, keys, label }, place) => {
+    if (codes.length > 1) return;
     const words = label || texts.keyNames[codes[0]] || "";
-    byLabel.set(words, [...(byLabel.get(words) ?? []), keys[0]]);
-  }
+    const { keys: before = [], places = [] } = byLabel.get(words) ?? {};
+    byLabel.set(words, { keys: [...before, keys[0]], places: [...places, place] });
+  });
   $("controls").replaceChildren(
-    ...[...byLabel].map(([label, keys]) => {
+    ...[...byLabel].map(([label, { keys, places }]) => {
       const row = document.createElement("div");
+      row.dataset.places = places.join(" ");
       const term = document.createElement("dt");
       term.append(...keys.map((key) => Object.assign(document.createElement("kbd"), { textContent: key })));
       row.append(term, Object.assign(document.createElement("dd"), { textContent: label }));
@@ -113,6 +121,7 @@ function tell(state) {
   } else {
     card(null);
   }
+  greyOut(document.body, state.illegal ?? []);
   last = state;
   status();
   quiet();
@@ -157,7 +166,18 @@ function seats(all) {
   );
 }
 
+/** Say something for a moment. */
+function note(text) {
+  notice = text;
+  status();
+  setTimeout(() => {
+    if (notice === text) notice = "";
+    status();
+  }, NOTICE_MS);
+}
+
 function line({ quality, phase: now }) {
+  if (notice) return notice;
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
   if (now === "playing" && screen.simplified) return texts.simplified;
   return now === "playing" ? (texts.quality[quality] ?? "") : "";

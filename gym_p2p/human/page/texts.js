@@ -71,6 +71,12 @@ export const texts = {
     critical: "Your connection is very slow.",
   },
   simplified: "Your connection is slow: the picture is simpler for now.",
+  gamepad: {
+    connected: "Gamepad connected.",
+    disconnected: "Gamepad disconnected.",
+    unknown: "Your browser does not know the buttons of this gamepad.",
+  },
   unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
+  arrows: { up: "↑", left: "←", down: "↓", right: "→" },
   keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
 };
