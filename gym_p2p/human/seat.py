@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import sys
 import threading
 import time
@@ -120,6 +121,8 @@ class HumanSeat:
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
         )
         self._browser, self._next_url = browser, next_url
+        self._elsewhere = entrance is not None
+        """Whether somebody else decides what a link is good for once this seat is given up."""
         self._announce = announce or _print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
@@ -333,6 +336,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
+            standing["again"] = self._elsewhere and standing.get("code") is None
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
             reason = reason_of(self._error, met=standing.get("code") is not None)
@@ -359,11 +363,15 @@ _WORDS = {
 }
 
 
+_VERSION = re.compile(r"[-_]v\d+$")
+"""Of an environment; nobody who plays needs to know."""
+
+
 def _name_of(env: Any) -> str:
     spec = getattr(env, "spec", None)
     told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
     name = str(told or type(env).__name__)
-    return name.rpartition("/")[2].rpartition(":")[2]
+    return _VERSION.sub("", name.rpartition("/")[2].rpartition(":")[2])
 
 
 def _print_link(url: str) -> None:
