@@ -166,9 +166,7 @@ PLAYERS = TableText(
         Column("action_latency_p95_ms", "float", "The 95th percentile of these.", _NO_PERSON, "ms"),
         Column("action_latencies_ms", "floats", "The newest thousand of these.", _NO_PERSON, "ms"),
         Column("frames_shown", "int", "Frames that their page drew.", _NO_PERSON),
-        Column(
-            "frames_skipped", "int", "Frames that were not sent, for a newer one was there.", _NO_PERSON
-        ),
+        Column("frames_skipped", "int", "Frames that were not sent, for a newer one was there.", _NO_PERSON),
         Column("jitter_ms", "float", "RFC 3550's jitter of the worst link.", "None was measured.", "ms"),
         Column("missed_polls", "int", "Measurements of that link without an answer.", "None was measured."),
         Column("protocol_errors", "int", "Messages of peers that the protocol does not allow.", NO_DOCUMENT),
