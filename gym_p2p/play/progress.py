@@ -11,8 +11,8 @@ from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.live_match import LiveMatch
+from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
-from gym_p2p.play.waits import Paused
 
 __all__ = ["Progress", "SessionState", "progress_of"]
 

@@ -15,7 +15,7 @@ from gym_p2p.human.carriers import CLOSE_CODES
 from gym_p2p.human.messages import VERSION
 from gym_p2p.human.seat import _WORDS as GONE
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.recorder import PauseReason
+from gym_p2p.play.paused import PauseReason
 
 PAGE = resources.files("gym_p2p.human").joinpath("page")
 TEXTS, LINK = (PAGE.joinpath(name).read_text() for name in ("texts.js", "link.js"))

@@ -40,6 +40,7 @@ __all__ = [
     "Interrupted",
     "Leave",
     "Left",
+    "LimitChanged",
     "LineClosed",
     "LineOpened",
     "Pinged",
@@ -302,6 +303,13 @@ class Interrupted(msgspec.Struct, frozen=True):
     reconnects: bool
 
 
+class LimitChanged(msgspec.Struct, frozen=True):
+    """Silence may last this long from now on: the service sees that player's line closed, or open again."""
+
+    player: int
+    limit_s: float
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """Something arrived from that player again."""
 
@@ -371,6 +379,7 @@ Event = (
     | PlayerGone
     | FramesAhead
     | Interrupted
+    | LimitChanged
     | Resumed
     | ChecksumsAgreed
     | Desynced

@@ -189,7 +189,8 @@ class Match:
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
-        self._finish_leaving(now)
+        if self._leaving.since is not None:
+            self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
@@ -221,8 +222,10 @@ class Match:
             case LineClosed(player, cut_off):
                 peer = self._peers[player]
                 peer.line_closed_at, peer.line_cut_off = now, cut_off
+                self._reconnecting.line_changed(peer)
             case LineOpened(player):
                 self._peers[player].line_closed_at = None
+                self._reconnecting.line_changed(self._peers[player])
             case Leave():
                 self._leave(command, now)
 

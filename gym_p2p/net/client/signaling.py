@@ -24,7 +24,15 @@ from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
+from gym_p2p.core.api.rooms import (
+    JoinAck,
+    MatchFound,
+    MatchSignal,
+    PeerLeft,
+    PeerReturned,
+    Replaced,
+    RoomStatus,
+)
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.foreign_text import screened
 from gym_p2p.core.wire.seats import SeatId
@@ -263,7 +271,9 @@ class SignalingClient:
                 _LOG.warning("the service: %s", error)
             return
         match payload:
-            case MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id):
+            case (
+                MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id) | PeerReturned(match_id=match_id)
+            ):
                 if match_id != (self._watched_id if self.match is None else self.match.match_id):
                     _LOG.debug("%s of another match was ignored", event)
                     return
