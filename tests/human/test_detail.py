@@ -13,7 +13,7 @@ NOISE = np.random.default_rng(1)
 
 
 def run(control: DetailControl, *, offered: int, arrived: int, seconds: int, since: float) -> list[Detail]:
-    """Offer pictures at a rate, of which others arrive at another one; return the detail after each second."""
+    """Offer pictures at a rate, of which others arrive at another one; return the detail of each second."""
     found = []
     for second in range(seconds):
         for number in range(offered):

@@ -1,4 +1,4 @@
-"""A page over a line that loses, delays and reorders, on virtual time: what is seen of it, and what is pressed."""
+"""A page over a line that loses, delays and reorders, on virtual time: what is seen, and what is pressed."""
 
 from __future__ import annotations
 
