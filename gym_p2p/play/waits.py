@@ -51,7 +51,7 @@ class Waits:
         self._on_pause = on_pause
         self.input_limit_s = config.input_limit_s(takes_turns=takes_turns)
         self.reset_limit_s = config.reset_limit_s(takes_turns=takes_turns)
-        self.last_s = 2 * answer_s(config) + 1.0
+        self.last_s = 2 * answer_s(config) + 1.0 + config.rejoin_timeout_s
         """After the limits, how long it may take until all have agreed on what they lead to."""
         self._inputs = Patience.for_inputs(config, takes_turns=takes_turns)
         self._resets = Patience(self.reset_limit_s, paced=False)
@@ -127,7 +127,8 @@ class Waits:
             silence = self._client.silent.get(player)
             if silence is not None:
                 name = self._client.player_id(player)
-                waits["silent", player] = Paused((name,), "silent", silence.since, silence.limit_s)
+                reason: PauseReason = "away" if silence.away else "silent"
+                waits[reason, player] = Paused((name,), reason, silence.since, silence.limit_s)
         if pause is not None:
             names = tuple([self._client.player_id(player) for player in pause.players])
             waits[why, None] = Paused(names, why, pause.since, pause.limit_s)
