@@ -78,10 +78,12 @@ def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told
 def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A player whose process ended, and who came back."""
     struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
-    rejoins = left.documents["session"].get("rejoins", ())
-    return _first(
-        evidence, fault, (one["timestamp"] for one in rejoins if one["playerId"] in struck), _GONE_LATE_MS
-    )
+    session = left.documents["session"]
+    back = [one["timestamp"] for one in session.get("rejoins", ()) if one["playerId"] in struck]
+    if _first(evidence, fault, back, _GONE_LATE_MS) is None:
+        return None
+    paused = (one["timestamp"] for one in session["pauses"] if struck & set(one["playerIds"]))
+    return _first(evidence, fault, paused) or Told(None)
 
 
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:

@@ -38,8 +38,9 @@ _START_S = 45.0
 """For all to come together, on a machine that has other things to do."""
 _END_S = 40.0
 """For a match to be over after its last frame, or after what ended it; longer than any timeout on the way."""
-_GONE_S = 10.0
-"""For processes to be gone after the command has ended."""
+_GONE_S = 25.0
+"""For processes to be gone after the command has ended: what makes documents of a killed player hands them in,
+and has 20 s for that."""
 _SERVICE_END_S = 15.0
 _RECOVERY_S = 60.0
 _ENDING = {"TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK", "CLOSING"}
@@ -283,5 +284,6 @@ class Scene:
 def _in_words(pid: int) -> str:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        return f"{process.name()} ({' '.join(process.cmdline())[:120]})"
+        told = " ".join(process.cmdline())
+        return f"{process.name()} ({told if len(told) < 160 else told[:60] + ' ... ' + told[-100:]})"
     return f"process {pid}"
