@@ -39,8 +39,8 @@ _START_S = 45.0
 _END_S = 40.0
 """For a match to be over after its last frame, or after what ended it; longer than any timeout on the way."""
 _GONE_S = 25.0
-"""For processes to be gone after the command has ended: what makes documents of a killed player hands them in,
-and has 20 s for that."""
+"""For processes to be gone after the command has ended. Documents of a killed player are handed in by another
+process, which has 20 s for that."""
 _SERVICE_END_S = 15.0
 _RECOVERY_S = 60.0
 _ENDING = {"TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK", "CLOSING"}
