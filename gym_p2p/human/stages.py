@@ -54,8 +54,12 @@ class Stage(Protocol):
     def seat(self) -> Any:
         """The person's; ``None`` where there is only one, or while any free one is wanted."""
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
+
+        Args:
+            show: is given the pictures.
+            wait: is called now and then while others are waited for; raises to wait no longer.
 
         Raises:
             UsageError: somebody else is shown it.
@@ -165,6 +169,8 @@ class MatchStage:
             _log.warning("frames are not paced: faster than a person can see; give the environment fps=")
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._show: Show | None = None
+        self.waits: Callable[[], None] = _wait_on
+        """See :class:`~gym_p2p.play.episode.Viewer`."""
         self._live: LiveEpisode | None = None
         self._episodes = 0
         self._records: dict[int, EpisodeRecord] = {}
@@ -205,7 +211,7 @@ class MatchStage:
         """In how many frames an action has its effect."""
         return 0 if self._live is None else self._live.runner.session.input_delay
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
 
         Raises:
@@ -214,15 +220,17 @@ class MatchStage:
         if self._session.viewer is not None:
             raise UsageError("another HumanSeat shows this environment: it has a page for one person")
         self._session.played_by = "person"
-        self._session.viewer = self._look
-        self._show = show
+        self._session.viewer = self
+        self._show, self.waits = show, wait
 
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
         if self._show is not None:
             self._show = self._session.viewer = None
+            self.waits = _wait_on
 
-    def _look(self, episode: LiveEpisode) -> None:
+    def look(self, episode: LiveEpisode) -> None:
+        """Show what is new."""
         if self._show is None:
             return  # the episode goes on without the person
         if episode is not self._live:
@@ -283,8 +291,9 @@ class LoneStage:
         self.frame = -1
         self.episode = 0
 
-    def open(self, show: Show) -> None:
-        """Begin to show."""
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
+        """Begin to show; nobody else is waited for."""
+        del wait
         self._show = show
 
     def close(self) -> None:
@@ -310,6 +319,10 @@ class LoneStage:
 
     def acted(self, *, focused: bool) -> None:
         """Nothing either."""
+
+
+def _wait_on() -> None:
+    """Wait for others as long as it takes."""
 
 
 def _nearest_to_nothing(space: Space[Any]) -> Any:

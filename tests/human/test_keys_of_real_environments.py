@@ -19,7 +19,7 @@ from tests.requirements import require
 LEFT, RIGHT, UP, DOWN = "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"
 
 _Row = tuple[str, dict[str, Any], Any, Mapping[str, Any]]
-"""Name, arguments, what is done while no key is held, and what held keys do: at last, if they move axes."""
+"""Name, arguments, what is done while no key is held, and what held keys do (axes: in the end)."""
 
 NEEDS = {
     "ale_py": "ale_py",
