@@ -27,6 +27,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     Resumed,
 )
+from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
@@ -345,7 +346,7 @@ class MatchClient:
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():
                 self._ready.clear()
-            case LinkOpened(player):
+            case LinkOpened(player) | WayChanged(player):
                 self._open.add(player)
         if self._recorder is not None:
             self._recorder.fold(at_ms, event)

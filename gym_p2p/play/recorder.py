@@ -28,6 +28,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
+from gym_p2p.core.match.ways import Forwarding, WayChanged
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
@@ -42,6 +43,7 @@ from gym_p2p.net.worker.messages import LinkOpened, PathBroken, PathRebuilt, Pat
 from gym_p2p.play.broken_paths import BrokenPaths
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 from gym_p2p.play.few_lines import FewLines
+from gym_p2p.play.other_ways import OtherWays
 from gym_p2p.play.recording import match_folder_of
 
 __all__ = ["PauseReason", "Recorder", "now_ms"]
@@ -105,6 +107,7 @@ class Recorder:
         )
         self.record.probe = exported_probe(found)
         self._paths = BrokenPaths(self.record, self._players)
+        self.ways = OtherWays(self.record, self._players)
         self._account = Account(self.record, self._decode, clock_ms)
         self.folder = match_folder_of(found, config, clock_ms())
         self._about = about
@@ -127,8 +130,8 @@ class Recorder:
         match event:
             case Connected(about):
                 self._meet(about)
-            case InputsArrived(player, _, inputs, confirmed):
-                record.inputs_received += len(inputs)
+            case InputsArrived(player, _, inputs, confirmed, by_service):
+                record.inputs_arrived(len(inputs), by_service=by_service)
                 if record.episodes:  # a player who goes before the first has given some, by others' account
                     record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
@@ -148,8 +151,11 @@ class Recorder:
                     episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
             case Interrupted() | Resumed() | PathBroken() | PathRebuilt() | PathTried():
                 self._paths.fold(at_ms, event)
+            case WayChanged() | Forwarding():
+                self.ways.fold(at_ms, event)
             case PlayerGone():
                 self._paths.fold(at_ms, event)
+                self.ways.gone(event.player)
                 self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)

@@ -137,6 +137,7 @@ def _machines(
         issue_token=issue_token,
         ice_servers=for_matches,
         relay_only=config.relay_only,
+        relays=config.relay_messages,
         screen=screen,
     )
     spectators = Spectators(

@@ -170,6 +170,7 @@ class MatchFound:
         made_at_ms: when it was made, in Unix milliseconds by the service's clock, the same for all; ``None``
             where an older service does not say.
         uploads: whether the service takes documents; where it does not, they stay with the players.
+        relays: whether it passes messages on between players who have no better way to each other.
     """
 
     event: ClassVar[str] = "match_found"
@@ -187,6 +188,7 @@ class MatchFound:
     probe: MatchProbe | None = None
     made_at_ms: int | None = None
     uploads: bool = True
+    relays: bool = False
 
     def __attrs_post_init__(self) -> None:
         everyone = [seat for player in self.players for seat in player.seats]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
@@ -230,12 +231,14 @@ class InputsArrived(msgspec.Struct, frozen=True):
     Attributes:
         inputs: empty where only ``confirmed`` has moved.
         confirmed: the number of frames for which every present player holds every player's input.
+        by_service: whether they came by the service.
     """
 
     player: int
     start: int
     inputs: tuple[bytes, ...]
     confirmed: int
+    by_service: bool = False
 
 
 class PlayerFinished(msgspec.Struct, frozen=True):
@@ -303,10 +306,11 @@ class Interrupted(msgspec.Struct, frozen=True):
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """Something arrived from that player again."""
+    """Something arrived from that player again, that way."""
 
     player: int
     silent_s: float
+    over: WayKind = WayKind.DIRECT
 
 
 class ChecksumsAgreed(msgspec.Struct, frozen=True):
@@ -372,6 +376,9 @@ Event = (
     | FramesAhead
     | Interrupted
     | Resumed
+    | WayChanged
+    | DirectPathLost
+    | Forwarding
     | ChecksumsAgreed
     | Desynced
     | StateArrived

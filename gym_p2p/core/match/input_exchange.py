@@ -151,7 +151,8 @@ class InputExchange:
             self._forget()
         elif not fresh:
             return None
-        return InputsArrived(peer.index, peer.remote_inputs.count - len(fresh), tuple(fresh), confirmed)
+        start = peer.remote_inputs.count - len(fresh)
+        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service)
 
     def _hold(self, player: int, count: int) -> None:
         self._held[player] = count

@@ -22,7 +22,7 @@ those who are left agree on the last frame, and on whether the next episode begi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import Answers
@@ -43,6 +43,7 @@ from gym_p2p.core.match.events import (
     LineOpened,
     SetInputDelay,
 )
+from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.inbox import Inbox
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -51,6 +52,7 @@ from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
 from gym_p2p.core.match.reconnecting import Reconnecting
+from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.wire.codec import JsonObject
@@ -73,6 +75,8 @@ class Match:
         match_seed: the number that all players were given with the match; episodes' seeds come from it, or
             from the newest seed that a player insisted on.
         secret: random bytes of this player's alone, :data:`~gym_p2p.core.match.seals.SECRET_BYTES` of them.
+        relay: who may pass messages on, as :attr:`gym_p2p.config.LinkConfig.relay` says.
+        relay_above_ms: a direct path with longer round trips is bad.
     """
 
     def __init__(
@@ -84,15 +88,18 @@ class Match:
         match_seed: int,
         sync: SyncConfig,
         secret: bytes,
+        relay: Literal["service", "players", "none"] = "none",
+        relay_above_ms: float = 500.0,
     ) -> None:
         self._local = local
         self._peers = peers = {
             i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local
         }
-        self._outputs = outputs = Outputs()
+        self._seals = Seals(secret, players=players)
+        forwards = Forwards(local=local, peers=peers, seals=self._seals)
+        self._outputs = outputs = Outputs(peers, forwards)
         self.poll: Callable[[], MatchOutput | None] = outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
-        self._seals = Seals(secret, players=players)
         self._handshake = handshake = Handshake(
             description, peers, self._seals, reconnect_ms=round(sync.reconnect_timeout_s * 1e3)
         )
@@ -111,7 +118,19 @@ class Match:
         self._leaving = leaving = Leaving(
             peers=peers, exchange=exchange, departures=departures, comparison=comparison
         )
-        deadlines = Deadlines(local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving)
+        self._rerouting = rerouting = Rerouting(
+            local=local,
+            peers=peers,
+            outputs=outputs,
+            exchange=exchange,
+            handshake=handshake,
+            sync=sync,
+            relay=relay,
+            rtt_most_s=relay_above_ms / 1e3,
+        )
+        deadlines = Deadlines(
+            local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving, rerouting=rerouting
+        )
         self._course = course = Course(
             local=local,
             peers=peers,
@@ -121,9 +140,7 @@ class Match:
             departures=departures,
             comparison=comparison,
         )
-        self._reconnecting = reconnecting = Reconnecting(
-            peers, outputs=outputs, seals=self._seals, exchange=exchange
-        )
+        self._reconnecting = Reconnecting(peers, outputs=outputs, seals=self._seals, rerouting=rerouting)
         self._inbox = Inbox(
             outputs=outputs,
             handshake=handshake,
@@ -133,7 +150,8 @@ class Match:
             comparison=comparison,
             course=course,
             leaving=leaving,
-            reconnecting=reconnecting,
+            rerouting=rerouting,
+            forwards=forwards,
             deadlines=deadlines,
         )
         self._deadlines = deadlines
@@ -145,12 +163,26 @@ class Match:
         self._deadlines.forget()
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
+            peer.ways.link_open = True
             self._outputs.send(peer, self._handshake.hello(peer), now)
+        elif peer.present:
+            self._rerouting.link_opened(peer, now)
+
+    def service_up(self, *, up: bool) -> None:
+        """Note whether the service can pass messages on now; before the first time it cannot."""
+        self._rerouting.service_up(up=up)
+
+    def begin_by_service(self, player: int, now: float) -> None:
+        """Play with somebody to whom there is no direct path yet; :meth:`opened` may come later."""
+        self._deadlines.forget()
+        self._rerouting.begin_by_service(self._peers[player], now)
 
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
         self._deadlines.forget()
+        if self._rerouting.link_closed(peer):
+            return
         we_leave = self._leaving.since is not None
         loss = peer.closed(we_leave=we_leave)
         if peer.reconnects and not we_leave:
@@ -189,6 +221,15 @@ class Match:
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
+        self._finish_leaving(now)
+
+    def receive_by_service(self, player: int, data: bytes, now: float) -> None:
+        """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
+        peer = self._peers[player]
+        if not peer.present and peer.state is not PeerState.CONNECTING:
+            return
+        self._deadlines.forget()
+        self._inbox.receive_by_service(peer, data, now)
         self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
@@ -232,6 +273,7 @@ class Match:
             self._answers.excuse()
             for peer in self._peers.values():
                 peer.received_at = now
+            self._rerouting.woke_up(now)
         deadlines = self._deadlines
         deadlines.forget()
         at = deadlines.next()
@@ -239,6 +281,8 @@ class Match:
             for peer in self._peers.values():
                 for due in deadlines.due(peer, now) if peer.present else ():
                     self._do(peer, due, now)
+                if peer.present:
+                    self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
         for peer in tuple(self._answers.overdue(now)):
             self._course.lose(peer, Loss(Cause.UNRESPONSIVE), now)
@@ -266,6 +310,7 @@ class Match:
         match due:
             case Due.PING:
                 self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+                self._rerouting.pinged(peer, now)
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:

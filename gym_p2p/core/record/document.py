@@ -18,6 +18,7 @@ from gym_p2p.core.record.open_objects import EnvironmentFacts
 from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, FocusLoss
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Document", "common_keys"]
@@ -43,6 +44,10 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Players who are gone, in the order in which they went, and who says how that came about."""
     pauses: list[Pause]
     """Times in which the match stood still for somebody, in order; not more than the first thousand."""
+    ways_taken: list[WayTaken]
+    """Every other way that messages to another player took, in order; not more than the first thousand."""
+    passed_on: list[PassedOn]
+    """Between whom this player passed messages on, in order; not more than the first thousand."""
     clock_offsets: dict[str, list[ClockOffsetAt]]
     """By peer's id: how their clock stood to this player's, whenever that changed and at least once a minute;
     empty where it is not known."""
@@ -75,6 +80,8 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "episodes": [episode_result(view, record.players) for view in record.views()],
         "departures": newest_departures(record.departures.copy()),
         "pauses": record.pauses.copy(),
+        "ways_taken": record.ways_taken.copy(),
+        "passed_on": record.passed_on.copy(),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},
         "latency": None if worst is None else worst.series.statistics(),

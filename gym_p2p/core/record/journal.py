@@ -47,6 +47,7 @@ from gym_p2p.core.record.match_record import MatchRecord, Termination
 from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -148,6 +149,11 @@ _MATCH = Node(
         "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
+        "ways_taken": Rows(WayTaken),
+        "passed_on": Rows(PassedOn),
+        "inputs_sent_by_service": Whole(int),
+        "inputs_received_by_service": Whole(int),
+        "peers_by_service": Whole(int),
         "probe": Whole(Any),
         "sync": Whole(Any),
         "human": _HUMAN,
