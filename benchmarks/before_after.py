@@ -20,6 +20,9 @@ from benchmarks.sides import sides
 
 __all__ = ["main", "table"]
 
+NONE = "\N{EN DASH}"
+"""In the place of what was not measured: there is no such row, or that version cannot do it."""
+
 
 def table(found: Collected, names: Sequence[str]) -> list[dict[str, object]]:
     """Return every row of which there is something, with its ratios; ``names`` are the two sides'."""
@@ -70,22 +73,24 @@ def _print(lines: Sequence[dict[str, object]]) -> None:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-    return "" if value is None else str(value)
+    return NONE if value is None else str(value)
 
 
 def main() -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--before", required=True, metavar="REV", help="the commit to compare with")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N")
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: fewer of what takes longer")
     parser.add_argument("--only", nargs="+", choices=tuple(GROUPS), help="default: all of them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample, too")
     args = parser.parse_args()
     with sides(args.before) as both:
         found: Collected = {}
         for name in args.only or GROUPS:
-            sys.stderr.write(f"{name}\n")
-            GROUPS[name](both, found, args.rounds)
+            group = GROUPS[name]
+            rounds = args.rounds or group.rounds
+            sys.stderr.write(f"{name}, {rounds} rounds\n")
+            group.measure(both, found, rounds)
         lines = table(found, [side.name for side in both])
     _print(lines)
     if args.json is not None:

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from gym_p2p.net.probing.probe import ProbeConnection
     from gym_p2p.net.telemetry import LatencyTelemetry
     from gym_p2p.net.webrtc.plain import AiortcStats
+    from gym_p2p.policies.reactions import LimitedPolicy
+    from gym_p2p.policies.seat import PolicySeat
     from gym_p2p.simulation import Simulation, simulate
     from gym_p2p.spectate.spectator import Spectator
     from gym_p2p.study.study import Study, load
@@ -90,6 +92,7 @@ __all__ = [
     "InvalidAction",
     "LatencyFIFOMatchmaker",
     "LatencyTelemetry",
+    "LimitedPolicy",
     "LinkConfig",
     "LinkEmulation",
     "MatchCandidate",
@@ -108,6 +111,7 @@ __all__ = [
     "PeerError",
     "PeerLost",
     "PersonGone",
+    "PolicySeat",
     "ProbeConnection",
     "ProbeManager",
     "ProbeResult",
@@ -195,6 +199,8 @@ _HOMES = {
     "ProbeConnection": "gym_p2p.net.probing.probe",
     "LatencyTelemetry": "gym_p2p.net.telemetry",
     "AiortcStats": "gym_p2p.net.webrtc.plain",
+    "LimitedPolicy": "gym_p2p.policies.reactions",
+    "PolicySeat": "gym_p2p.policies.seat",
     "Simulation": "gym_p2p.simulation",
     "simulate": "gym_p2p.simulation",
     "Spectator": "gym_p2p.spectate.spectator",

@@ -30,6 +30,7 @@ from gym_p2p import (
     InvalidAction,
     LatencyFIFOMatchmaker,
     LatencyTelemetry,
+    LimitedPolicy,
     LinkConfig,
     LinkEmulation,
     MatchCandidate,
@@ -48,6 +49,7 @@ from gym_p2p import (
     PeerError,
     PeerLost,
     PersonGone,
+    PolicySeat,
     ProbeConnection,
     ProbeManager,
     ProbeResult,
@@ -216,6 +218,19 @@ def _a_person(env: P2PEnv) -> None:
         assert_type(person.url, str)
         env.step(person.action(wait=True))
         person.show(text="well played")
+
+
+def _a_policy(env: P2PEnv, agents: P2PParallelEnv) -> None:
+    policy = PolicySeat(env, "sb3:PPO:partner.zip", seed=3, reaction_ms=200, actions_per_s=4)
+    env.step(policy.action())
+    PolicySeat(agents, lambda observation, frame: (observation, frame), agent="left")
+    PolicySeat(env)  # type: ignore[call-arg]  # which policy?
+
+
+def test_a_limited_policy_is_called_as_any_other() -> None:
+    limited = LimitedPolicy(lambda seen, _frame: seen, fps=30, nothing=0, reaction_ms=1, actions_per_s=None)
+    assert limited(7, 0) == 0
+    assert_type(limited.reset(), None)
 
 
 def _a_spectator(spectator: Spectator) -> None:

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gym_p2p.cli.fault_table import print_faults, print_kinds
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.errors import UsageError
 
 if TYPE_CHECKING:
+    from gym_p2p.bench.faults import FaultReport
     from gym_p2p.bench.figures import Report
     from gym_p2p.bench.run import Progress
     from gym_p2p.bench.service import Load, LoadReport
@@ -35,12 +37,14 @@ examples:
   gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
+  gym-p2p bench faults --list             every kind of fault, in a checkout, as root
+  gym-p2p bench faults --kinds "blackout 3" freeze --count 4
 
 Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
 """
 
 
-EXIT_CODES = {0: "done: measured", 1: "something could not be measured"}
+EXIT_CODES = {0: "done: measured", 1: "something could not be measured, or faults cost something"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=tuple(_BENCHES),
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
+        "faults: what breaks, and what is lost then; "
         "rollback: what guessing costs; scale: what more players cost; service: what others feel while a "
         "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches",
     )
@@ -59,8 +64,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo, step, rollback and scale")
-    counts.add_argument("--count", type=count, metavar="N", help="echoes or frames a round")
+    counts = parser.add_argument_group("echo, faults, step, rollback and scale")
+    counts.add_argument(
+        "--count",
+        type=count,
+        metavar="N",
+        help="echoes or frames a round; runs of each kind of fault (default: 4)",
+    )
+    faults = parser.add_argument_group("faults")
+    faults.add_argument("--kinds", nargs="+", metavar="KIND", help="these alone (default: all)")
+    faults.add_argument("--list", action="store_true", help="print the kinds, and break nothing")
+    faults.add_argument(
+        "--seed", type=count, metavar="N", help="of the first run of each kind (default: 1); others follow it"
+    )
+    faults.add_argument("--jobs", type=count, metavar="N", help="runs at the same time (default: 2)")
+    faults.add_argument(
+        "--keep",
+        metavar="DIR",
+        help="keep what all runs leave (default: of those in which something was wrong)",
+    )
     step = parser.add_argument_group("step")
     step.add_argument(
         "--learner-ms",
@@ -89,7 +111,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 _ONLY_OF = {
     "rounds": ("connect", "echo", "step", "rollback", "scale", "service", "telemetry"),
     "unreachable_stun": ("connect",),
-    "count": ("echo", "step", "rollback", "scale"),
+    "count": ("echo", "faults", "step", "rollback", "scale"),
+    "kinds": ("faults",),
+    "list": ("faults",),
+    "seed": ("faults",),
+    "jobs": ("faults",),
+    "keep": ("faults",),
     "learner_ms": ("step",),
     "matches": ("data",),
     "minutes": ("data",),
@@ -114,14 +141,18 @@ def run(args: argparse.Namespace) -> int:
         if not args.quiet:
             print(text, file=sys.stderr, flush=True)
 
+    if args.list:
+        return print_kinds(as_json=args.json)
     report = _BENCHES[args.what](args, progress)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
     elif args.what == "service":
         _print_loads(report)
+    elif args.what == "faults":
+        print_faults(report)
     else:
         _print(report)
-    return 0
+    return 0 if args.what != "faults" or report.is_clean else 1
 
 
 def _connect(args: argparse.Namespace, progress: Progress) -> Report:
@@ -161,6 +192,12 @@ def _scale(args: argparse.Namespace, progress: Progress) -> Report:
     return bench(progress=progress, **_given(args, "rounds", frames="count"))
 
 
+def _faults(args: argparse.Namespace, progress: Progress) -> FaultReport:
+    from gym_p2p.bench.faults import bench_faults  # noqa: PLC0415 - see above
+
+    return bench_faults(progress=progress, **_given(args, "seed", "kinds", "count", "jobs", "keep"))
+
+
 def _service(args: argparse.Namespace, progress: Progress) -> LoadReport:
     from gym_p2p.bench.service import bench_service  # noqa: PLC0415 - see above
 
@@ -189,6 +226,7 @@ _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Any]] = {
     "connect": _connect,
     "data": _data,
     "echo": _echo,
+    "faults": _faults,
     "step": _step,
     "rollback": _rollback,
     "scale": _scale,

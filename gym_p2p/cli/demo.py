@@ -26,15 +26,14 @@ from gym_p2p.cli.live import (
 )
 from gym_p2p.cli.options import (
     MATCH_OPTIONS,
-    add_human_options,
     add_match_options,
     add_seats_argument,
     count,
     env_arguments,
     find_local_modules,
-    require_page,
 )
 from gym_p2p.cli.play import EXIT_CODES, Status, Summary, own_rate
+from gym_p2p.cli.seat_options import add_human_options, add_policy_options, require_page
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS
@@ -72,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("--env", default=BUNDLED, help="as for join (default: %(default)s)")
     parser.add_argument("--players", type=count, metavar="N", help="default: as many as there are seats")
-    parser.add_argument("--policy", help="as for join (default: scripted for the bundled game, else random)")
+    add_policy_options(parser, default="scripted for the bundled game, else random")
     add_human_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
     add_seats_argument(parser)
@@ -153,6 +152,9 @@ def _command(
         command += [] if arguments.keys is None else ["--keys", arguments.keys]
     else:
         command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
+        command += ["--reaction-ms", str(arguments.reaction_ms)]
+        if arguments.actions_per_second is not None:
+            command += ["--actions-per-second", str(arguments.actions_per_second)]
     if arguments.human:
         command += ["--episodes", "1"]
     if isinstance(arguments.record, str):

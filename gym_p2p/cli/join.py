@@ -25,7 +25,6 @@ from gym_p2p.cli.live import (
 )
 from gym_p2p.cli.options import (
     NAMES,
-    add_human_options,
     add_match_options,
     add_seats_argument,
     add_watchers_argument,
@@ -35,10 +34,10 @@ from gym_p2p.cli.options import (
     find_local_modules,
     match_options,
     name,
-    require_one_player,
     seat_id,
 )
 from gym_p2p.cli.play import EXIT_CODES, Part, PersonsPart, Status, play
+from gym_p2p.cli.seat_options import add_human_options, add_policy_options, reactions, require_one_player
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
@@ -57,6 +56,7 @@ EPILOG = f"""\
 examples:
   gym-p2p join gym_p2p/Rally-v0 --policy scripted
   gym-p2p join gym_p2p/Rally-v0 --seat left --human       yourself, in a page of your browser
+  gym-p2p join gym_p2p/Rally-v0 --policy onnx:rally.onnx --reaction-ms 200 --actions-per-second 4
   gym-p2p join gym_p2p/Rally-v0 --queue lab --pre-match 80 --on-refusal requeue
   gym-p2p join pettingzoo.atari.pong_v3 --env-arg obs_type=ram --seat first_0 --frames 1000
   gym-p2p join my_package.games:make_env --policy my_package.agents:greedy --server http://10.0.0.5:8765
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subject", type=name, metavar="ID", help="who you are to the service (default: anonymous)"
     )
-    parser.add_argument("--policy", help="random, scripted, or module:function (default: random)")
+    add_policy_options(parser, default="random")
     add_human_options(parser)
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
     add_watchers_argument(parser)
@@ -118,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         watchers=arguments.watchers,
         seats=arguments.seats,
         policy=arguments.policy or "random",
+        reactions=reactions(arguments),
         person=PersonsPart(keys=arguments.keys, browser=arguments.browser) if arguments.human else None,
         seed=arguments.seed,
         frames=arguments.frames,

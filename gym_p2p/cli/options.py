@@ -23,7 +23,6 @@ __all__ = [
     "above_zero",
     "add_emulation_options",
     "add_env_argument",
-    "add_human_options",
     "add_match_options",
     "add_seats_argument",
     "add_watchers_argument",
@@ -37,8 +36,6 @@ __all__ = [
     "match_options",
     "name",
     "number",
-    "require_one_player",
-    "require_page",
     "seat_id",
     "seats_option",
     "whole",
@@ -84,45 +81,6 @@ def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup
         help="how a joint action splits: N equal shares (1: one seat has all of it), or each seat's indices "
         'or keys, as in \'{"left": [0, 1, 2], "right": [3, 4, 5]}\'; the same for all players',
     )
-
-
-def add_human_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a person at a page is asked for; :func:`require_page` checks it."""
-    human = parser.add_argument_group("a person plays")
-    human.add_argument(
-        "--human",
-        action="store_true",
-        help="play yourself, in a page that opens in a browser, at the game's own rate (or --fps)",
-    )
-    human.add_argument(
-        "--keys",
-        metavar="FILE",
-        help='JSON or TOML: which key does what, as in {"ArrowLeft": 1} (default: as the environment has it)',
-    )
-    human.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="open none: only print the page's link"
-    )
-
-
-def require_one_player(arguments: argparse.Namespace) -> None:
-    """Pass where either a policy plays or a person does.
-
-    Raises:
-        UsageError: what was given is for both, or for neither.
-    """
-    if arguments.human and arguments.policy is not None:
-        raise UsageError("--human and --policy: either you play the seat, or a policy does")
-    require_page(arguments)
-
-
-def require_page(arguments: argparse.Namespace) -> None:
-    """Pass where what is for a page comes with a person who has one.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if not arguments.human and (arguments.keys is not None or not arguments.browser):
-        raise UsageError("--keys and --no-browser want --human: nobody else has a page")
 
 
 def add_match_options(

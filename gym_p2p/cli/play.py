@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from gym_p2p.cli.drawing import load_drawn
+from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import PersonGone
 
 if TYPE_CHECKING:
-    from gym_p2p.game.env.load import Policy
     from gym_p2p.game.env.split import SeatsOption
     from gym_p2p.human.seat import HumanSeat
     from gym_p2p.play.progress import Progress
+    from gym_p2p.policies.seat import PolicySeat
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
@@ -28,7 +29,7 @@ __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate",
 REPORT_INTERVAL_S = 0.2
 
 PERSONS_FPS = 30.0
-"""Where neither the command nor the environment says how fast a person is to play."""
+"""Where neither the command nor the environment says how fast a person is to play, or who reacts like one."""
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
@@ -64,6 +65,8 @@ class Part:
     watchers: int = 0
     seats: SeatsOption = None
     policy: str = "random"
+    reactions: Reactions = attrs.field(factory=lambda: Reactions(reaction_ms=0.0, actions_per_s=None))
+    """How fast the policy may react."""
     person: PersonsPart | None = None
     """Who plays instead of the policy."""
     seed: int | None = None
@@ -144,7 +147,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     report(Status(seat=part.seat, state="loading"))
     drawn = _drawn(part)
     options = part.options
-    if part.person is not None and options.get("fps") is None:
+    paced = part.person is not None or any(part.reactions.values())
+    if paced and options.get("fps") is None:
         options = {**options, "fps": own_rate(drawn)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
     env.p2p.environment = named_recipe(part.env, part.env_args)
@@ -198,7 +202,6 @@ class _SeatedPlayer:
         self._env = env
         self._part = part
         self._report = report
-        self._person: HumanSeat | None = None
         self._reward = 0.0
         self._steps: deque[tuple[float, int]] = deque()
         self._reported_at = 0.0
@@ -207,29 +210,33 @@ class _SeatedPlayer:
     def run(self) -> str:
         """Play episode after episode; return how it ended."""
         with contextlib.ExitStack() as stack:
+            seat: HumanSeat | PolicySeat
             if self._part.person is not None:
-                self._person = stack.enter_context(self._seated(self._part.person))
+                seat = stack.enter_context(self._persons(self._part.person))
+            else:
+                seat = self._policys()
             self._report(self._reported)
             stack.enter_context(self._reported_while_waiting())
-            return self._play()
+            return self._play(seat)
 
-    def _seated(self, person: PersonsPart) -> HumanSeat:
+    def _persons(self, person: PersonsPart) -> HumanSeat:
         """Return the seat of a person; entered, it waits until they are there."""
         from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
 
         self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
         return HumanSeat(self._env, keys=person.keys, browser=person.browser)
 
-    def _play(self) -> str:
-        game = self._env.p2p.game
-        if self._person is None:  # whose seat says so itself
-            self._env.p2p.played_by = "policy"
-        self._policy(game.seats[0] if self._part.seat is None else self._part.seat)  # an error comes early
-        policy, episodes = None, 0
+    def _policys(self) -> PolicySeat:
+        """Return the seat of a policy; an error of its name comes early."""
+        from gym_p2p.policies.seat import PolicySeat  # noqa: PLC0415 - Gymnasium, which --help does not need
+
+        return PolicySeat(self._env, self._part.policy, **self._part.reactions)
+
+    def _play(self, seat: HumanSeat | PolicySeat) -> str:
+        episodes = 0
         while True:
-            observation, info = self._env.reset(seed=self._part.seed)
-            policy = policy or self._policy(self._env.p2p.seat)
-            ending = self._episode(policy, observation, info)
+            self._env.reset(seed=self._part.seed)
+            ending = self._episode(seat)
             episodes += 1
             if ending is not None:
                 return ending
@@ -266,25 +273,13 @@ class _SeatedPlayer:
     def _played_all(self) -> bool:
         return self._env.p2p.progress.frames_total == self._part.frames
 
-    def _policy(self, seat: SeatId) -> Policy:
-        from gym_p2p.game.env.load import load_policy  # noqa: PLC0415 - as above
-
-        person = self._person
-        if person is not None:
-            return lambda _observation, _frame: person.action()
-        game = self._env.p2p.game
-        return load_policy(self._part.policy, game, seat, seed=game.seats.index(seat))
-
-    def _episode(self, policy: Policy, observation: Any, info: dict[str, Any]) -> str | None:
+    def _episode(self, seat: HumanSeat | PolicySeat) -> str | None:
         """Play one episode; return how the match ended, ``None`` if it goes on."""
-        from gym_p2p.game.env.load import action_of  # noqa: PLC0415 - as above
-
         over = False
         while not over:
             if self._played_all():
                 return "done"
-            action = action_of(policy, observation, info, self._env.p2p.progress.frame)
-            observation, reward, terminated, truncated, info = self._env.step(action)
+            _, reward, terminated, truncated, _ = self._env.step(seat.action())
             self._reward += reward
             over = terminated or truncated
             self._tick()

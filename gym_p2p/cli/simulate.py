@@ -30,6 +30,7 @@ from gym_p2p.cli.options import (
     seat_id,
     whole,
 )
+from gym_p2p.cli.seat_options import POLICY_FORMS, Reactions, add_reaction_options, reactions
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
@@ -51,6 +52,7 @@ examples:
   gym-p2p simulate gym_p2p/Rally-v0 --policy scripted
   gym-p2p simulate gym_p2p/Rally-v0 --one-way-ms 0 25 50 100 200 --jitter-ms 5 --loss 0.02 --repeat 5
   gym-p2p simulate pettingzoo.atari.pong_v3 --env-arg obs_type=ram --frames 600 --sync lockstep rollback
+  gym-p2p simulate gym_p2p/Rally-v0 --policy scripted --reaction-ms 200 --actions-per-second 4
   gym-p2p simulate my_lab.games:make --policy left=my_lab.agents:greedy --policy right=random --json
 """
 
@@ -62,6 +64,7 @@ class _Task:
     env: str
     env_args: Mapping[str, Any]
     policies: Mapping[SeatId | None, str]
+    reactions: Reactions
     watchers: int
     sync: str
     one_way_ms: float
@@ -107,8 +110,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[SEAT=]POLICY",
-        help="random, scripted, or module:function, for one seat or for all (default: random)",
+        help=f"{POLICY_FORMS}, for one seat or for all (default: random)",
     )
+    add_reaction_options(parser)
     parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")
     parser.add_argument("--fps", type=above_zero, default=60.0, metavar="F", help="default: %(default)g")
     parser.add_argument("--seed", type=whole, default=1, metavar="N", help="of the episode (default: 1)")
@@ -187,15 +191,26 @@ def _tasks(arguments: argparse.Namespace) -> Iterator[_Task]:
     for sync, one_way_ms, repeat in itertools.product(
         arguments.sync, arguments.one_way_ms, range(arguments.repeat)
     ):
-        yield _Task(arguments.env, env_args, policies, arguments.watchers, sync, one_way_ms, repeat, options)
+        yield _Task(
+            env=arguments.env,
+            env_args=env_args,
+            policies=policies,
+            reactions=reactions(arguments),
+            watchers=arguments.watchers,
+            sync=sync,
+            one_way_ms=one_way_ms,
+            repeat=repeat,
+            options=options,
+        )
 
 
 def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     """Read ``[SEAT=]POLICY``; the key ``None`` is for all other seats."""
     policies: dict[SeatId | None, str] = {None: "random"}
     for text in given:
-        seat, separator, policy = text.rpartition("=")
-        policies[seat_id(seat) if separator else None] = policy
+        seat, separator, policy = text.partition("=")
+        named = separator and ":" not in seat  # of a file's path it may be a part
+        policies[seat_id(seat) if named else None] = policy if named else text
     return policies
 
 
@@ -208,8 +223,10 @@ def _played(tasks: Sequence[_Task], jobs: int) -> Generator[_MatchRow, None, Non
 
 def _play(task: _Task) -> _MatchRow:
     """Play one match."""
-    from gym_p2p.game.env.load import load_environment, load_policy  # noqa: PLC0415 - not for --help
+    from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - not for --help
     from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
+    from gym_p2p.policies.load import load_policy  # noqa: PLC0415 - the same
+    from gym_p2p.policies.reactions import ReactionLimits  # noqa: PLC0415 - the same
     from gym_p2p.simulation import simulate  # noqa: PLC0415 - the same
 
     def make_env() -> Any:
@@ -224,7 +241,14 @@ def _play(task: _Task) -> _MatchRow:
         if unknown:
             raise UsageError(f"--policy: no seat {unknown[0]!r}; the seats are {list(game.seats)}")
         policies: dict[SeatId, Callable[[Any, int], Any]] = {
-            seat: load_policy(task.policies.get(seat, task.policies[None]), game, seat, seed=index)
+            seat: load_policy(
+                task.policies.get(seat, task.policies[None]),
+                game,
+                seat,
+                seed=index,
+                limits=ReactionLimits(**task.reactions),
+                fps=task.options["fps"],
+            )
             for index, seat in enumerate(game.seats)
         }
         with environment_in_words(task.env):

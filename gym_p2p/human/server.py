@@ -37,6 +37,8 @@ _MOST_CONNECTIONS = 8
 _HELLO_LIMIT_S = 10.0
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 2.0
+_CLOSE_LIMIT_S = 1.0
+"""For a page to answer that it was closed."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -78,7 +80,7 @@ class PageServer:
         self._numbers = itertools.count(1)
         self._sockets: dict[int, web.WebSocketResponse] = {}
         self._sending: dict[int, asyncio.Queue[Output]] = {}
-        self._senders: dict[int, asyncio.Task[None]] = {}
+        self._senders: dict[int, asyncio.Task[str | None]] = {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -190,21 +192,29 @@ class PageServer:
             return web.Response(status=404, text="there is no such page", headers=_HEADERS)
         if len(self._sockets) >= _MOST_CONNECTIONS:
             return web.Response(status=503, text="too many pages are open", headers=_HEADERS)
-        page = web.WebSocketResponse(max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False)
+        page = web.WebSocketResponse(
+            max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False, timeout=_CLOSE_LIMIT_S
+        )
         await page.prepare(request)
         connection = next(self._numbers)
         self._sockets[connection] = page
         self._sending[connection] = asyncio.Queue()
-        self._senders[connection] = asyncio.create_task(self._send(connection, page))
+        sender = self._senders[connection] = asyncio.create_task(self._send(connection, page))
+        listener = asyncio.create_task(self._listen_to(connection, page))
         try:
-            await self._listen_to(connection, page)
+            await asyncio.wait({sender, listener}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             del self._sockets[connection]
             self._with(lambda person, now: person.disconnected(connection, now))
             self._sending.pop(connection, None)
-            sender = self._senders.pop(connection)
+            del self._senders[connection]
+            listener.cancel()
             sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            _, reason = await asyncio.gather(listener, sender, return_exceptions=True)
+        if isinstance(
+            reason, str
+        ):  # nobody reads beside it: the page's answer is waited for, else this is lost
+            await page.close(code=_CLOSE_CODES[reason], message=reason.encode())
         return page
 
     async def _listen_to(self, connection: int, page: web.WebSocketResponse) -> None:
@@ -245,8 +255,12 @@ class PageServer:
         if self._timer is not None:
             self._timer.set(due)
 
-    async def _send(self, connection: int, page: web.WebSocketResponse) -> None:
-        """Send one message after the other; the person's machine sees to it that few wait."""
+    async def _send(self, connection: int, page: web.WebSocketResponse) -> str | None:
+        """Send one message after the other; the person's machine sees to it that few wait.
+
+        Returns:
+            Why the page's connection is to be closed; ``None`` if it is.
+        """
         queue = self._sending[connection]
         while True:
             output = await queue.get()
@@ -257,12 +271,9 @@ class PageServer:
                     case SendToPage(_, bytes() as data):
                         await page.send_bytes(data)
                     case ClosePage(_, reason):
-                        await page.close(code=_CLOSE_CODES[reason], message=reason.encode())
-                        self._sending.pop(connection, None)
-                        return
+                        return reason
             except ConnectionError:
-                self._sending.pop(connection, None)
-                return
+                return None
 
 
 def _page_files() -> dict[str, tuple[str, bytes]]:

@@ -84,10 +84,10 @@ class LiveEpisode:
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
-    # - The input is given once. Not behind a possible end, which has to become final or be undone before
-    #   anything follows: then in a later turn.
-    # - What is there already is taken in first: a correction that is known belongs before this frame, and
-    #   inputs that are known are not guessed.
+    # - The input is given once, and first: somebody may be waiting for it. Not behind a possible end, which
+    #   has to become final or be undone before anything follows: then in a later turn.
+    # - What is there already is taken in before anything is played: a correction that is known belongs before
+    #   this frame, and inputs that are known are not guessed.
     # - It ends: each turn shows something, or waits for one event and at most a slice of time. Who does not
     #   play is given up in time, and is gone then like anybody else; should even that lead to nothing, the
     #   deadline ends the wait. The network half's own end is an event like any other, and comes again to
@@ -98,18 +98,17 @@ class LiveEpisode:
         In lockstep that is the frame, once everybody's inputs are here; where inputs are predicted, see
         ``view``. An end is shown once it is final.
         """
-        runner, given, advanced = self.runner, False, False
+        runner, advanced = self.runner, False
         began = time.monotonic()
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
+        given = result is None and not self._desynced() and self._give(actions)
         if result is None:
             self._client.drain()
         try:
             while result is None:
-                if any(self._recorder.desyncs.values()) and self._config.on_desync == "truncate":
+                if self._desynced():
                     return Ending("desync", self._recorder.desynced_with)
-                if not (given or runner.rollout.over or runner.awaits_end()):
-                    runner.add_input(actions)
-                    given = True
+                given = given or self._give(actions)
                 advanced = self._advance() or advanced
                 result = self._shown(advanced=advanced) or self._wait(began)
         finally:
@@ -121,6 +120,17 @@ class LiveEpisode:
                 self._viewer(self)
             self._pace()
         return result
+
+    def _desynced(self) -> bool:
+        """Whether the players' states were found to differ, where that is the end."""
+        return self._config.on_desync == "truncate" and any(self._recorder.desyncs.values())
+
+    def _give(self, actions: Mapping[SeatId, Any]) -> bool:
+        """Give the local input of the current frame, unless behind a possible end; return whether it was."""
+        if self.runner.rollout.over or self.runner.awaits_end():
+            return False
+        self.runner.add_input(actions)
+        return True
 
     def _wait(self, since: float) -> Ending | None:
         """Wait for an event, for a slice of time at most; return the end that comes of having waited."""

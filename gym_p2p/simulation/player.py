@@ -30,7 +30,6 @@ from gym_p2p.core.sync.patience import Patience
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import action_of
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Tick
 from gym_p2p.net.links.driver import Driver
@@ -42,6 +41,7 @@ from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
 from gym_p2p.play.sync_mode import SyncChoice
+from gym_p2p.policies.seat_policy import action_of
 from gym_p2p.simulation.arguments import Setting
 from gym_p2p.simulation.results import ConfirmedFrame, Counters, SimulatedPlayer
 

@@ -64,7 +64,7 @@ def test_what_rows_are_of_is_what_the_measurements_give(monkeypatch: pytest.Monk
     once = functools.cache(both[0].measured)  # they are the same version
     monkeypatch.setattr(Side, "measured", lambda _side, *arguments: once(*arguments))
     for name in ("rollback", "scale", "help"):
-        GROUPS[name](both, found, 1)
+        GROUPS[name].measure(both, found, 1)
     keys = {row.key for row in ROWS}
     assert len(keys) == len(ROWS)
     measured = {f"{mode} {n}" for mode in ("lockstep", "rollback") for n in (2, 4, 8)}

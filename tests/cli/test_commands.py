@@ -70,7 +70,10 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("demo --env CartPole-v1 --players 1", "a match has 2 to 8 players"),
         ("simulate CartPole-v1 --frames 5", "--watchers: CartPole-v1 has the single seat 'player'"),
         (f"join {GAME} --watchers 1", "seat: name one of 'left', 'right', 'watcher_1'"),
-        (f"join {GAME} --policy nope", "wanted random, scripted, or module:function"),
+        (
+            f"join {GAME} --policy nope",
+            "wanted random, scripted, module:function, sb3:FILE.zip or onnx:FILE.onnx",
+        ),
         ("serve --ice-server foo", "--ice-server: wanted stun:"),
         ("serve --cors-origin foo", "--cors-origin: wanted origins"),
         ("serve --give-up-after -1", "--give-up-after: wanted 0.1"),

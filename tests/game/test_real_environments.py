@@ -9,9 +9,10 @@ import attrs
 import pytest
 
 from gym_p2p.game.checksum import OutcomeChecksum
-from gym_p2p.game.env.load import load_environment, load_policy
+from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import Game, make_game
 from gym_p2p.game.outcome import Outcome
+from gym_p2p.policies.load import load_policy
 from tests.requirements import require
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

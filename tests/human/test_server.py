@@ -113,6 +113,39 @@ def test_a_page_of_another_version_is_told_and_takes_no_seat(server: PageServer)
     assert server._person.presence is Presence.EXPECTED
 
 
+def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_meanwhile(
+    server: PageServer,
+) -> None:
+    async def closed_with() -> int | None:
+        headers = {"Origin": "http://" + urlsplit(server.url).netloc}
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.url + "page", headers=headers) as first,
+            session.ws_connect(server.url + "page", headers=headers) as second,
+        ):
+            connection = first._response.connection
+            assert connection is not None
+            line = connection.transport
+            assert isinstance(line, asyncio.ReadTransport)
+            await first.send_json(HELLO)
+            while (await first.receive()).type is not aiohttp.WSMsgType.TEXT:
+                pass
+            line.pause_reading()
+            await second.send_json(HELLO)
+            while (await second.receive()).type is not aiohttp.WSMsgType.TEXT:
+                pass
+            for n in range(20):
+                await first.send_json({"t": "ack", "n": n, "shown": 0.0})
+                await asyncio.sleep(0.01)
+            line.resume_reading()
+            while (await first.receive()).type is not aiohttp.WSMsgType.CLOSE:
+                pass
+            return first.close_code
+
+    assert asyncio.run(closed_with()) == 4001
+
+
 def test_more_tabs_than_anybody_opens_are_refused(server: PageServer) -> None:
     async def open_many() -> None:
         async with (

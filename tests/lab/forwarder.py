@@ -1,10 +1,10 @@
 """The path between hosts: carries IPv4 packets between TUN devices with chosen delay, loss and reordering.
 
-A program of its own (``python forwarder.py --node NAME,NAMESPACE,ADDRESS ... --device path0 --seed 1``), so
-that no interpreter lock of a test disturbs its clock; it needs the standard library alone. It opens one TUN
-device in each given network namespace and routes by destination address. Commands come as JSON lines on stdin
-and each is answered by one JSON line on stdout, in order; it ends when stdin does. It knows nothing of hosts'
-processes, NATs or tests.
+A program of its own (``python forwarder.py --node NAME,NAMESPACE,ADDRESS,DEVICE ... --seed 1``), so that no
+interpreter lock of a test disturbs its clock; it needs the standard library alone. It opens a TUN device for
+each node in the node's network namespace and routes by destination address. Commands come as JSON lines on
+stdin and each is answered by one JSON line on stdout, in order; it ends when stdin does. It knows nothing of
+hosts' processes, NATs or tests.
 
 A packet's way through it: read at ``now``; black-out and loss drop it; otherwise it is due at ``now`` plus
 the delay plus a draw of the jitter, not before its predecessor where order is kept; a heap holds it until
@@ -290,8 +290,7 @@ def _open_tun(namespace: str, device: str) -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Carry packets between TUN devices.")
-    parser.add_argument("--node", action="append", required=True, help="NAME,NAMESPACE,ADDRESS")
-    parser.add_argument("--device", required=True, help="what the device is called in every namespace")
+    parser.add_argument("--node", action="append", required=True, help="NAME,NAMESPACE,ADDRESS,DEVICE")
     parser.add_argument("--seed", type=int, required=True)
     return parser.parse_args()
 
@@ -301,8 +300,8 @@ def main() -> None:
     options = _parse()
     nodes = []
     for text in options.node:
-        name, namespace, address = text.split(",")
-        nodes.append(Node(name, socket.inet_aton(address), _open_tun(namespace, options.device)))
+        name, namespace, address, device = text.split(",")
+        nodes.append(Node(name, socket.inet_aton(address), _open_tun(namespace, device)))
     forwarder = Forwarder(nodes, seed=options.seed)
     gc.freeze()
     gc.disable()  # the loop makes no cycles, and a collection would be jitter

@@ -75,8 +75,17 @@ def inside(namespace: str, *argv: str, stdin: str = "") -> None:
     _run(["ip", "netns", "exec", namespace, *argv], stdin)
 
 
-def _run(argv: list[str], stdin: str) -> None:
-    subprocess.run(argv, input=stdin, text=True, capture_output=True, check=True, timeout=_COMMAND_TIMEOUT_S)
+def udp_ports(namespace: str) -> list[int]:
+    """Return the ports of all UDP sockets in a namespace."""
+    told = _run(["ip", "netns", "exec", namespace, "ss", "-Hlun"], "")
+    return sorted({int(line.split()[3].rsplit(":", 1)[1]) for line in told.splitlines()})
+
+
+def _run(argv: list[str], stdin: str) -> str:
+    done = subprocess.run(
+        argv, input=stdin, text=True, capture_output=True, check=True, timeout=_COMMAND_TIMEOUT_S
+    )
+    return done.stdout
 
 
 def existing() -> set[str]:

@@ -33,6 +33,8 @@ from tests.lab.processes import end, read_line, take_precedence
 SERVICE = "service"
 
 _DEVICE = "path0"
+_SECOND_DEVICE = "path1"
+_SECOND = "second"
 _ANSWER_TIMEOUT_S = 10.0
 _FORWARDER = Path(__file__).with_name("forwarder.py")
 
@@ -79,6 +81,8 @@ class Lab:
         dead_interfaces: so many more interfaces in each host, listed before the path's, with addresses that
             lead nowhere (as those of container bridges do): ICE gathers a candidate for each, all its pairs
             fail, and connecting takes longer (aioice at 50 ms of round trip: 52 ms with none, 115 with 1).
+        roaming: hosts with a second interface on the path, of another address, which is down until
+            :meth:`roam`; its directions are those of the node :meth:`second`.
         seed: decides every loss, duplicate, jitter and reordering.
         conditions: of every direction between hosts; see :class:`Conditions`.
     """
@@ -89,27 +93,33 @@ class Lab:
         *,
         nats: Mapping[str, nat.Nat] | None = None,
         dead_interfaces: int = 0,
+        roaming: Sequence[str] = (),
         seed: int = 1,
         **conditions: Unpack[Conditions],
     ) -> None:
         self.hosts = tuple(hosts)
         self._nats = dict(nats or {})
+        self._roaming = {self.second(host): host for host in roaming}
         self._check_names()
         self._dead_interfaces = dead_interfaces
         self._seed = seed
-        self._nodes = (*self.hosts, SERVICE)
-        self._namespaces = namespaces.fresh_names([*self._nodes, *(f"{host}_nat" for host in self._nats)])
+        self._nodes = (*self.hosts, SERVICE, *self._roaming)
+        fresh = namespaces.fresh_names([*self.hosts, SERVICE, *(f"{host}_nat" for host in self._nats)])
+        self._namespaces = fresh | {node: fresh[host] for node, host in self._roaming.items()}
         self._conditions = dict.fromkeys(itertools.permutations(self._nodes, 2), Condition())
         self._first_conditions = conditions
         self._forwarder: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
+        self._rebound = 0
 
     def _check_names(self) -> None:
         proper = all(host.isascii() and host.isalnum() and host != SERVICE for host in self.hosts)
         if not proper or not 2 <= len(set(self.hosts)) == len(self.hosts) <= 16:
             raise ValueError(f"wanted 2 to 16 different names of hosts, not {self.hosts}")
-        if unknown := set(self._nats) - set(self.hosts):
+        if unknown := {*self._nats, *self._roaming.values()} - set(self.hosts):
             raise ValueError(f"no such hosts: {sorted(unknown)}")
+        if both := set(self._nats) & set(self._roaming.values()):
+            raise ValueError(f"behind a translator nobody has a second interface: {sorted(both)}")
 
     def __enter__(self) -> Self:
         namespaces.sweep()
@@ -126,11 +136,11 @@ class Lab:
         self.stop()
 
     def _build(self) -> None:
-        namespaces.ip(*(f"netns add {name}" for name in self._namespaces.values()))
+        namespaces.ip(*(f"netns add {name}" for name in sorted(set(self._namespaces.values()))))
         for host in self.hosts:
             self._add_dead_interfaces(host)
         self._start_forwarder()
-        for node in self._nodes:
+        for node in (*self.hosts, SERVICE):
             self._attach_to_path(node)
         for host, kind in self._nats.items():
             self._put_behind_nat(host, kind)
@@ -140,21 +150,53 @@ class Lab:
         return self._namespaces[f"{node}_nat" if node in self._nats else node]
 
     def _start_forwarder(self) -> None:
-        nodes = [f"--node={node},{self._on_path(node)},{self.address(node)}" for node in self._nodes]
-        program = [sys.executable, "-I", "-S", str(_FORWARDER), f"--device={_DEVICE}", f"--seed={self._seed}"]
+        nodes = [
+            f"--node={node},{self._on_path(node)},{self.address(node)},{self._device(node)}"
+            for node in self._nodes
+        ]
+        program = [sys.executable, "-I", "-S", str(_FORWARDER), f"--seed={self._seed}"]
         # Inside a namespace of ours, so that whoever removes the namespaces ends it as well.
         self._forwarder = self.run(
             SERVICE, [*program, *nodes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, realtime=True
         )
         self._read_answer()
 
+    def _device(self, node: str) -> str:
+        return _SECOND_DEVICE if node in self._roaming else _DEVICE
+
     def _attach_to_path(self, node: str) -> None:
+        device = self._device(node)
         namespaces.ip(
             "link set lo up",
-            f"link set {_DEVICE} addrgenmode none txqueuelen 5000 up",
-            f"address add {self.address(node)}/24 dev {_DEVICE}",
-            f"route add default dev {_DEVICE}",
+            f"link set {device} addrgenmode none txqueuelen 5000 up",
+            f"address add {self.address(node)}/24 dev {device}",
+            f"route add default dev {device}",
             namespace=self._on_path(node),
+        )
+
+    def roam(self, host: str) -> None:
+        """Take a host from its interface to the second one: what it had opened by the first leads nowhere."""
+        if host not in self._roaming.values():
+            raise ValueError(f"{host} has no second interface")
+        namespaces.ip(
+            f"address flush dev {_DEVICE}", f"link set {_DEVICE} down", namespace=self._namespaces[host]
+        )
+        self._attach_to_path(self.second(host))
+
+    def rebind(self, host: str) -> None:
+        """Let a host's translator forget its mappings; those that are made anew have other ports."""
+        router = self._on_path(host)
+        if self._nats[host] is not nat.Nat.SYMMETRIC:  # whose ports are others every time
+            ports = namespaces.udp_ports(self._namespaces[host])
+            rules = nat.other_ports(ports, outside=_DEVICE, times=self._rebound)
+            namespaces.inside(router, "nft", "-f", "-", stdin=rules)
+            self._rebound += 1
+        # A device that goes down takes along what was masqueraded by it.
+        namespaces.ip(
+            f"link set {_DEVICE} down",
+            f"link set {_DEVICE} up",
+            f"route add default dev {_DEVICE}",
+            namespace=router,
         )
 
     def _put_behind_nat(self, host: str, kind: nat.Nat) -> None:
@@ -195,6 +237,11 @@ class Lab:
             end(self._started.pop())
         self._forwarder = None
 
+    @staticmethod
+    def second(host: str) -> str:
+        """Return the node that a roaming host is by its second interface."""
+        return f"{host}{_SECOND}"
+
     def address(self, node: str) -> str:
         """Return the address under which a node is known on the path; its translator's, if it has one."""
         return f"10.77.0.{1 + self._nodes.index(node)}"
@@ -233,6 +280,15 @@ class Lab:
                 yield
             finally:
                 enter_namespace(home.fileno())
+
+    def udp_ports(self, node: str) -> list[int]:
+        """Return the ports of all UDP sockets in a node."""
+        return namespaces.udp_ports(self._namespaces[node])
+
+    def processes(self, node: str) -> set[int]:
+        """Return the ids of all processes in a node, the forwarder's excepted."""
+        own = set() if self._forwarder is None else {self._forwarder.pid}
+        return namespaces.processes([self._namespaces[node]]) - own
 
     def condition(
         self, *, between: Pair | None = None, way: Pair | None = None, **changes: Unpack[Conditions]

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.requirements import require
 from tests.waiting import PATIENCE_S, lasting_port, listens, until
 
-__all__ = ["SECRET", "coturn"]
+__all__ = ["SECRET", "coturn", "coturn_command"]
 
 SECRET = "a secret of the tests that the service shares with its relay"  # noqa: S105  # not a secret
 
@@ -26,9 +26,27 @@ def coturn(folder: Path, *, forgets_after_s: int = 600, user_quota: int = 0) -> 
     """
     require("turnserver", "apt-get install coturn")
     port = lasting_port()
+    command = coturn_command(
+        folder, "127.0.0.1", port, forgets_after_s=forgets_after_s, user_quota=user_quota
+    )
+    log = folder / "turn.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            _wait_for(process, port, log)
+            yield f"turn:127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait(timeout=PATIENCE_S)
+
+
+def coturn_command(
+    folder: Path, address: str, port: int, *, forgets_after_s: int = 600, user_quota: int = 0
+) -> list[str]:
+    """Return what runs it at an address; the other arguments are those of :func:`coturn`."""
     options = {
-        "listening-ip": "127.0.0.1",
-        "relay-ip": "127.0.0.1",
+        "listening-ip": address,
+        "relay-ip": address,
         "listening-port": port,
         "static-auth-secret": SECRET,
         "realm": "test",
@@ -50,16 +68,7 @@ def coturn(folder: Path, *, forgets_after_s: int = 600, user_quota: int = 0) -> 
         "no-software-attribute",
     )
     command = ["turnserver", "-n", "--log-file=stdout", *(f"--{flag}" for flag in flags)]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    log = folder / "turn.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            _wait_for(process, port, log)
-            yield f"turn:127.0.0.1:{port}"
-        finally:
-            process.kill()
-            process.wait(timeout=PATIENCE_S)
+    return command + [f"--{name}={value}" for name, value in options.items()]
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

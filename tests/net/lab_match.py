@@ -34,8 +34,10 @@ _START_TIMEOUT_S = 40.0
 _END_TIMEOUT_S = 60.0
 
 
-def start_service(lab: Lab, folder: Path, *options: str) -> str:
-    """Start the signalling service on its node; return its URL."""
+def start_service(
+    lab: Lab, folder: Path, *options: str, env: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the signalling service on its node; return its process and its URL."""
     command = [
         *("nice", "-n", str(_NICE)),
         sys.executable,
@@ -48,15 +50,16 @@ def start_service(lab: Lab, folder: Path, *options: str) -> str:
         "--port",
         "8765",
     ]
-    with (folder / "service.log").open("wb") as log:
+    with (folder / "service.log").open("ab") as log:
         process = lab.run(
             SERVICE,
             [*command, "--data-dir", str(folder / "service"), *options],
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=ROOT,
+            env=env,
         )
-    return read_line(process, timeout_s=_START_TIMEOUT_S).split()[-1]
+    return process, read_line(process, timeout_s=_START_TIMEOUT_S).split()[-1]
 
 
 @attrs.define(eq=False)
@@ -140,7 +143,7 @@ class LabMatch:
         self.lab = lab
         self._folder = folder
         self._rounds = 0
-        self.url = start_service(lab, folder, *service_options)
+        _, self.url = start_service(lab, folder, *service_options)
         self.players: dict[str, LabPlayer] = {}
 
     def play(

@@ -74,7 +74,14 @@ def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(
     assert FRAMES <= native["socket.send"] <= FRAMES + checksums
     assert FRAMES <= native["socket.recv"] <= FRAMES + checksums
     polls = native["poll.poll"]
-    assert FRAMES <= polls <= 2 * (FRAMES + checksums), "before the input, and for what comes of it"
+    assert FRAMES <= polls <= 2 * (FRAMES + checksums), "for what is there, and for what comes of the input"
+
+
+def test_the_input_is_given_before_anything_is_looked_for(match: Match) -> None:
+    match.play()
+    of_the_pipe = {"socket.send", "socket.recv", "poll.poll"}
+    in_order = [name for name in match.users.native if name in of_the_pipe]
+    assert in_order[0] == "socket.send"
 
 
 def test_an_action_is_encoded_once_and_a_frame_planned_when_something_is_new(match: Match) -> None:

@@ -15,8 +15,9 @@ from gym_p2p import P2PEnv, check_env_determinism, simulate
 from gym_p2p.config import ServiceConfig
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import load_environment, load_policy
+from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.policies.load import load_policy
 from gym_p2p.server import serve_in_thread
 from tests.players import Lobby, assert_all_played_the_same, together
 from tests.sweep.cases import Case

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import field
+
 from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.record.absences import Departure, Pause, newest_departures
 from gym_p2p.core.record.building import latency_by_peer, unique_names
@@ -18,6 +20,7 @@ from gym_p2p.core.record.open_objects import EnvironmentFacts
 from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, FocusLoss
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.policy import Policy
 from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 
@@ -61,6 +64,8 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """When the game was in the background, of a player in a browser; null for one who cannot lose focus."""
     human: Human | None = None
     """The person who played at a page of this process, and how that was measured; null where none did."""
+    policies: list[Policy] = field(default_factory=list)
+    """The policies that played seats of this player's, as far as they say so; empty where none did."""
 
 
 def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
@@ -88,4 +93,5 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "latency_by_peer": latency_by_peer(record),
         "focus_loss": focus_loss(record.human, record.time(now_ms)),
         "human": human_document(record.human),
+        "policies": [policy.document() for policy in record.policies.copy()],
     }

@@ -47,6 +47,7 @@ from gym_p2p.core.record.match_record import MatchRecord, Termination
 from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.policy import PolicyRecord
 from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -157,6 +158,7 @@ _MATCH = Node(
         "probe": Whole(Any),
         "sync": Whole(Any),
         "human": _HUMAN,
+        "policies": Whole(list[PolicyRecord]),
         "episodes": Episodes(_EPISODE),
     }
 )

@@ -25,6 +25,7 @@ from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.policy import PolicyRecord
 from gym_p2p.core.record.ways_taken import WAYS_KEPT, PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
@@ -96,6 +97,7 @@ class MatchRecord:
         peers_by_service: to how many peers it passes messages on now.
         identities: who the players are, as far as is known, in the order of their first seats.
         human: the person who plays and their page, if one does.
+        policies: those that play seats of the local player, in the order in which they began.
         probe: what the pre-match probe measured; ``None`` without one.
         sync: how frames are kept together, and why so; ``None`` before that is known.
         checkpoints_late: how many checkpoints came late: more than is meant to could have been lost.
@@ -150,6 +152,7 @@ class MatchRecord:
         self.checkpoints_late = 0
         self.identities: tuple[PlayerIdentity, ...] = ()
         self.human = HumanRecord()
+        self.policies: list[PolicyRecord] = []
         self.probe: Any = None
         self.sync: Any = None
         self.upload: UploadStatus | None = None

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import attrs
 import gymnasium
+import msgspec
 from gymnasium import spaces
 
 from gym_p2p.core.wire.seats import SeatId
@@ -137,7 +137,7 @@ class AgentsGame(Game):
         after, outcome = before.after(seats, returned, alive, appeared=appeared)
         if sparse:
             over = {seat for index, seat in enumerate(seats) if outcome.over_for(index)}
-            after = attrs.evolve(after, acting=appeared - over)
+            after = msgspec.structs.replace(after, acting=appeared - over)
         self.progress = after
         return self._with_watchers(outcome, info) if self._watchers else outcome
 

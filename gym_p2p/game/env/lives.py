@@ -12,7 +12,6 @@ from itertools import repeat
 from operator import is_, is_not
 from typing import Any
 
-import attrs
 import gymnasium
 import msgspec
 
@@ -58,8 +57,7 @@ class Returned(msgspec.Struct, frozen=True):
 # write into them gets copies of their own (:class:`~gym_p2p.game.outcome.Outcome`).
 
 
-@attrs.frozen
-class Lives:
+class Lives(msgspec.Struct, frozen=True):
     """What has become of each seat, in seat order: what a game of agents remembers.
 
     Attributes:

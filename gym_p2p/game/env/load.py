@@ -1,4 +1,4 @@
-"""Environments and policies by name, as people write them on a command line.
+"""Environments and functions by name, as people write them on a command line.
 
 Knows where Gymnasium, PettingZoo and other packages keep what they make. A name that leads nowhere is a
 :class:`~gym_p2p.errors.UsageError` that names what comes close.
@@ -6,7 +6,6 @@ Knows where Gymnasium, PettingZoo and other packages keep what they make. A name
 
 from __future__ import annotations
 
-import copy
 import importlib
 import importlib.util
 import inspect
@@ -18,30 +17,21 @@ from types import ModuleType
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pettingzoo
-from gymnasium import spaces
 
 from gym_p2p.config.extras import how_to_install
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.core.wire.foreign_text import printable
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, UsageError
-from gym_p2p.game.env.game import Game
 
 __all__ = [
-    "Policy",
-    "action_of",
     "import_module",
     "import_namespace",
     "load_environment",
-    "load_policy",
+    "load_function",
     "own_words",
     "said_by_environment",
 ]
-
-Policy = Callable[[Any, int], Any]
-"""``policy(observation, frame) -> action``."""
 
 
 def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
@@ -69,79 +59,13 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     return _by_id(name, kwargs, name=name, module=None)
 
 
-def load_policy(name: str, game: Game, seat: SeatId, *, seed: int = 0) -> Policy:
-    """Return the policy of that name for a seat.
-
-    Args:
-        name: ``random`` (every action of the space alike, minding an ``action_mask``), ``scripted`` (the
-            environment's own, from its method ``scripted_policy(seat)``), or ``my_module:function``, which is
-            the policy itself.
-        game: the game to be played.
-        seat: the seat to be played.
-        seed: for ``random``: equal seeds give equal actions.
+def load_function(module: str, function: str) -> Any:
+    """Return what a module calls so, ``Class.method`` too.
 
     Raises:
-        UsageError: there is no such policy.
+        UsageError: there is no such module, nothing of that name in it, or it cannot be called.
     """
-    if name == "random":
-        return _Random(game.action_space(seat), seed)
-    if name == "scripted":
-        offered = getattr(game.env.unwrapped, "scripted_policy", None)
-        if offered is None:
-            raise UsageError(
-                f"{type(game.env.unwrapped).__name__} has no scripted policy; use random or module:function"
-            )
-        policy: Policy = offered(seat)
-        return policy
-    module, _, function = name.rpartition(":")
-    if not module or not _is_identifier(function):
-        near = _near(name, ("random", "scripted"))
-        raise UsageError(f"no policy {name!r}; wanted random, scripted, or module:function{near}")
-    found: Policy = _attribute(import_module(module), function)
-    return found
-
-
-def action_of(policy: Policy, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
-    """Return what a policy does. ``random`` minds a mask in the info too, which PettingZoo allows there."""
-    if isinstance(policy, _Random) and "action_mask" in info and not _has_mask(observation):
-        return policy({"action_mask": info["action_mask"]}, frame)
-    return policy(observation, frame)
-
-
-def _has_mask(observation: Any) -> bool:
-    return isinstance(observation, Mapping) and "action_mask" in observation
-
-
-class _Random:
-    """The policy ``random``."""
-
-    def __init__(self, space: gymnasium.Space[Any], seed: int) -> None:
-        self._space = copy.deepcopy(space)  # the environment's own generator is left alone
-        self._space.seed(seed)
-
-    def __call__(self, observation: Any, _frame: int) -> Any:
-        """Return any action that the observation's mask allows."""
-        mask = observation["action_mask"] if _has_mask(observation) else None
-        return self._space.sample(_sampling_mask(self._space, mask))
-
-
-def _sampling_mask(space: gymnasium.Space[Any], mask: Any) -> Any:
-    """Return a mask as Gymnasium samples by it, whatever it is made of; None where it does not fit the space.
-
-    Of a ``MultiDiscrete`` it is one mask for each part, or all of them in one row.
-    """
-    if mask is None or not isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        return None
-    try:
-        if isinstance(space, spaces.Discrete):
-            fits = np.asarray(mask).astype(bool).astype(np.int8)
-            return fits if fits.shape == (space.n,) else None
-        if space.nvec.ndim != 1:
-            return None
-        row = np.concatenate([np.ravel(part) for part in mask]).astype(bool).astype(np.int8)
-    except (TypeError, ValueError):
-        return None
-    return tuple(np.split(row, np.cumsum(space.nvec)[:-1])) if row.size == space.nvec.sum() else None
+    return _attribute(import_module(module), function)
 
 
 def import_namespace(env_id: str) -> None:

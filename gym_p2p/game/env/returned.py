@@ -34,6 +34,8 @@ def after_step(returned: Any) -> tuple[Any, Any, Any, Any, Any]:
     Raises:
         UnsupportedEnvironment: it returned something else.
     """
+    if type(returned) is tuple and len(returned) == 5 and returned[4] is not None:  # nearly always
+        return returned
     names = ("observation", "reward", "terminated", "truncated", "info")
     observation, value, terminated, truncated, info = _parts(returned, "step", names)
     return observation, value, terminated, truncated, {} if info is None else info

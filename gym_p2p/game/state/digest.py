@@ -31,6 +31,7 @@ import msgspec
 from gym_p2p.game.checksum import DIGEST_BYTES
 from gym_p2p.game.state.graph import contents_of, record
 from gym_p2p.game.state.kinds import Entry
+from gym_p2p.game.state.outlines import leave_outline, rows_by_outline
 from gym_p2p.game.state.rows import NeedsRecord, Rows
 
 __all__ = ["canonical_data", "canonical_state", "state_digest"]
@@ -92,8 +93,11 @@ def canonical_data(name: str, value: Any) -> list[bytes]:
         TypeError: something in it has no canonical form.
         Unreachable: something in it cannot be recorded.
     """
+    rows = rows_by_outline(name, value)
+    if rows is not None and (written := _written(rows)):
+        return [written]
     try:
-        return _form({name: value}, None, {}, sharing=False)
+        return _form({name: value}, None, {}, sharing=False, outlined=name)
     except NeedsRecord:
         return canonical_state({name: value}, record([value]), sharing=False)
 
@@ -104,18 +108,27 @@ def _form(
     attributes: Mapping[int, dict[str, Any]],
     *,
     sharing: bool,
+    outlined: str | None = None,
 ) -> list[bytes]:
     rows = Rows(contents, attributes, sharing=sharing)
     rows.walk(roots)
-    try:
-        written = _encode(rows.rows)
-    except (OverflowError, UnicodeEncodeError):
-        written = b""
-    if not written or _may_have_nan(written) or rows.have_addresses():
+    written = _written(rows.rows)
+    if not written or rows.have_addresses():
         rows = Rows(contents, attributes, sharing=sharing, addresses=rows.numbers)
         rows.walk(roots)
         try:
             written = _encode(rows.rows)
         except UnicodeEncodeError as error:
             raise TypeError(f"a name in it is no text: {error}") from None
+    elif outlined is not None and not rows.contents:
+        leave_outline(outlined, roots[outlined], rows.rows)
     return [written, *rows.contents]
+
+
+def _written(rows: list[Any]) -> bytes:
+    """Return the rows of a quick walk as bytes; empty where something in them needs a careful one."""
+    try:
+        written = _encode(rows)
+    except (OverflowError, UnicodeEncodeError):
+        return b""
+    return b"" if _may_have_nan(written) else written

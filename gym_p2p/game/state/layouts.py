@@ -18,7 +18,17 @@ from gym_p2p.game.canonical import canonical_form
 from gym_p2p.game.state.compared import PLAIN, class_name, hangs_on_value, is_compared
 from gym_p2p.game.state.handles import is_leaf_type
 
-__all__ = ["Layout", "Shape", "Sort", "Sorts", "attributes_layout", "items_layout", "sort_of", "sorts_in"]
+__all__ = [
+    "MOST_KEYS",
+    "Layout",
+    "Shape",
+    "Sort",
+    "Sorts",
+    "attributes_layout",
+    "items_layout",
+    "sort_of",
+    "sorts_in",
+]
 
 _MOST_KEPT = 1024
 """Layouts, before all of them are forgotten: those of dicts whose keys change are of no use again."""
@@ -26,7 +36,7 @@ _MOST_KEPT = 1024
 _MOST_SHAPES = 32
 """Of one layout: where values are now of this type and now of that one, there are as many as combinations."""
 
-_MOST_KEYS = 64
+MOST_KEYS = 64
 """Of a dict that has more, they may be others at every frame, and to keep them would take much memory."""
 
 
@@ -148,7 +158,7 @@ def items_layout(kind: type, keys: Mapping[str, Any]) -> Layout:
 
 def _new_layout(kind: type, names: tuple[str, ...], *, of_attributes: bool) -> Layout:
     layout = Layout(kind, names, of_attributes=of_attributes)
-    if not of_attributes and len(names) > _MOST_KEYS:
+    if not of_attributes and len(names) > MOST_KEYS:
         return layout
     if len(_layouts) >= _MOST_KEPT:
         _layouts.clear()

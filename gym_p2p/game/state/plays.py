@@ -7,8 +7,9 @@ from typing import Any
 
 from gym_p2p.game.checksum import checksum
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.load import action_of, load_policy
+from gym_p2p.game.env.random_policy import RandomPolicy
 from gym_p2p.game.outcome import Outcome
+from gym_p2p.game.spaces.masks import mask_of
 
 __all__ = ["Actor", "outcome_digests", "random_actor"]
 
@@ -18,12 +19,12 @@ Actor = Callable[[Outcome, int], Sequence[Any]]
 
 def random_actor(game: Game, seed: int = 0) -> Actor:
     """Return an actor that plays every seat at random, minding action masks. Equal seeds, equal actions."""
-    policies = [load_policy("random", game, seat, seed=seed + i) for i, seat in enumerate(game.seats)]
+    policies = [RandomPolicy(game.action_space(seat), seed + i) for i, seat in enumerate(game.seats)]
     codecs = [game.codec(seat) for seat in game.seats]
 
-    def act(outcome: Outcome, frame: int) -> list[Any]:
+    def act(outcome: Outcome, _frame: int) -> list[Any]:
         seen = zip(policies, codecs, outcome.observations, outcome.infos, strict=True)
-        return [codec.check(action_of(policy, o, info, frame)) for policy, codec, o, info in seen]
+        return [codec.check(policy.act(mask_of(codec.space, o, i))) for policy, codec, o, i in seen]
 
     return act
 

@@ -10,6 +10,7 @@ from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.policy import PolicyFacts
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.exports import KINDS, schema
 from gym_p2p.exports.encoding import to_data
@@ -73,3 +74,17 @@ def fresh(rtt_ms: float, second: int = 1, connection: ConnectionDetails | None =
 
 def poll(record: MatchRecord, peer: SeatId, found: Poll) -> None:
     record.links[peer].polled(found, frame=record.frame_now)
+
+
+def policy_facts(**changes: Any) -> PolicyFacts:
+    told: dict[str, Any] = {
+        "seat": "left",
+        "policy": "sb3:PPO:partner.zip",
+        "kind": "sb3",
+        "sha256": "0f" * 32,
+        "algorithm": "PPO",
+        "reaction_ms": 200.0,
+        "actions_per_s": 4.0,
+        "fps": 30.0,
+    }
+    return PolicyFacts(**{**told, **changes})

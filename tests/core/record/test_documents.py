@@ -47,6 +47,7 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
 COMMON_KEYS = {
     *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
     *{"human", "waysTaken", "passedOn"},
+    *{"human", "policies"},
     *{"players", "environment", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"},
 }
 

@@ -23,9 +23,10 @@ from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.player_identity import PlayerIdentity
+from gym_p2p.core.record.policy import PolicyRecord
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.encoding import to_data
-from tests.core.record.records import START_MS, decode, new_record, validator
+from tests.core.record.records import START_MS, decode, new_record, policy_facts, validator
 
 PATH = ConnectionDetails("direct", "host", "srflx", "udp", None)
 
@@ -118,6 +119,14 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.inputs_received += 1
             record.sync = {"mode": "rollback", "why": str(what)}
             record.probe = {"rttMs": 1.5}
+            _decide(record, what)
+
+
+def _decide(record: MatchRecord, what: int) -> None:
+    if not record.policies:
+        record.policies.append(PolicyRecord(facts=policy_facts()))
+    record.policies[0].decisions += what
+    record.policies[0].illegal += 1
 
 
 def _identity(what: int) -> PlayerIdentity:

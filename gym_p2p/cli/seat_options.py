@@ -1,0 +1,105 @@
+"""The options of who plays a seat: a policy, and how fast it may react, or a person at a page."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TypedDict
+
+from gym_p2p.cli.options import above_zero, between
+from gym_p2p.errors import UsageError
+
+__all__ = [
+    "POLICY_FORMS",
+    "Reactions",
+    "add_human_options",
+    "add_policy_options",
+    "add_reaction_options",
+    "reactions",
+    "require_one_player",
+    "require_page",
+]
+
+POLICY_FORMS = "random, scripted, module:function, sb3:FILE.zip or onnx:FILE.onnx"
+"""As in :mod:`gym_p2p.policies.specs`, which takes NumPy to import."""
+
+
+class Reactions(TypedDict):
+    """How fast a policy may react, as :class:`~gym_p2p.PolicySeat` takes it."""
+
+    reaction_ms: float
+    actions_per_s: float | None
+
+
+def add_policy_options(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """Add which policy plays, and what :func:`reactions` reads.
+
+    Args:
+        parser: of the command.
+        default: which one plays where none is named, in words.
+    """
+    policy = parser.add_argument_group("a policy plays")
+    policy.add_argument("--policy", help=f"{POLICY_FORMS} (default: {default})")
+    add_reaction_options(policy)
+
+
+def add_reaction_options(policy: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add what :func:`reactions` reads."""
+    policy.add_argument(
+        "--reaction-ms",
+        type=between(0, 60_000),
+        default=0.0,
+        metavar="MS",
+        help="from what it sees to the first action that is chosen by it, counted in frames (default: 0)",
+    )
+    policy.add_argument(
+        "--actions-per-second",
+        type=above_zero,
+        metavar="N",
+        help="it changes its action so often a second at most (default: whenever it wants)",
+    )
+
+
+def reactions(arguments: argparse.Namespace) -> Reactions:
+    """Return how fast a policy may react, of what :func:`add_reaction_options` read."""
+    return {"reaction_ms": arguments.reaction_ms, "actions_per_s": arguments.actions_per_second}
+
+
+def add_human_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a person at a page is asked for; :func:`require_page` checks it."""
+    human = parser.add_argument_group("a person plays")
+    human.add_argument(
+        "--human",
+        action="store_true",
+        help="play yourself, in a page that opens in a browser, at the game's own rate (or --fps)",
+    )
+    human.add_argument(
+        "--keys",
+        metavar="FILE",
+        help='JSON or TOML: which key does what, as in {"ArrowLeft": 1} (default: as the environment has it)',
+    )
+    human.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="open none: only print the page's link"
+    )
+
+
+def require_one_player(arguments: argparse.Namespace) -> None:
+    """Pass where either a policy plays or a person does.
+
+    Raises:
+        UsageError: what was given is for both, or for neither.
+    """
+    if arguments.human and arguments.policy is not None:
+        raise UsageError("--human and --policy: either you play the seat, or a policy does")
+    if arguments.human and (arguments.reaction_ms or arguments.actions_per_second is not None):
+        raise UsageError("--reaction-ms and --actions-per-second are for a policy: you react as you do")
+    require_page(arguments)
+
+
+def require_page(arguments: argparse.Namespace) -> None:
+    """Pass where what is for a page comes with a person who has one.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not arguments.human and (arguments.keys is not None or not arguments.browser):
+        raise UsageError("--keys and --no-browser want --human: nobody else has a page")

@@ -1,0 +1,384 @@
+"""The kinds of faults: when they strike whom, and what has to hold then. The one table of expectations.
+
+Everything is drawn from the seed of the run, so that a run can be repeated; knows nothing of processes and
+networks (:mod:`tests.faults.acts` carries faults out) and nothing of documents (:mod:`tests.faults.audit`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from tests.lab import Nat
+
+__all__ = ["EPISODE_FRAMES", "FPS", "KINDS", "Expected", "Fault", "Kind", "Plan", "Stage", "plan"]
+
+FPS = 30
+EPISODE_FRAMES = 100
+"""A barrier every three seconds of play."""
+RECONNECT_S = 10.0
+"""The product's default, which the bench leaves as it is."""
+
+_FIRST_FRAME = 40
+_AFTER_FRAMES = 60
+"""What is played after the last fault."""
+
+When = Literal["starting", "meeting", "playing", "closing"]
+"""From which moment a fault's delay counts: the start of the struck player's process, its first socket to
+another player, the frame, or the last one."""
+Who = Literal["all", "others", "nobody"]
+"""``others`` are the players whom the fault did not strike."""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        what: the act, of :data:`tests.faults.acts.ACTS`.
+        hosts: a pair of nodes, in its order, whose path is meant, or whom it strikes.
+        amount: a share, milliseconds, or seconds, as the act has it.
+        seconds: after which it is undone; ``None`` stays.
+        when: what it waits for.
+        frame: for which frame of the whole match, if it waits for one.
+        delay_s: how long after that.
+    """
+
+    what: str
+    hosts: tuple[str, ...]
+    amount: float = 0.0
+    seconds: float | None = None
+    when: When = "playing"
+    frame: int = 0
+    delay_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Expected:
+    """What has to hold of a kind.
+
+    Attributes:
+        plays_on: who plays to the last frame.
+        struck: exit codes of ``gym-p2p join`` of the players it strikes; empty for those who are killed.
+        others: exit codes of the others.
+        exports: whose documents have to be there.
+        newest_lost: whether documents of those struck may lack what came after their last checkpoint.
+        naming: how documents name it, of :data:`tests.faults.naming.RULES`; ``None``: nobody can know of it.
+        names: whose documents.
+    """
+
+    plays_on: Who = "all"
+    struck: tuple[int, ...] = (0,)
+    others: tuple[int, ...] = (0,)
+    exports: Who = "all"
+    newest_lost: bool = False
+    naming: str | None = None
+    names: Literal["pair", "struck", "others", "all"] = "pair"
+
+
+@attrs.frozen(kw_only=True)
+class Stage:
+    """What a scene needs beside hosts and a service.
+
+    Attributes:
+        nat: the translator in front of hosts.
+        behind: how many hosts are behind one.
+        relay: whether there is a STUN and TURN server; it is coturn.
+        roaming: whether the first host has a second interface.
+        small_disk: whether the first host's exports are on a disk of 64 KB.
+        own_clock: whether the first host's wall clock can be set.
+    """
+
+    nat: Nat | None = None
+    behind: int = 2
+    relay: bool = False
+    roaming: bool = False
+    small_disk: bool = False
+    own_clock: bool = False
+
+    @property
+    def needs(self) -> Sequence[tuple[str, str]]:
+        """The programs that it needs, each with the line that installs it."""
+        relay = [("turnserver", "apt-get install coturn")] if self.relay else []
+        return relay + ([("cc", "apt-get install gcc")] if self.own_clock else [])
+
+
+Draw = Callable[[random.Random, Sequence[str]], list[Fault]]
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """One row of the table."""
+
+    about: str
+    draw: Draw
+    expected: Expected
+    stage: Stage = Stage()
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """One run, all of which follows from ``kind`` and ``seed``."""
+
+    kind: str
+    seed: int
+    sync: Literal["lockstep", "rollback"]
+    game: Literal["rally", "tally"]
+    hosts: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    frames: int
+    one_way_ms: float
+
+
+def plan(kind: str, seed: int) -> Plan:
+    """Return the run of a kind that a seed makes: any four seeds in a row have both modes, with 2 and 3."""
+    rng = random.Random(f"{kind}/{seed}")
+    three = seed // 2 % 2 == 1
+    hosts = ("a", "b", "c") if three else ("a", "b")
+    faults = KINDS[kind].draw(rng, hosts)
+    last = max(fault.frame + _frames_during(fault) for fault in faults)
+    return Plan(
+        kind=kind,
+        seed=seed,
+        sync="rollback" if seed % 2 else "lockstep",
+        game="tally" if three else "rally",
+        hosts=hosts,
+        faults=tuple(faults),
+        frames=max(last, EPISODE_FRAMES) + _AFTER_FRAMES,
+        one_way_ms=rng.choice([2.0, 10.0, 25.0]),
+    )
+
+
+def _frames_during(fault: Fault) -> int:
+    """Return how many frames are played before it is over: none while nothing gets through."""
+    goes_on = fault.what in {"loss", "jitter", "clock", "service killed"}
+    return round((fault.seconds or 0.0) * FPS) if goes_on else 0
+
+
+def _in_a_row(
+    rng: random.Random, count: int, make: Callable[[int], Fault], *, first: int = _FIRST_FRAME
+) -> list[Fault]:
+    """Return faults one after the other, with a second or two of play between them."""
+    faults, frame = [], first + rng.randrange(FPS)
+    for _ in range(count):
+        fault = make(frame)
+        faults.append(fault)
+        frame = fault.frame + _frames_during(fault) + FPS + rng.randrange(FPS)
+    return faults
+
+
+def _pair(rng: random.Random, hosts: Sequence[str]) -> tuple[str, str]:
+    one, other = rng.sample(list(hosts), 2)
+    return one, other
+
+
+def _path(what: str, amounts: Sequence[float], seconds: float, count: int) -> Draw:
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        left = list(amounts)
+        rng.shuffle(left)
+
+        def make(frame: int) -> Fault:
+            amount = left[len(faults) % len(left)]
+            faults.append(frame)
+            return Fault(what=what, hosts=_pair(rng, hosts), amount=amount, seconds=seconds, frame=frame)
+
+        faults: list[int] = []
+        return _in_a_row(rng, count, make)
+
+    return draw
+
+
+def _several(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+    """Two cuts at once, of two pairs where there are three players, around a barrier; then a third."""
+    first, frame = _pair(rng, hosts), EPISODE_FRAMES - rng.randrange(6)
+    second = _pair(rng, hosts)
+    return [
+        Fault(what="blackout", hosts=first, seconds=rng.uniform(1.0, 3.0), frame=frame),
+        Fault(what="blackout", hosts=second, seconds=rng.uniform(1.0, 3.0), frame=frame, delay_s=0.3),
+        Fault(what="one way", hosts=_pair(rng, hosts), seconds=1.2, frame=2 * EPISODE_FRAMES - 10),
+    ]
+
+
+def _once(what: str, *, seconds: float | None = None, first: bool = False, count: int = 1) -> Draw:
+    """In the middle of play; ``first`` strikes the first player always."""
+
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        struck = hosts[0] if first else rng.choice(list(hosts))
+        return _in_a_row(
+            rng,
+            count,
+            lambda frame: Fault(
+                what=what, hosts=(struck,), seconds=seconds, frame=frame, delay_s=rng.uniform(0, 0.2)
+            ),
+        )
+
+    return draw
+
+
+def _at(when: When, what: str, within_s: float) -> Draw:
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        fault = Fault(
+            what=what, hosts=(rng.choice(list(hosts)),), when=when, delay_s=rng.uniform(0, within_s)
+        )
+        return [fault]
+
+    return draw
+
+
+def _at_barrier(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+    delay_s = rng.uniform(0, 0.15)
+    return [
+        Fault(what="player killed", hosts=(rng.choice(list(hosts)),), frame=EPISODE_FRAMES, delay_s=delay_s)
+    ]
+
+
+def _clocks(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+    offsets = iter([rng.choice([-3600.0, 3600.0]), 0.0])
+    return _in_a_row(
+        rng, 2, lambda frame: Fault(what="clock", hosts=(hosts[0],), amount=next(offsets), frame=frame)
+    )
+
+
+_LOSES_ONE = Expected(
+    plays_on="nobody", struck=(), others=(1,), newest_lost=True, naming="departure", names="others"
+)
+"""A player dies: the others end as ``on_peer_loss`` says, with everything that was played."""
+_LOSES_BEFORE = Expected(
+    plays_on="nobody", struck=(), others=(1, 3, 130), exports="nobody", newest_lost=True, naming=None
+)
+"""A player dies before there is a match: the others say so, or wait on for somebody else."""
+_INTERRUPTED = attrs.evolve(_LOSES_ONE, struck=(130,), newest_lost=False)
+_PAUSES = Expected(naming="pause")
+
+KINDS: Mapping[str, Kind] = {
+    "loss": Kind(
+        about="loss of 1 to 40 %, for 2 s, three times",
+        draw=_path("loss", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4], 2.0, 3),
+        expected=Expected(),  # no document counts what was lost and repeated
+    ),
+    "jitter": Kind(
+        about="jitter of up to 20 to 100 ms, for 2 s, three times",
+        draw=_path("jitter", [20.0, 50.0, 100.0], 2.0, 3),
+        expected=Expected(naming="slower"),
+    ),
+    "one way": Kind(
+        about="nothing gets through in one direction for 1.5 s, twice",
+        draw=_path("one way", [1.0], 1.5, 2),
+        expected=_PAUSES,
+    ),
+    "blackout 0.2": Kind(
+        about="nothing gets through for 0.2 s, four times",
+        draw=_path("blackout", [0.0], 0.2, 4),
+        expected=Expected(),
+    ),
+    "blackout 1": Kind(
+        about="the same for 1 s, three times", draw=_path("blackout", [0.0], 1.0, 3), expected=_PAUSES
+    ),
+    "blackout 3": Kind(
+        about="the same for 3 s, twice", draw=_path("blackout", [0.0], 3.0, 2), expected=_PAUSES
+    ),
+    "blackout 8": Kind(about="the same for 8 s", draw=_path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
+    "blackout 20": Kind(
+        about="the same for 20 s, twice as long as is waited",
+        draw=_path("blackout", [0.0], 20.0, 1),
+        expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
+    ),
+    "several": Kind(
+        about="two paths at once around a barrier, and a direction before another one",
+        draw=_several,
+        expected=_PAUSES,
+    ),
+    "path change": Kind(
+        about="another interface, with another address",
+        draw=_once("path change", first=True),
+        expected=Expected(naming="new connection", names="struck"),
+        stage=Stage(roaming=True),
+    ),
+    "NAT rebinding": Kind(
+        about="a translator forgets, and maps to other ports, twice",
+        draw=_once("rebinding", first=True, count=2),
+        expected=Expected(naming="pause or not", names="struck"),
+        stage=Stage(nat=Nat.PORT_RESTRICTED, behind=1, relay=True),
+    ),
+    "NAT by address": Kind(
+        about="all behind address-restricted translators with STUN; blackouts of 1 s",
+        draw=_path("blackout", [0.0], 1.0, 2),
+        expected=Expected(naming="pause"),
+        stage=Stage(nat=Nat.ADDRESS_RESTRICTED, behind=16, relay=True),
+    ),
+    "NAT symmetric": Kind(
+        about="all behind symmetric translators with TURN; blackouts of 1 s to the relay",
+        draw=_once("relay blackout", seconds=1.0, count=2),
+        expected=Expected(naming="relayed pause", names="all"),
+        stage=Stage(nat=Nat.SYMMETRIC, behind=16, relay=True),
+    ),
+    "player killed": Kind(
+        about="kill -9 of both halves of a player", draw=_once("player killed"), expected=_LOSES_ONE
+    ),
+    "user half killed": Kind(
+        about="kill -9 of the process that plays", draw=_once("user half killed"), expected=_LOSES_ONE
+    ),
+    "network half killed": Kind(
+        about="kill -9 of the process that has the network",
+        draw=_once("network half killed"),
+        expected=attrs.evolve(_LOSES_ONE, struck=(1,), newest_lost=False),
+    ),
+    "killed connecting": Kind(
+        about="kill -9 of a player on the way to the match",
+        draw=_at("starting", "player killed", 2.0),
+        expected=_LOSES_BEFORE,
+    ),
+    "killed in handshake": Kind(
+        about="kill -9 of a player within 0.3 s of their first socket to the others",
+        draw=_at("meeting", "player killed", 0.3),
+        expected=_LOSES_BEFORE,
+    ),
+    "killed at barrier": Kind(
+        about="kill -9 of a player within 0.15 s of an episode's end", draw=_at_barrier, expected=_LOSES_ONE
+    ),
+    "killed at close": Kind(
+        about="kill -9 of a player within 0.15 s of the last frame",
+        draw=_at("closing", "player killed", 0.15),
+        expected=attrs.evolve(_LOSES_ONE, plays_on="others", others=(0, 1), naming=None),
+    ),
+    "service killed": Kind(
+        about="kill -9 of the service, for good", draw=_once("service killed"), expected=Expected(naming=None)
+    ),
+    "service restarted": Kind(
+        about="kill -9 of the service, which is back after 3 s",
+        draw=_once("service killed", seconds=3.0),
+        expected=Expected(naming=None),
+    ),
+    "freeze": Kind(
+        about="SIGSTOP of both halves of a player for 5 s",
+        draw=_once("player stopped", seconds=5.0),
+        expected=Expected(naming="pause", names="others"),
+    ),
+    "user half frozen": Kind(
+        about="SIGSTOP of the process that plays, for 3 s",
+        draw=_once("user half stopped", seconds=3.0),
+        expected=Expected(naming="pause", names="others"),
+    ),
+    "network half frozen": Kind(
+        about="SIGSTOP of the process that has the network, for 3 s",
+        draw=_once("network half stopped", seconds=3.0),
+        expected=Expected(naming="pause", names="others"),
+    ),
+    "clock": Kind(
+        about="a player's wall clock jumps by an hour, ahead and back, in either order",
+        draw=_clocks,
+        expected=Expected(naming=None),
+        stage=Stage(own_clock=True),
+    ),
+    "disk full": Kind(
+        about="a disk of 64 KB for a player's exports, filled up in the middle",
+        draw=_once("disk full", first=True),
+        expected=Expected(struck=(0, 1), naming=None),
+        stage=Stage(small_disk=True),
+    ),
+    "SIGHUP": Kind(about="a player's terminal hangs up", draw=_once("SIGHUP"), expected=_INTERRUPTED),
+    "Ctrl-C": Kind(about="a player presses Ctrl-C", draw=_once("SIGINT"), expected=_INTERRUPTED),
+}

@@ -1,0 +1,129 @@
+"""How a document names a fault: by which of its fields, and when it says that was.
+
+Each rule looks into one player's documents for what tells of one fault; ``None`` is that nothing does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from tests.faults.reading import Evidence, Left
+
+__all__ = ["RULES", "Told"]
+
+_EARLY_MS = 250.0
+"""Documents' clocks and the scene's are one; what they round is less."""
+_LATE_MS = 5_000.0
+"""Later than this it tells of something else."""
+_GONE_LATE_MS = 20_000.0
+"""Who is lost is waited for first."""
+_NOTICE_S = 0.5
+"""The product's: a shorter silence is none."""
+
+
+@attrs.frozen
+class Told:
+    """Documents tell of a fault.
+
+    Attributes:
+        at_ms: when they say that it was noticed, in Unix milliseconds; ``None`` if they give no time.
+    """
+
+    at_ms: float | None
+
+
+Rule = Callable[[Evidence, Mapping[str, Any], Left], "Told | None"]
+
+
+def _first(
+    evidence: Evidence, fault: Mapping[str, Any], times: Iterable[float], late_ms: float = _LATE_MS
+) -> Told | None:
+    """Return the first of these times that can be a fault's."""
+    begin = evidence.unix_ms(fault["from"]) - _EARLY_MS
+    end = (begin if fault["to"] is None else evidence.unix_ms(fault["to"])) + late_ms
+    first = min((time for time in times if begin <= time <= end), default=None)
+    return None if first is None else Told(first)
+
+
+def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any]:
+    """Return the seats of the other end of the path, or of whom the fault struck."""
+    seats = {evidence.players[host].facts["seat"] for host in fault["hosts"] if host in evidence.players}
+    return seats - {left.facts["seat"]}
+
+
+def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A pause that names the other player.
+
+    It began with the silence; that the path was found broken is a line of its own, where it was.
+    """
+    session, others = left.documents["session"], _others(evidence, fault, left)
+    pauses = [one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"])]
+    broken = session["reconnection"]["disconnections"]
+    paused = _first(evidence, fault, pauses)
+    noticed = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
+    return paused and (noticed or paused)
+
+
+def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A departure, other than by a goodbye at the end."""
+    struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
+    times = [
+        gone["timestamp"]
+        for gone in left.documents["session"]["departures"]
+        if struck & {gone["playerId"], gone["lostPlayerId"]} and gone["statedReason"] != "normal"
+    ]
+    return _first(evidence, fault, times, _GONE_LATE_MS)
+
+
+def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A round trip well above the path's own."""
+    well_above = 2 * evidence.scene["one_way_ms"] + fault["amount"] / 8
+    times = [
+        sample["timestamp"]
+        for told in left.documents["session"]["latencyByPeer"].values()
+        for sample in (told or {}).get("samples", ())
+        if sample["rttMs"] > well_above
+    ]
+    return _first(evidence, fault, times)
+
+
+def _new_connection(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A connection that was made in place of the old one."""
+    session = left.documents["session"]
+    made = [
+        one["timestamp"] for one in session["reconnection"]["attempts"] if one["over"] == "new_connection"
+    ]
+    broken = [one["timestamp"] for one in session["reconnection"]["disconnections"]]
+    return _first(evidence, fault, made, _GONE_LATE_MS) and _first(evidence, fault, broken)
+
+
+def _pause_or_not(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A pause, unless play went on within the time after which a path counts as broken."""
+    begin = fault["from"]
+    times = [begin, *(at for at in left.account.step_times if at > begin)]
+    longest_s = max((after - before for before, after in itertools.pairwise(times)), default=0.0)
+    if longest_s < _NOTICE_S:
+        return Told(None)
+    pauses = left.documents["session"]["pauses"]
+    return _first(evidence, fault, (pause["timestamp"] for pause in pauses))
+
+
+def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A relayed connection, and a pause for whoever's way to the relay was cut."""
+    if left.documents["session"]["connection"]["type"] != "relay":
+        return None
+    return (_pause_or_not if left.host in fault["hosts"] else _pause)(evidence, fault, left)
+
+
+RULES: Mapping[str, Rule] = {
+    "pause": _pause,
+    "departure": _departure,
+    "slower": _slower,
+    "new connection": _new_connection,
+    "pause or not": _pause_or_not,
+    "relayed pause": _relayed_pause,
+}

@@ -1,0 +1,124 @@
+"""One player of a scene, from outside: the product's command, its processes, and how far it has come."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import psutil
+
+from tests.faults.games import ACCOUNT, SEAT
+from tests.faults.kinds import EPISODE_FRAMES, FPS, Plan
+from tests.lab import Lab
+from tests.net.lab_match import ROOT
+
+__all__ = ["Player", "start_player"]
+
+NETWORK = "gym_p2p-network"
+"""What the network half is called where processes are listed."""
+
+
+@attrs.define(eq=False)
+class Player:
+    """A player in a host of the laboratory.
+
+    Attributes:
+        host: where.
+        seat: theirs.
+        folder: where their files are.
+        process: the half that plays.
+        started: when, on the monotonic clock.
+        struck: whether a fault struck it.
+        frames: how many actions it was asked for so far.
+    """
+
+    host: str
+    seat: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    started: float
+    struck: bool = False
+    frames: int = 0
+    _read: int = 0
+
+    @property
+    def exports(self) -> Path:
+        """Where its documents go."""
+        return self.folder / "exports"
+
+    def follow(self) -> int:
+        """Return how many actions it was asked for so far."""
+        with contextlib.suppress(FileNotFoundError), (self.folder / "account.asked.jsonl").open("rb") as file:
+            file.seek(self._read)
+            news = file.read()
+            self._read += len(news)
+            self.frames += news.count(b"\n")
+        return self.frames
+
+    def network_halves(self) -> list[psutil.Process]:
+        """Return the processes that have the network for it: one, unless it has just ended or begun."""
+        return [process for process in self.family() if _name(process) == NETWORK]
+
+    def family(self) -> list[psutil.Process]:
+        """Return all its processes that live."""
+        try:
+            own = psutil.Process(self.process.pid)
+            return [own, *own.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def signal(self, number: int, halves: str) -> None:
+        """Send a signal to the half that plays (``user``), to the other one (``network``), or to ``both``."""
+        struck = {"user": self.family()[:1], "network": self.network_halves(), "both": self.family()}[halves]
+        for process in struck:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def from_terminal(self, number: int) -> None:
+        """Send a signal as a terminal does: to the whole group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def told(self) -> dict[str, Any] | None:
+        """Return the summary that it printed, if it did."""
+        for line in (self.folder / "out.jsonl").read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                said = json.loads(line)
+                if said.get("type") == "summary":
+                    return dict(said)
+        return None
+
+
+def start_player(
+    lab: Lab, host: str, seat: str, plan: Plan, url: str, folder: Path, environment: Mapping[str, str]
+) -> Player:
+    """Start one: ``gym-p2p join``, with nothing of ours but the game and the policy."""
+    folder.mkdir(exist_ok=True)
+    (folder / "exports").mkdir(exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "gym_p2p", "join", f"tests.faults.games:{plan.game}"),
+        *("--env-arg", f"max_frames={EPISODE_FRAMES}", "--policy", "tests.faults.games:act"),
+        *("--server", url, "--room", "faults", "--seat", seat, "--subject", f"subject-of-{seat}"),
+        *("--sync", plan.sync, "--fps", str(FPS), "--frames", str(plan.frames)),
+        *("--exports", str(folder / "exports"), "--json"),
+    ]
+    home = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "home" / "state")}
+    own = {**os.environ, **home, ACCOUNT: str(folder / "account"), SEAT: seat, **environment}
+    with (folder / "out.jsonl").open("ab") as out, (folder / "log").open("ab") as log:
+        process = lab.run(host, command, stdout=out, stderr=log, cwd=ROOT, env=own, start_new_session=True)
+    return Player(host, seat, folder, process, time.monotonic())
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return ""
