@@ -269,6 +269,7 @@ class PlayerWorker(NetworkWorker):
         if changed.kind is WayKind.DIRECT:
             self._relayed.pop(player, None)
             self._mesh.settle(self._ids[player])
+            self._pollers[player].poll_soon()
             return
         self._relayed[player] = changed
         self._mesh.service_carries(self._ids[player])
