@@ -7,8 +7,8 @@ JSON and a vector environment can start its workers first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, Self, TypedDict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Self
 
 import gymnasium
 import pettingzoo
@@ -18,8 +18,7 @@ from typing_extensions import Unpack
 
 from gym_p2p.config import P2PConfig, config_from_options
 from gym_p2p.config.mappings import plain_number
-from gym_p2p.config.player import recorded_options
-from gym_p2p.core.api.queues import MatchProposed
+from gym_p2p.config.options import recorded_options
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, InvalidAction, UnsupportedEnvironment
@@ -32,60 +31,11 @@ from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.ending import why_closed
+from gym_p2p.play.options import P2POptions
 from gym_p2p.play.reentrancy import close_when_dropped
 from gym_p2p.play.session import Session
-from gym_p2p.play.waits import Paused
 
 __all__ = ["P2PEnv", "P2POptions", "P2PParallelEnv"]
-
-
-class P2POptions(TypedDict, total=False):
-    """The options of both wrappers; what they mean and their defaults are in :mod:`gym_p2p.config`."""
-
-    server_url: str
-    server_prefix: str
-    server_namespace: str
-    room: str
-    queue: str | None
-    pre_match: Callable[[MatchProposed], object] | str | float | None
-    on_pause: Callable[[Paused | None], object] | str | None
-    on_refusal: Literal["raise", "requeue"]
-    subject_id: str | None
-    token: str | None
-    spectators: int
-    network: Literal["thread", "process"]
-    ice_servers: Sequence[Mapping[str, Any]]
-    relay_only: bool
-    connect_timeout_s: float
-    relay: Literal["service", "players", "none"]
-    relay_above_ms: float
-    emulation: Mapping[str, Any]
-    sync: Literal["auto", "lockstep", "rollback"]
-    input_delay: int | Literal["auto"]
-    prediction_window: int
-    prediction: str
-    view: Literal["predicted", "confirmed"]
-    snapshot_hooks: tuple[Any, Any] | None
-    isolate_random: bool
-    fps: float | None
-    checksum_interval: int | None
-    on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"]
-    stand_in: Callable[[SeatId, Any, int], Any] | str | None
-    on_desync: Literal["continue", "truncate"]
-    disconnect_timeout_s: float
-    reconnect_timeout_s: float
-    disconnect_notice_s: float
-    input_timeout_s: float | None
-    reset_timeout_s: float | None
-    room_timeout_s: float
-    poll_interval_ms: float
-    max_samples: int
-    warning_ms: float
-    critical_ms: float
-    exports: str | None
-    checkpoint_interval_s: float
-    upload: bool
-    record: str | bool
 
 
 class _Exports:

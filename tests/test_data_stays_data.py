@@ -27,6 +27,7 @@ IMPORTS_BY_NAME = {
     "game/determinism/fresh_process.py",  # from the process that has started this one
     "processes/fork_server.py",  # from the process that has started this one
     "bench/worker.py",
+    "bench/faults.py",  # the tests' laboratory
     "plugins/mug/framework.py",  # the framework that it is a plug-in of
 }
 _READERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

@@ -27,4 +27,4 @@ def test_the_examples_of_a_module_are_true(name: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {"gym_p2p.config.names", "gym_p2p.config.player"} <= set(_modules_with_examples())
+    assert {"gym_p2p.config.names", "gym_p2p.config.options"} <= set(_modules_with_examples())

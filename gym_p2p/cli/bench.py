@@ -36,6 +36,7 @@ examples:
   gym-p2p bench scale --match             the same at 60 Hz, a process for each player
   gym-p2p bench data                      to load 200 matches of 10 minutes, and make their report
   gym-p2p bench service                   a service while clients misbehave, beside a bare relay
+  gym-p2p bench human                     a person's page: what they feel, and what their seat costs
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
   gym-p2p bench faults --list             every kind of fault, in a checkout, as root
   gym-p2p bench faults --kinds "blackout 3" freeze --count 4
@@ -55,7 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="connect: to open channels; echo: 64 bytes there and back; step: a step in lockstep; "
         "faults: what breaks, and what is lost then; "
         "rollback: what guessing costs; scale: what more players cost; service: what others feel while a "
-        "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches",
+        "client misbehaves; telemetry: its effect on steps, and its error; data: a study of many matches; "
+        "human: a person's page in a headless Chromium, which has to be installed",
     )
     parser.add_argument("--rounds", type=count, metavar="N", help="how often all take their turn")
     parser.add_argument("--json", action="store_true", help="print one JSON object with every round")
@@ -64,12 +66,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     connect.add_argument(
         "--unreachable-stun", action="store_true", help="also with a STUN server that never answers"
     )
-    counts = parser.add_argument_group("echo, faults, step, rollback and scale")
+    counts = parser.add_argument_group("echo, faults, step, rollback, scale and human")
     counts.add_argument(
         "--count",
         type=count,
         metavar="N",
-        help="echoes or frames a round; runs of each kind of fault (default: 4)",
+        help="echoes or frames a round; runs of each kind of fault (default: 4); presses of keys of human",
     )
     faults = parser.add_argument_group("faults")
     faults.add_argument("--kinds", nargs="+", metavar="KIND", help="these alone (default: all)")
@@ -111,7 +113,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 _ONLY_OF = {
     "rounds": ("connect", "echo", "step", "rollback", "scale", "service", "telemetry"),
     "unreachable_stun": ("connect",),
-    "count": ("echo", "faults", "step", "rollback", "scale"),
+    "count": ("echo", "faults", "step", "rollback", "scale", "human"),
     "kinds": ("faults",),
     "list": ("faults",),
     "seed": ("faults",),
@@ -216,6 +218,12 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
     )
 
 
+def _human(args: argparse.Namespace, progress: Progress) -> Report:
+    from gym_p2p.bench.human import bench_human  # noqa: PLC0415 - see above
+
+    return bench_human(progress=progress, **_given(args, "count"))
+
+
 def _data(args: argparse.Namespace, progress: Progress) -> Report:
     from gym_p2p.bench.data import bench_data  # noqa: PLC0415 - see above
 
@@ -227,6 +235,7 @@ _BENCHES: dict[str, Callable[[argparse.Namespace, Progress], Any]] = {
     "data": _data,
     "echo": _echo,
     "faults": _faults,
+    "human": _human,
     "step": _step,
     "rollback": _rollback,
     "scale": _scale,

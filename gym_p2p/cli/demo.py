@@ -32,7 +32,7 @@ from gym_p2p.cli.options import (
     env_arguments,
     find_local_modules,
 )
-from gym_p2p.cli.play import EXIT_CODES, Status, Summary, own_rate
+from gym_p2p.cli.play import EXIT_CODES, Status, Summary
 from gym_p2p.cli.seat_options import add_human_options, add_policy_options, require_page
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
@@ -42,6 +42,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
+from gym_p2p.game.drawing import own_rate
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
 

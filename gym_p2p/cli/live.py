@@ -88,7 +88,11 @@ def match_table(statuses: Iterable[Status], *, tells: bool = False) -> Renderabl
     """
     statuses = list(statuses)
     lines = [Text(f"{status.seat}: {status.sync}", style="dim") for status in statuses if status.sync]
-    lines += [Text(f"{status.seat}: {status.paused}", style="yellow") for status in statuses if status.paused]
+    lines += [
+        Text(f"{status.seat}: paused: {status.paused}", style="yellow")
+        for status in statuses
+        if status.paused
+    ]
     lines += [Text(f"{status.seat}: {one}", style="yellow") for status in statuses for one in status.relayed]
     return Group(_links_table(statuses, tells=tells), *lines)
 

@@ -178,6 +178,12 @@ def _add_exports(exports: argparse._ArgumentGroup) -> None:
         "--exports", default="p2p-exports", metavar="DIR", help="the documents' folder (default: %(default)s)"
     )
     exports.add_argument(
+        "--exports-fallback",
+        default=True,
+        metavar="DIR",
+        help="where they go once that folder takes no more (default: below the user's state folder)",
+    )
+    exports.add_argument(
         "--record",
         nargs="?",
         default=True,
@@ -204,6 +210,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "reconnect_timeout_s": arguments.reconnect_timeout,
         "spectators": arguments.spectators,
         "exports": arguments.exports,
+        "exports_fallback": arguments.exports_fallback,
         "record": arguments.record,
         "emulation": emulation(arguments),
     }

@@ -16,6 +16,7 @@ from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import PersonGone
+from gym_p2p.game.drawing import own_rate
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
     from gym_p2p.policies.seat import PolicySeat
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
-__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "own_rate", "play"]
+__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "play"]
 
 REPORT_INTERVAL_S = 0.2
-
-PERSONS_FPS = 30.0
-"""Where neither the command nor the environment says how fast a person is to play, or who reacts like one."""
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
@@ -188,11 +186,6 @@ def _drawn(part: Part) -> Any:
         return load_drawn(part.env, part.env_args, mode="rgb_array", option="--human")
     mode = "ansi" if part.picture else None
     return load_drawn(part.env, part.env_args, mode=mode, option="--picture")
-
-
-def own_rate(env: Any) -> float:
-    """Return the frames a second that an environment is made for: nobody plays as fast as possible."""
-    return float((getattr(env, "metadata", None) or {}).get("render_fps") or PERSONS_FPS)
 
 
 class _SeatedPlayer:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.live import checks_cell, live_view, picture_panel
@@ -33,13 +34,14 @@ from gym_p2p.errors import MatchOver, WatchDiverged
 from gym_p2p.processes.progress import doing
 
 if TYPE_CHECKING:
+    from gym_p2p.play.paused import Paused
     from gym_p2p.spectate.spectator import Spectator
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 REPORT_INTERVAL_S = 0.1
 
-_LIVE_ONLY = frozenset({"picture", "state", "frame", "behind"})
+_LIVE_ONLY = frozenset({"picture", "state", "frame", "behind", "paused"})
 """What the summary leaves out."""
 
 DESCRIPTION = (
@@ -106,6 +108,11 @@ class _Sight:
     desyncs: int = 0
     ending: str = "done"
     picture: str | None = None
+    paused: Paused | None = None
+
+    def __rich__(self) -> RenderableType:
+        """Return its picture as of whenever it is drawn: while the match stands, only the time goes on."""
+        return _picture(self)
 
     @property
     def exit_code(self) -> int:
@@ -118,6 +125,14 @@ class _Sight:
 def run(arguments: argparse.Namespace) -> int:
     """Look on."""
     from gym_p2p.spectate.spectator import Spectator  # noqa: PLC0415 - Gymnasium, which --help does not need
+
+    sight = _Sight()
+    reports: list[Callable[[_Sight], None]] = []
+
+    def show_pause(paused: Paused | None) -> None:
+        sight.paused = paused
+        for report in reports:
+            report(sight)
 
     find_local_modules()
     with doing(f"loading {arguments.env}"):
@@ -133,12 +148,11 @@ def run(arguments: argparse.Namespace) -> int:
         subject_id=arguments.subject,
         room_timeout_s=arguments.wait,
         compare_states=not arguments.picture,
+        on_pause=show_pause,
     )
-    sight = _Sight()
-    view = live_view(
-        _picture, hidden=arguments.json, plain=lambda sight: f"{sight.state}, frame {sight.frame}"
-    )
+    view = live_view(lambda sight: sight, hidden=arguments.json, plain=_line)
     with view as report, contextlib.redirect_stdout(sys.stderr), spectator:
+        reports.append(report)
         try:
             with environment_in_words(arguments.env):
                 _watch(spectator, sight, arguments, report)
@@ -199,10 +213,18 @@ def _look(spectator: Spectator, sight: _Sight, *, picture: bool) -> None:
         sight.picture = rendered if isinstance(rendered, str) else None
 
 
+def _line(sight: _Sight) -> str:
+    where = f"{sight.state}, frame {sight.frame}"
+    return where if sight.paused is None else f"{where}, paused: {sight.paused}"
+
+
 def _picture(sight: _Sight) -> RenderableType:
-    if sight.picture is None:
-        return _table(sight)
-    return Group(_table(sight), picture_panel(sight.picture, f"frame {sight.frame}"))
+    parts: list[RenderableType] = [_table(sight)]
+    if sight.paused is not None:
+        parts.append(Text(f"paused: {sight.paused}", style="yellow"))
+    if sight.picture is not None:
+        parts.append(picture_panel(sight.picture, f"frame {sight.frame}"))
+    return Group(*parts)
 
 
 _COLUMNS = (

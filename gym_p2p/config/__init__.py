@@ -8,14 +8,8 @@ process gets its configuration over a pipe.
 from gym_p2p.config.ice import IceServer
 from gym_p2p.config.link import LinkConfig, LinkEmulation
 from gym_p2p.config.mappings import from_mapping, to_mapping
-from gym_p2p.config.player import (
-    DEFAULT_SERVER_URL,
-    ExportConfig,
-    P2PConfig,
-    SyncConfig,
-    TelemetryConfig,
-    config_from_options,
-)
+from gym_p2p.config.options import config_from_options
+from gym_p2p.config.player import DEFAULT_SERVER_URL, ExportConfig, P2PConfig, SyncConfig, TelemetryConfig
 from gym_p2p.config.secret import Secret
 from gym_p2p.config.service import DEFAULT_DATA_DIR, MatchmakingConfig, ServiceConfig
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
@@ -26,8 +25,6 @@ from gym_p2p.config.checks import (
 )
 from gym_p2p.config.event_names import is_event_prefix, is_namespace
 from gym_p2p.config.link import LinkConfig
-from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
-from gym_p2p.config.names import did_you_mean
 from gym_p2p.config.public_ids import public_id
 from gym_p2p.config.secret import Secret, as_secret
 from gym_p2p.errors import ConfigurationError
@@ -39,9 +36,6 @@ __all__ = [
     "P2PConfig",
     "SyncConfig",
     "TelemetryConfig",
-    "config_from_options",
-    "option_fields",
-    "recorded_options",
 ]
 
 DEFAULT_SERVER_URL = "http://127.0.0.1:8765"
@@ -201,7 +195,15 @@ def _directory(path: str | os.PathLike[str] | None) -> str | None:
 
 
 def _record(path: Any) -> str | bool:
-    resolved: str | bool = False if path is None else absolute_path("record", path)
+    return _path_or_boolean("record", path)
+
+
+def _fallback(path: Any) -> str | bool:
+    return _path_or_boolean("fallback", path)
+
+
+def _path_or_boolean(option: str, path: Any) -> str | bool:
+    resolved: str | bool = False if path is None else absolute_path(option, path)
     return resolved
 
 
@@ -213,6 +215,10 @@ class ExportConfig:
         default="p2p-exports", converter=_directory, validator=optional(is_path)
     )
     """A folder, as seen from the working directory of now; ``None`` writes no files."""
+    fallback: str | bool = attrs.field(default=True, converter=_fallback, validator=is_path_or_boolean)
+    """Where what is written goes on once that folder takes no more of it (a full disk, a folder made
+    read-only): a folder, the user's state folder (``True``: ``$XDG_STATE_HOME/gym_p2p``, or
+    ``~/.local/state/gym_p2p``), or nowhere (``False``, ``None``)."""
     checkpoint_interval_s: float = attrs.field(default=10.0, validator=in_range(0.1, 3600))
     upload: bool = attrs.field(default=True, validator=is_boolean)
 
@@ -274,87 +280,3 @@ class P2PConfig:
     def _only_in_a_queue(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and self.queue is None:
             raise ConfigurationError("pre_match", "votes on the matches of a queue: name one with queue=")
-
-
-_OPTION_NAMES = {("sync", "mode"): "sync", ("exports", "directory"): "exports"}
-"""What a wrapper calls a field, by its group and name, where that is not the field's own name."""
-
-
-def option_fields() -> dict[str, tuple[str | None, attrs.Attribute[Any]]]:
-    """Return, by the name of each option of a wrapper, the field it sets and that field's group.
-
-    A group is a field of :class:`P2PConfig`; ``None`` is the configuration itself.
-
-    >>> group, field = option_fields()["warning_ms"]
-    >>> group, field.name, field.default
-    ('telemetry', 'warning_ms', 150.0)
-    """
-    found: dict[str, tuple[str | None, attrs.Attribute[Any]]] = {}
-    for field in attrs.fields(P2PConfig):
-        inside = nested_class(field)
-        if inside is None:
-            found[field.name] = (None, field)
-        else:
-            for inner in attrs.fields(inside):
-                found[_OPTION_NAMES.get((field.name, inner.name), inner.name)] = (field.name, inner)
-    return found
-
-
-def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
-    """Build a configuration from a wrapper's flat keyword options.
-
-    Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
-    ``sync`` (the mode) and ``exports`` (the directory).
-
-    >>> config = config_from_options({"room": "lab", "sync": "rollback", "fps": 60.0})
-    >>> config.room, config.sync.mode, config.sync.checked_every
-    ('lab', 'rollback', 30)
-
-    Raises:
-        ConfigurationError: an unknown option (with the nearest known one), or a value out of range.
-    """
-    fields = option_fields()
-    chosen: dict[str | None, dict[str, Any]] = {}
-    for name, value in options.items():
-        if name not in fields:
-            raise ConfigurationError(name, f"no such option{did_you_mean(name, fields)}")
-        group, field = fields[name]
-        chosen.setdefault(group, {})[field.name] = value
-    tree = chosen.pop(None, {})
-    for group, values in chosen.items():
-        tree[str(group)] = _group(str(group), values)
-    return from_mapping(P2PConfig, tree)
-
-
-def _group(name: str, values: Mapping[str, Any]) -> Any:
-    """Build a group of options; an error names the option as the user does."""
-    cls = nested_class(getattr(attrs.fields(P2PConfig), name))
-    assert cls is not None  # noqa: S101 - groups are the fields that hold a class
-    try:
-        return from_mapping(cls, values)
-    except ConfigurationError as error:
-        option = _OPTION_NAMES.get((name, error.option))
-        if option is None:
-            raise
-        raise ConfigurationError(option, error.problem) from None
-
-
-def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str, Any]:
-    """Return a wrapper's options as its spec may name them: as plain data, without secrets.
-
-    A spec travels as JSON, and ends up in logs and papers. Whoever makes the environment again passes
-    the token by ``GYM_P2P_TOKEN``.
-
-    Args:
-        options: as given.
-        config: what was built of them.
-    """
-    fields, plain = option_fields(), to_mapping(config)
-    recorded: dict[str, Any] = {}
-    for name, given in options.items():
-        group, field = fields[name]
-        if field.repr:
-            recorded[name] = (plain if group is None else plain[group])[field.name]
-            if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
-                recorded[name] = os.fspath(given)
-    return recorded

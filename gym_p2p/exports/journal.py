@@ -96,6 +96,8 @@ class Journal:
         try:
             self._write(self._writer.head())
         except BaseException:  # without its head it is no journal
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
             self.close()
             raise
 

@@ -191,6 +191,10 @@ class SpoolEntry:
             _log.warning("%s was not taken and waits for the next chance: %s", self.lies_at, reply.detail)
         return reply
 
+    def withdraw(self) -> None:
+        """Remove the entry: the document waits elsewhere. Idempotent, and never raises."""
+        self._remove()
+
     def close(self) -> None:
         """Let go of the lock: an entry that is still there may be sent by anyone. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1

@@ -55,13 +55,16 @@ def make_folder(path: Path) -> None:
             folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
 
 
-def open_private(path: Path, mode: Literal["xb", "ab"]) -> BinaryIO:
+def open_private(path: Path, mode: Literal["xb", "x+b", "ab"]) -> BinaryIO:
     """Open a file that only its owner can read where it is made here; a stricter umask is respected.
 
+    One that is also read (``"x+b"``) has no buffer: what it did not take is not there.
+
     Raises:
-        OSError: it cannot be opened; or it is there already (``"xb"``).
+        OSError: it cannot be opened; or it is there already (``"xb"``, ``"x+b"``).
     """
-    return open(path, mode, opener=private)
+    buffering = 0 if mode == "x+b" else -1
+    return open(path, mode, buffering=buffering, opener=private)
 
 
 def private(path: str, flags: int) -> int:

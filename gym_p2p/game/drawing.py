@@ -1,8 +1,16 @@
-"""What draws: surfaces, fonts, windows, clocks that wait for the screen. Told by whose class a thing is."""
+"""What draws: surfaces, fonts, windows, clocks that wait for the screen. Told by whose class a thing is.
+
+And how fast an environment is made to be drawn.
+"""
 
 from __future__ import annotations
 
-__all__ = ["is_drawing_type", "module_of"]
+from typing import Any
+
+__all__ = ["is_drawing_type", "module_of", "own_rate"]
+
+DEFAULT_FPS = 30.0
+"""Where an environment does not say how fast a person is to play it."""
 
 _DRAWING = frozenset(
     {"pyglet", "moviepy", "matplotlib", "PIL", "cv2", "OpenGL", "tkinter", "_tkinter", "_io"}
@@ -20,3 +28,8 @@ def module_of(kind: type) -> str:
     """Return the module of a class, or "" where it names none, as some written in C do."""
     module = getattr(kind, "__module__", "")
     return module if isinstance(module, str) else ""
+
+
+def own_rate(env: Any) -> float:
+    """Return the frames a second that an environment is made for (``metadata["render_fps"]``)."""
+    return float((getattr(env, "metadata", None) or {}).get("render_fps") or DEFAULT_FPS)

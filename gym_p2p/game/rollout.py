@@ -258,7 +258,12 @@ class Rollout:
                 self._taken_back.add(frame)
                 tick.corrections.append(Correction(frame, before[1], None))
             return
-        by_seat = self._by_seat(advance) if before is None or self.final_count <= frame else before[0]
+        if before is not None and frame < self.final_count:
+            by_seat = before[0]
+        else:
+            by_seat = self._inputs.by_seat(advance.inputs)
+            if advance.absent and self._stand_in is not None:
+                by_seat = self._with_stand_ins(by_seat, advance, self._stand_in)
         actions = self._inputs.decode(by_seat)
         if self.pictures is None:
             self.outcome = outcome = self._game.step(actions)
@@ -275,11 +280,9 @@ class Rollout:
         if self._wrong_from is not None and self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
-    def _by_seat(self, advance: Advance) -> tuple[bytes, ...]:
-        by_seat = self._inputs.by_seat(advance.inputs)
-        stand_in = self._stand_in
-        if not advance.absent or stand_in is None:
-            return by_seat
+    def _with_stand_ins(
+        self, by_seat: tuple[bytes, ...], advance: Advance, stand_in: StandIn
+    ) -> tuple[bytes, ...]:
         seen, index_of = self.outcome.observations, self._game.seats.index
         return self._inputs.replaced(
             by_seat, advance.absent, lambda seat: stand_in(seat, fresh(seen[index_of(seat)]), advance.frame)
@@ -290,7 +293,8 @@ class Rollout:
             self._free(frame)
             ended = self.ended_at is not None and self.ended_at < frame
             self._saved[frame] = None if ended else self._require_snapshots().save()
-        self._check_state(frame - 1, tick)
+        if self._pending:
+            self._check_state(frame - 1, tick)
 
     def _load(self, frame: int) -> None:
         snapshot = self._saved[frame]
@@ -330,8 +334,6 @@ class Rollout:
 
     def _check_state(self, frame: int, tick: Tick) -> None:
         """Complete the digest of a final frame once the state after it was saved."""
-        if not self._pending:
-            return
         digest, snapshot = self._pending.get(frame), self._saved.get(frame + 1)
         if digest is None or snapshot is None or self._compares is None:
             return

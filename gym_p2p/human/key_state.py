@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import attrs
 
-from gym_p2p.human.messages import Keys
+from gym_p2p.human.messages import Change, Keys
 
 __all__ = ["KeyState", "Sample"]
 
@@ -21,7 +21,7 @@ class Sample:
 
     Attributes:
         held: the codes, in the order in which they were pressed.
-        seq: of the newest message of keys that is in it; 0 before the first.
+        seq: of the newest change of keys that is in it; 0 before the first.
     """
 
     held: tuple[str, ...]
@@ -38,30 +38,39 @@ class KeyState:
     Attributes:
         events: how many presses of known keys there were.
         dropped: how many of others.
+        seq: of the newest change that was told; 0 before the first.
     """
 
     known: Collection[str]
     events: int = attrs.field(default=0, init=False)
     dropped: int = attrs.field(default=0, init=False)
-    _seq: int = attrs.field(default=0, init=False)
+    seq: int = attrs.field(default=0, init=False)
     _held: tuple[str, ...] = attrs.field(default=(), init=False)
     _pressed: dict[str, None] = attrs.field(factory=dict, init=False)
     """Since the last frame, in the order of the presses."""
 
-    def receive(self, message: Keys) -> bool:
-        """Take in what a page says of its keys; return whether it was news."""
-        if message.seq <= self._seq:
-            return False
-        self._seq = message.seq
-        for pressed in message.pressed:
-            if pressed.code in self.known:
+    def news(self, message: Keys) -> list[Change]:
+        """Return the changes that were not told before, in their order."""
+        fresh = {change.seq: change for change in message.changes if change.seq > self.seq}
+        return [fresh[seq] for seq in sorted(fresh)]
+
+    def receive(self, message: Keys) -> list[Change]:
+        """Take in what a page says of its keys; return what is news of it: nothing, if it was overtaken."""
+        news = self.news(message)
+        if not news:
+            return news
+        self.seq = news[-1].seq
+        for change in news:
+            if change.code is None:
+                continue
+            if change.code in self.known:
                 self.events += 1
-                self._pressed.pop(pressed.code, None)
-                self._pressed[pressed.code] = None
+                self._pressed.pop(change.code, None)
+                self._pressed[change.code] = None
             else:
                 self.dropped += 1
         self._held = tuple(dict.fromkeys(code for code in message.held if code in self.known))
-        return True
+        return news
 
     def release(self) -> None:
         """Let go of everything, also of what was pressed and not yet played."""
@@ -71,7 +80,7 @@ class KeyState:
     def restart(self) -> None:
         """Begin with a page that counts from 1 again."""
         self.release()
-        self._seq = 0
+        self.seq = 0
 
     @property
     def pressed(self) -> bool:
@@ -82,4 +91,4 @@ class KeyState:
         """Return what this frame is played with; the next one begins."""
         over = tuple(code for code in self._pressed if code not in self._held)
         self._pressed.clear()
-        return Sample((*over, *self._held), self._seq)
+        return Sample((*over, *self._held), self.seq)

@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from gym_p2p.config import LinkEmulation
+from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
-from gym_p2p.human.frames import Picture
+from gym_p2p.human.encoding import Picture
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Controls
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
@@ -66,6 +68,8 @@ class HumanSeat:
         hold_s: how long the seat of a page that was closed is held.
         countdown_s: before the first frame of each episode, and for a person alone before the first one; a
             second less than the others' patience (``input_timeout_s``) at most.
+        emulation: delay and loss on the way to the page, for demos and experiments: what
+            :class:`~gym_p2p.config.LinkEmulation` takes. A WebSocket has the delay alone.
 
     Raises:
         UnsupportedEnvironment: it draws no pictures.
@@ -86,6 +90,7 @@ class HumanSeat:
         open_limit_s: float = 300.0,
         hold_s: float = 60.0,
         countdown_s: float = 3.0,
+        emulation: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
             if not 0 <= value <= 86_400:
@@ -124,7 +129,7 @@ class HumanSeat:
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
         )
-        self._server = PageServer(self._person, port=port)
+        self._server = PageServer(self._person, port=port, emulation=LinkEmulation(**(emulation or {})))
         self._text: str | None = None
         self._countdown: int | None = None
         self._episode = 0
@@ -180,6 +185,11 @@ class HumanSeat:
         """The link to the page: whoever opens it takes the seat."""
         return self._server.url
 
+    @property
+    def measured(self) -> HumanRecord:
+        """What is measured of the person's page; see ``human`` in the documents."""
+        return self._person.measures.record
+
     # Playing.
 
     def action(self, *, wait: bool | None = None) -> Any:
@@ -207,10 +217,11 @@ class HumanSeat:
                 self._server.changed.wait(_LOOK_EVERY_S)
                 self._require_person()
             sample, focused = self._person.sample(), self._person.focused
+            self._stage.keep(self._person.measures)
         self._seqs[self._stage.frame + self._stage.input_delay] = sample.seq
         while len(self._seqs) > _SEQS_KEPT:
             del self._seqs[next(iter(self._seqs))]
-        self._stage.keep(self._person.record, focused=focused)
+        self._stage.acted(focused=focused)
         return self._controls.act(sample.held)
 
     def show(self, *, text: str | None) -> None:
@@ -222,7 +233,13 @@ class HumanSeat:
         with self._server.lock:
             if self._stage.own_turn is not None:
                 self._person.forget_presses()  # they were for a turn that is over
-            self._person.offer(picture, frame=frame, seq=self._seqs.get(frame, 0))
+            self._person.offer(
+                picture,
+                frame=frame,
+                seq=self._seqs.get(frame, 0),
+                episode=self._stage.episode,
+                now=time.monotonic(),
+            )
         self._server.flush()
 
     def _await_page(self) -> None:

@@ -1,6 +1,6 @@
-"""The page's server: a loopback port, a secret in the path, static files and one WebSocket, on a thread.
+"""The page's server: a loopback port, a secret in the path, static files, WebSockets and offers, on a thread.
 
-Knows HTTP and sockets; who is at the page and what they are told is :mod:`gym_p2p.human.person`'s to know. It
+Knows HTTP, and who may ask; what goes over a connection is :mod:`gym_p2p.human.connections`'s to know. It
 runs on its own event loop, so that a slow ``env.step`` keeps no key waiting.
 """
 
@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import itertools
 import logging
 import secrets
 import socket
 import threading
-import time
-from collections.abc import Callable
 from importlib import resources
 
 from aiohttp import WSMsgType, web
 
-from gym_p2p.errors import ConfigurationError
-from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
-from gym_p2p.human.person import ClosePage, Output, Person, SendToPage
-from gym_p2p.net.loop import LoopTimer, run_loop
+from gym_p2p.config import LinkConfig, LinkEmulation
+from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
+from gym_p2p.human.carriers import SocketCarrier, close_code
+from gym_p2p.human.connections import Connections
+from gym_p2p.human.messages import MAX_OFFER_BYTES, MAX_PAGE_MESSAGE_BYTES, decode_offer
+from gym_p2p.human.person import Person
+from gym_p2p.net.loop import run_loop
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["PageServer"]
@@ -32,8 +32,6 @@ _log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
-_MOST_CONNECTIONS = 8
-"""Tabs that are open at once; each but the newest is told so and closed."""
 _HELLO_LIMIT_S = 10.0
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 2.0
@@ -54,9 +52,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_CLOSE_CODES = {"taken_over": 4001, "dropped": 4002, "over": 4003, "version": 4004}
-"""Private codes (RFC 6455, 7.4.2), by which the page knows what to say."""
-
 
 class PageServer:
     """Serves one person's page from :meth:`start` to :meth:`close`.
@@ -64,27 +59,25 @@ class PageServer:
     Args:
         person: shared with the thread that plays, under :attr:`lock`.
         port: to listen on; 0 takes a free one.
+        emulation: of the path to the page, for demos and experiments.
 
     Attributes:
         lock: held by whoever uses the person.
         changed: notified, with the lock, after anything came from the page.
     """
 
-    def __init__(self, person: Person, *, port: int = 0) -> None:
+    def __init__(self, person: Person, *, port: int = 0, emulation: LinkEmulation | None = None) -> None:
         self._person = person
+        self._link = LinkConfig() if emulation is None else LinkConfig(emulation=emulation)
         self._port = port
         self._token = secrets.token_urlsafe(24)
         self._files = _page_files()
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self._numbers = itertools.count(1)
-        self._sockets: dict[int, web.WebSocketResponse] = {}
-        self._sending: dict[int, asyncio.Queue[Output]] = {}
-        self._senders: dict[int, asyncio.Task[str | None]] = {}
+        self._connections: Connections | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._timer: LoopTimer | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
 
@@ -120,9 +113,9 @@ class PageServer:
 
     def flush(self) -> None:
         """Have what the person's machine wants done; callable from any thread, with the lock held or not."""
-        if self._loop is not None:
+        if self._loop is not None and self._connections is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
-                self._loop.call_soon_threadsafe(self._carry_out)
+                self._loop.call_soon_threadsafe(self._connections.carry_out)
 
     def _listen(self) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -141,35 +134,28 @@ class PageServer:
     # On the loop.
 
     async def _run(self, listening: socket.socket) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._timer = LoopTimer(self._timed)
-        app = web.Application()
+        self._stop = asyncio.Event()
+        connections = self._connections = Connections(self._person, self.changed)
+        self._loop = asyncio.get_running_loop()
+        app = web.Application(client_max_size=MAX_OFFER_BYTES)
         app.router.add_get("/{token}/", self._file)
         app.router.add_get("/{token}/page", self._page)
-        app.router.add_get("/{token}/{name}", self._file)
+        app.router.add_post("/{token}/offer", self._offer)
+        app.router.add_get("/{token}/{name:(static/)?[^/]+}", self._file)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_LIMIT_S)
         try:
             await runner.setup()
             await web.SockSite(runner, listening).start()
             self._started.set()
             await self._stop.wait()
-            self._carry_out()
-            await self._drain()
+            await connections.close(_STOP_LIMIT_S / 2)
         except Exception as error:  # noqa: BLE001 - told to who starts it
             self._failure = error
             _log.debug("the page's server failed", exc_info=True)
         finally:
             self._started.set()
-            self._timer.set(None)
             await runner.cleanup()
             listening.close()
-
-    async def _drain(self) -> None:
-        """Let what is queued go, for a moment: the page's last state."""
-        for connection in list(self._sending):
-            self._sending[connection].put_nowait(ClosePage(connection, "over"))
-        if self._senders:
-            await asyncio.wait(self._senders.values(), timeout=_STOP_LIMIT_S / 2)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._files.get(request.match_info.get("name", "index.html"))
@@ -186,102 +172,83 @@ class PageServer:
             return False
         return hmac.compare_digest(given, self._token.encode())
 
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if not self._may(request) or origin != f"http://{request.host}":
+    def _refusal(self, request: web.Request, connections: Connections) -> web.Response | None:
+        """Return the answer to a connection that is not to be; ``None`` where it may be."""
+        if not self._may(request) or request.headers.get("Origin") != f"http://{request.host}":
             return web.Response(status=404, text="there is no such page", headers=_HEADERS)
-        if len(self._sockets) >= _MOST_CONNECTIONS:
+        if connections.full:
             return web.Response(status=503, text="too many pages are open", headers=_HEADERS)
+        return None
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        connections = self._open
+        refusal = self._refusal(request, connections)
+        if refusal is not None:
+            return refusal
         page = web.WebSocketResponse(
             max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False, timeout=_CLOSE_LIMIT_S
         )
         await page.prepare(request)
-        connection = next(self._numbers)
-        self._sockets[connection] = page
-        self._sending[connection] = asyncio.Queue()
-        sender = self._senders[connection] = asyncio.create_task(self._send(connection, page))
-        listener = asyncio.create_task(self._listen_to(connection, page))
+        number, carrier = connections.add(lambda _: SocketCarrier(page, self._link.emulation))
+        listener = asyncio.create_task(_listen(page, connections, number))
         try:
-            await asyncio.wait({sender, listener}, return_when=asyncio.FIRST_COMPLETED)
+            connections.opened(number)
+            await asyncio.wait({carrier.sending, listener}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._sockets[connection]
-            self._with(lambda person, now: person.disconnected(connection, now))
-            self._sending.pop(connection, None)
-            del self._senders[connection]
+            connections.closed(number)
             listener.cancel()
-            sender.cancel()
-            _, reason = await asyncio.gather(listener, sender, return_exceptions=True)
-        if isinstance(
-            reason, str
-        ):  # nobody reads beside it: the page's answer is waited for, else this is lost
-            await page.close(code=_CLOSE_CODES[reason], message=reason.encode())
+            await asyncio.gather(listener, carrier.close(), return_exceptions=True)
+        if carrier.closed_for is not None:  # nobody reads beside it: the page's answer is waited for
+            await page.close(code=close_code(carrier.closed_for), message=carrier.closed_for.encode())
         return page
 
-    async def _listen_to(self, connection: int, page: web.WebSocketResponse) -> None:
-        limit_s: float | None = _HELLO_LIMIT_S
-        while True:
-            try:
-                message = await page.receive(limit_s)
-            except TimeoutError:
-                return
-            limit_s = None
-            if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-                self._hear(connection, message.data)
-            elif message.type is WSMsgType.ERROR or page.close_code == 1009:  # larger than a message can be
-                self._hear(connection, b"")
-                return
-            elif message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED}:
-                return
+    async def _offer(self, request: web.Request) -> web.Response:
+        """Answer a page's offer of data channels; they are its connection once they are open."""
+        connections = self._open
+        refusal = self._refusal(request, connections)
+        if refusal is not None:
+            return refusal
+        # The library behind it is for those who need it.
+        from gym_p2p.human.data_channel import answer_offer  # noqa: PLC0415 - see above
 
-    def _hear(self, connection: int, data: str | bytes) -> None:
-        self._with(lambda person, now: person.receive(connection, data, now))
+        try:
+            sdp = await answer_offer(decode_offer(await request.read()), self._link, connections)
+        except (ProtocolError, NetworkError) as error:
+            _log.debug("a page's offer cannot be used: %s", error)
+            return web.Response(status=400, text="this offer cannot be used", headers=_HEADERS)
+        return web.json_response({"type": "answer", "sdp": sdp}, headers=_HEADERS)
 
-    def _with(self, do: Callable[[Person, float], None]) -> None:
-        with self.lock:
-            do(self._person, time.monotonic())
-            self.changed.notify_all()
-        self._carry_out()
+    @property
+    def _open(self) -> Connections:
+        assert self._connections is not None  # noqa: S101 - made before anything is served
+        return self._connections
 
-    def _timed(self) -> None:
-        self._with(lambda person, now: person.handle_timeout(now))
 
-    def _carry_out(self) -> None:
-        with self.lock:
-            while (output := self._person.poll()) is not None:
-                queue = self._sending.get(output.connection)
-                if queue is not None:
-                    queue.put_nowait(output)
-            due = self._person.next_timeout()
-        if self._timer is not None:
-            self._timer.set(due)
-
-    async def _send(self, connection: int, page: web.WebSocketResponse) -> str | None:
-        """Send one message after the other; the person's machine sees to it that few wait.
-
-        Returns:
-            Why the page's connection is to be closed; ``None`` if it is.
-        """
-        queue = self._sending[connection]
-        while True:
-            output = await queue.get()
-            try:
-                match output:
-                    case SendToPage(_, str() as text):
-                        await page.send_str(text)
-                    case SendToPage(_, bytes() as data):
-                        await page.send_bytes(data)
-                    case ClosePage(_, reason):
-                        return reason
-            except ConnectionError:
-                return None
+async def _listen(page: web.WebSocketResponse, connections: Connections, number: int) -> None:
+    """Hand over what comes, until the socket is closed, or says nothing at first."""
+    limit_s: float | None = _HELLO_LIMIT_S
+    while True:
+        try:
+            message = await page.receive(limit_s)
+        except TimeoutError:
+            return
+        limit_s = None
+        if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+            connections.hear(number, message.data)
+        elif message.type is WSMsgType.ERROR or page.close_code == 1009:  # larger than a message can be
+            connections.hear(number, b"")
+            return
+        elif message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED}:
+            return
 
 
 def _page_files() -> dict[str, tuple[str, bytes]]:
-    """Return the page's files by name: their types and contents."""
-    folder = resources.files("gym_p2p.human").joinpath("page")
+    """Return types and contents of the page's files by name, under ``static/`` the package's modules."""
+    package = resources.files("gym_p2p")
     found: dict[str, tuple[str, bytes]] = {}
-    for file in folder.iterdir():
-        kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            found[file.name] = kind, file.read_bytes()
+    for folder, prefix in ((package.joinpath("human", "page"), ""), (package.joinpath("static"), "static/")):
+        for file in folder.iterdir():
+            kind = _TYPES.get(file.name.rpartition(".")[2])
+            if kind is not None:
+                found[prefix + file.name] = kind, file.read_bytes()
     return found

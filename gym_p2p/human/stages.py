@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import Space, spaces
 
-from gym_p2p.core.record.human import HumanRecord
+from gym_p2p.core.record.episode import EpisodeRecord
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment, UsageError
-from gym_p2p.human.frames import Picture, require_picture
+from gym_p2p.game.drawing import own_rate
+from gym_p2p.human.encoding import Picture, require_picture
+from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.session import Session
@@ -25,8 +27,6 @@ from gym_p2p.play.session import Session
 __all__ = ["Show", "Stage", "stage_of"]
 
 _log = logging.getLogger(__name__)
-
-DEFAULT_FPS = 30.0
 
 Show = Callable[[Picture, int], None]
 """``show(picture, frame)``: the person sees this now; frame -1 is what ``reset`` gave."""
@@ -85,8 +85,11 @@ class Stage(Protocol):
     def standing(self) -> dict[str, Any]:
         """Return how it stands, for the page; callable from any thread."""
 
-    def keep(self, record: HumanRecord, *, focused: bool) -> None:
-        """Have what is measured of the page in the documents, and whether this action was chosen in sight."""
+    def keep(self, measures: PageMeasures) -> None:
+        """Have what is measured of the page in the documents."""
+
+    def acted(self, *, focused: bool) -> None:
+        """Note whether the action that was asked for was chosen in sight of the game."""
 
 
 def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
@@ -152,13 +155,14 @@ class MatchStage:
         _require_pictures(game.screen.render_mode, self.env)
         self.space = game.users_spaces(example)[0]
         self.nothing = game.default_action(example)
-        self.fps = session.config.sync.fps or DEFAULT_FPS
+        self.fps = session.config.sync.fps or own_rate(self.env)
         if session.config.sync.fps is None and not game.takes_turns:
             _log.warning("frames are not paced: faster than a person can see; give the environment fps=")
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._show: Show | None = None
         self._live: LiveEpisode | None = None
         self._episodes = 0
+        self._records: dict[int, EpisodeRecord] = {}
 
     @property
     def seat(self) -> Any:
@@ -211,6 +215,8 @@ class MatchStage:
         if episode is not self._live:
             self._live = episode
             self._episodes += 1
+            if self._session.recorder is not None:
+                self._records = {self._episodes: self._session.recorder.record.episode}
         self._show(_picture(self.env, episode.render()), episode.frame_shown)
 
     def before_action(self) -> None:
@@ -222,13 +228,21 @@ class MatchStage:
         """Return how the match stands."""
         return standing_in_match(self._session, self.seat)
 
-    def keep(self, record: HumanRecord, *, focused: bool) -> None:
+    def keep(self, measures: PageMeasures) -> None:
         """Have what is measured of the page in the documents."""
         recorder = self._session.recorder
         if recorder is None:
             return
-        recorder.record.human = record
-        if not focused:
+        measures.continue_in(recorder.record.human, time.monotonic())
+        for shown in measures.take_shown():
+            record = self._records.get(shown.episode)
+            if record is not None:
+                record.shown(shown.frame, shown.at_ms)
+
+    def acted(self, *, focused: bool) -> None:
+        """Note whether the action that was asked for was chosen in sight of the game."""
+        recorder = self._session.recorder
+        if recorder is not None and not focused:
             seat = self._session.game.seats.index(self.seat)
             recorder.record.episode.out_of_focus(self.frame + self.input_delay, seat)
 
@@ -249,8 +263,7 @@ class LoneStage:
         _require_pictures(getattr(env, "render_mode", None), self.env)
         self.space = env.action_space
         self.nothing = _nearest_to_nothing(self.space)
-        rate = fps if fps is not None else (getattr(env, "metadata", None) or {}).get("render_fps")
-        self.fps = float(rate or DEFAULT_FPS)
+        self.fps = own_rate(env) if fps is None else float(fps)
         self._pacer = Pacer(self.fps)
         self._show: Show | None = None
         self.frame = -1
@@ -278,8 +291,11 @@ class LoneStage:
         """Return how it stands: nobody says."""
         return {"phase": "playing" if self.episode else "waiting", "seats": []}
 
-    def keep(self, record: HumanRecord, *, focused: bool) -> None:
+    def keep(self, measures: PageMeasures) -> None:
         """Nothing: there are no documents."""
+
+    def acted(self, *, focused: bool) -> None:
+        """Nothing either."""
 
 
 def _nearest_to_nothing(space: Space[Any]) -> Any:

@@ -81,7 +81,8 @@ def exported_config(config: P2PConfig) -> dict[str, Any]:
     exported = to_mapping(config)
     del exported["subject_id"]
     # Of paths, the last part: where a player's folders lie is told to nobody.
-    for group, name in ((exported["exports"], "directory"), (exported, "record")):
+    exports = exported["exports"]
+    for group, name in ((exports, "directory"), (exports, "fallback"), (exported, "record")):
         if isinstance(group[name], str):
             group[name] = Path(group[name]).name
     for option in ("pre_match", "on_pause"):

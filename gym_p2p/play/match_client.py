@@ -23,6 +23,7 @@ from gym_p2p.core.match.events import (
     InputsArrived,
     Interrupted,
     Leave,
+    LimitChanged,
     PlayerFinished,
     PlayerGone,
     Resumed,
@@ -259,6 +260,11 @@ class MatchClient:
         return len(self._departures)
 
     @property
+    def gone_names(self) -> list[SeatId]:
+        """Who is gone, in the order in which that was learnt."""
+        return [self.player_id(player) for player in self._departures]
+
+    @property
     def not_ready(self) -> list[int]:
         """Who is connected and has not called ``reset`` yet; the others' indices."""
         found = self._found
@@ -340,6 +346,8 @@ class MatchClient:
                 self._departures[player] = event
             case Interrupted(player, silent_s, limit_s):
                 self.silent[player] = Silence(time.monotonic() - silent_s, limit_s)
+            case LimitChanged(player, limit_s) if player in self.silent:
+                self.silent[player] = Silence(self.silent[player].since, limit_s)
             case Resumed(player):
                 self.silent.pop(player, None)
             case PlayerFinished(player):

@@ -10,10 +10,10 @@ from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.play.detours import Relayed
 from gym_p2p.play.live_match import LiveMatch
-from gym_p2p.play.other_ways import Relayed
+from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
-from gym_p2p.play.waits import Paused
 
 __all__ = ["Progress", "SessionState", "progress_of"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import msgspec
@@ -39,14 +39,23 @@ from gym_p2p.exports import Account, Exporter, Finished
 from gym_p2p.exports.encoding import to_data
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.origin import origin
-from gym_p2p.net.worker.messages import LinkOpened, PathBroken, PathRebuilt, PathTried, Polled, WorkerEvent
+from gym_p2p.net.worker.messages import (
+    LinkOpened,
+    PathBroken,
+    PathRebuilt,
+    PathTried,
+    Polled,
+    ServiceReachable,
+    WorkerEvent,
+)
 from gym_p2p.play.broken_paths import BrokenPaths
+from gym_p2p.play.detours import Detours
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 from gym_p2p.play.few_lines import FewLines
-from gym_p2p.play.other_ways import OtherWays
-from gym_p2p.play.recording import match_folder_of
+from gym_p2p.play.paused import PauseReason
+from gym_p2p.play.recording import fallback_of, match_folder_of
 
-__all__ = ["PauseReason", "Recorder", "now_ms"]
+__all__ = ["Recorder", "now_ms"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +64,6 @@ _DESYNCED = {
     Disagreement.OUTCOMES: "the players' outcomes differ",
     Disagreement.STATE: "the players' states differ, their outcomes were the same up to here",
 }
-
-PauseReason = Literal["input", "silent", "reset"]
 
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
@@ -107,7 +114,7 @@ class Recorder:
         )
         self.record.probe = exported_probe(found)
         self._paths = BrokenPaths(self.record, self._players)
-        self.ways = OtherWays(self.record, self._players)
+        self.ways = Detours(self.record, self._players)
         self._account = Account(self.record, self._decode, clock_ms)
         self.folder = match_folder_of(found, config, clock_ms())
         self._about = about
@@ -128,27 +135,17 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
-            case Connected(about):
-                self._meet(about)
-            case InputsArrived(player, _, inputs, confirmed, by_service):
+            case InputsArrived(player, _, inputs, confirmed, by_service):  # nearly always
                 record.inputs_arrived(len(inputs), by_service=by_service)
                 if record.episodes:  # a player who goes before the first has given some, by others' account
                     record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
+            case Connected(about):
+                self._meet(about)
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)
-            case ChecksumsAgreed(number, frame):
-                self.checksums_agreed += 1
-                if (episode := record.called(number)) is not None:
-                    episode.verified(frame)
-            case Desynced(number, frame, player, ours, theirs):
-                self.desyncs[event.of] += 1
-                self.desynced_with = self._players[player]
-                words = _DESYNCED[event.of]
-                line = "desync with %r found at frame %d: %s"
-                self._lines.warn(at_ms / 1e3, line, self.desynced_with, frame, words)
-                if (episode := record.called(number)) is not None:
-                    episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
+            case ChecksumsAgreed() | Desynced():
+                self._fold_comparison(at_ms, event)
             case Interrupted() | Resumed() | PathBroken() | PathRebuilt() | PathTried():
                 self._paths.fold(at_ms, event)
             case WayChanged() | Forwarding():
@@ -159,6 +156,22 @@ class Recorder:
                 self._departed(event, at_ms)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
+            case ServiceReachable(up, away_s):
+                self._service_changed(at_ms, up=up, away_s=away_s)
+
+    def _fold_comparison(self, at_ms: int, event: ChecksumsAgreed | Desynced) -> None:
+        episode = self.record.called(event.episode)
+        if isinstance(event, ChecksumsAgreed):
+            self.checksums_agreed += 1
+            if episode is not None:
+                episode.verified(event.frame)
+            return
+        self.desyncs[event.of] += 1
+        self.desynced_with = self._players[event.player]
+        line = "desync with %r found at frame %d: %s"
+        self._lines.warn(at_ms / 1e3, line, self.desynced_with, event.frame, _DESYNCED[event.of])
+        if episode is not None:
+            episode.desync(event.frame, event.ours.hex(), event.theirs.hex(), at_ms, event.of)
 
     def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
         match event:
@@ -184,16 +197,19 @@ class Recorder:
         health = self._link(player).health
         return None if health is None else health.rtt
 
-    def finish(self, deadline_s: float, *, problem: str | None = None) -> Finished:
+    def finish(self, deadline_s: float, *, problem: str | None = None, moved: str | None = None) -> Finished:
         """Write the final documents and hand them to the service, or spool them. Idempotent.
 
         Args:
             deadline_s: for the upload.
             problem: what else of the match could not be written.
+            moved: what else of it lies elsewhere than was wanted.
         """
         if self.finished is None:
             exporter = self._exporter
             finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
+            if moved is not None:
+                finished = attrs.evolve(finished, problems=(*finished.problems, f"the recording: {moved}"))
             if problem is not None:
                 finished = attrs.evolve(finished, problems=(*finished.problems, problem), lost=True)
             self.finished = finished
@@ -208,6 +224,7 @@ class Recorder:
             exports,
             account=self._account,
             folder=self.folder,
+            fallback=fallback_of(self.folder, config),
             server_url=config.server_url,
             token=self.found.token,
         )
@@ -235,6 +252,13 @@ class Recorder:
                 limit_ms=limit_s * 1e3,
             )
         )
+
+    def _service_changed(self, at_ms: int, *, up: bool, away_s: float | None) -> None:
+        self.record.service_changed(at_ms, up=up, away_s=away_s)
+        if up:
+            _log.info("the service is back after %.1f s", away_s or 0.0)
+        else:
+            _log.warning("the service is away; the match goes on without it, and documents wait here")
 
     def _departed(self, gone: PlayerGone, at_ms: int) -> None:
         names = self._players

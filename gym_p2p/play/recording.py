@@ -11,13 +11,14 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports.documents import match_path
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import check_directory
+from gym_p2p.files.state import state_folder
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.header import SUFFIX, replay_header
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 
-__all__ = ["check_record", "match_folder_of", "open_replay"]
+__all__ = ["check_record", "fallback_of", "match_folder_of", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,21 @@ def match_folder_of(found: MatchFound, config: P2PConfig, at_ms: int) -> Path | 
     if config.exports.directory is None:
         return None
     return _match_path(Path(config.exports.directory), found, at_ms)
+
+
+def fallback_of(folder: Path | None, config: P2PConfig) -> Path | None:
+    """Return where what goes into a match's folder goes once that takes no more; ``None``: nowhere.
+
+    Args:
+        folder: the match's; ``None`` where none is written.
+        config: names the fallback.
+    """
+    if folder is None or config.exports.fallback is False:
+        return None
+    if isinstance(config.exports.fallback, str):
+        return Path(config.exports.fallback) / folder.name
+    state = state_folder()
+    return None if state is None else state / "exports" / folder.name
 
 
 def check_record(config: P2PConfig) -> None:
@@ -87,7 +103,8 @@ def open_replay(
         snapshots=snapshots,
     )
     try:
-        return ReplayWriter(path, header, checked_every=config.sync.checked_every)
+        fallback = fallback_of(_match_path(path.parent, found, at_ms) if folder is None else folder, config)
+        return ReplayWriter(path, header, checked_every=config.sync.checked_every, fallback=fallback)
     except ConfigurationError as error:
         if isinstance(config.record, str):
             raise

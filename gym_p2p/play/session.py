@@ -367,7 +367,8 @@ class Session:
                 self._terminate(reason, partial=reason != "normal")
                 if self.recorder is not None:
                     replay = None if self._match is None else self._match.replay
-                    self.recorder.finish(UPLOAD_LIMIT_S, problem=None if replay is None else replay.problem)
+                    told = {} if replay is None else {"problem": replay.problem, "moved": replay.moved}
+                    self.recorder.finish(UPLOAD_LIMIT_S, **told)
 
     def _terminate(self, reason: str, *, partial: bool, player: SeatId | None = None) -> None:
         """Note in the record that, and why, the match is over."""

@@ -30,6 +30,7 @@ from gym_p2p.play.ending import Ending
 from gym_p2p.play.handshake import agreed, holders, make_plan
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
+from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.recording import check_record, open_replay
@@ -179,9 +180,18 @@ class MatchSetup:
             client=client,
             recorder=recorder,
             takes_turns=game.takes_turns,
-            on_pause=self._on_pause,
+            on_pause=self._told_of_pauses(client),
         )
         return LiveMatch(client=client, recorder=recorder, played=played, waits=waits, replay=replay)
+
+    def _told_of_pauses(self, client: MatchClient) -> list[Callable[[Paused | None], object]]:
+        """Return who is told whenever the match stands: the user's function, and who looks on."""
+        told: list[Callable[[Paused | None], object]] = []
+        if self._on_pause is not None:
+            told.append(self._on_pause)
+        if self._config.spectators:
+            told.append(lambda paused: client.command(told_pause(paused)))
+        return told
 
 
 def _load_pre_match(configured: Any) -> Voter | None:

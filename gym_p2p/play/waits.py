@@ -11,17 +11,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-import attrs
-
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import GiveUp
 from gym_p2p.core.sync.patience import Patience, Pause
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.match_client import MatchClient
-from gym_p2p.play.recorder import PauseReason, Recorder
+from gym_p2p.play.paused import Paused, PauseReason
+from gym_p2p.play.recorder import Recorder
 
-__all__ = ["Paused", "Waits"]
+__all__ = ["Waits"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,40 +27,12 @@ _LOG_EVERY_S = 10.0
 """Somebody who pauses again and again must not fill a log."""
 
 
-@attrs.frozen
-class Paused:
-    """The match stands.
-
-    Attributes:
-        players: who is waited for.
-        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from them), or
-            ``reset`` (they have not called it).
-        since: since when, on ``time.monotonic``'s clock.
-        limit_s: how long they are waited for at most.
-    """
-
-    players: tuple[SeatId, ...]
-    why: PauseReason
-    since: float
-    limit_s: float
-
-    def __str__(self) -> str:
-        names = ", ".join(map(repr, self.players))
-        if self.why == "silent":
-            since_s = time.monotonic() - self.since
-            left_s = max(0.0, self.limit_s - since_s)
-            return f"path to {names} lost {since_s:.1f} s ago, {left_s:.1f} s left"
-        what = "to call reset()" if self.why == "reset" else "to play"
-        return f"waiting for {names} {what}, up to {self.limit_s:g} s"
-
-
 class Waits:
     """One player's waits in one match.
 
     Args:
         takes_turns: whether a step of the game is one player's turn.
-        on_pause: called with what the match stands for, and with ``None`` when that is over; ``None``: nobody
-            is.
+        on_pause: each is called with what the match stands for, and with ``None`` when that is over.
     """
 
     def __init__(
@@ -72,7 +42,7 @@ class Waits:
         client: MatchClient,
         recorder: Recorder,
         takes_turns: bool,
-        on_pause: Callable[[Paused | None], object] | None,
+        on_pause: Sequence[Callable[[Paused | None], object]],
     ) -> None:
         self._on_pause = on_pause
         self.input_limit_s = config.input_limit_s(takes_turns=takes_turns)
@@ -84,6 +54,8 @@ class Waits:
         self._client = client
         self._recorder = recorder
         self._gone = 0
+        self._waits: dict[tuple[PauseReason, int | None], Paused] = {}
+        """All that the match stands for: for each player from whom nothing arrives, and for the others."""
         self._logged = False
         """Whether the log says of this pause that it is one."""
         self._logged_at = float("-inf")
@@ -128,49 +100,64 @@ class Waits:
         self._inputs.play(now)
         self._resets.play(now)
         if self.paused is not None:
-            self._show(None, "input")
+            self._show({})
 
     def _heard(self, players: Sequence[int]) -> list[int]:
         """Return those from whom something arrives."""
         return [player for player in players if player not in self._client.silent]
 
     def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
-        """Show for whom the match stands; of those from whom nothing arrives, that comes first."""
-        silent = {player: self._client.silent[player] for player in players if player in self._client.silent}
-        if not silent:
-            self._show(pause, why)
-            return
-        longest = min(silent.values(), key=lambda silence: silence.since)
-        self._show(Pause(tuple(silent), longest.since, longest.limit_s), "silent")
+        """Show for whom the match stands: those from whom nothing arrives each by themselves."""
+        waits: dict[tuple[PauseReason, int | None], Paused] = {}
+        for player in players:
+            silence = self._client.silent.get(player)
+            if silence is not None:
+                name = self._client.player_id(player)
+                waits["silent", player] = Paused((name,), "silent", silence.since, silence.limit_s)
+        if pause is not None:
+            names = tuple([self._client.player_id(player) for player in pause.players])
+            waits[why, None] = Paused(names, why, pause.since, pause.limit_s)
+        self._show(waits)
 
     def _give_up(self, overdue: Sequence[GiveUp]) -> None:
         for one in overdue:
             self._client.command(one)
 
-    def _show(self, pause: Pause | None, why: PauseReason) -> None:
-        before = self.paused
-        if pause is None:
-            self.paused = None
-        else:
-            names = tuple([self._client.player_id(player) for player in pause.players])
-            self.paused = Paused(names, why, pause.since, pause.limit_s)
-        if before == self.paused:
+    def _show(self, waits: dict[tuple[PauseReason, int | None], Paused]) -> None:
+        if waits == self._waits:
             return
+        over = [wait for key, wait in self._waits.items() if key not in waits]
+        before, self._waits = self.paused, waits
+        self.paused = Paused.of(list(waits.values()))
+        for wait in over:
+            lasted_s = time.monotonic() - wait.since
+            self._recorder.paused(wait.players, wait.why, lasted_s=lasted_s, limit_s=wait.limit_s)
         self._tell()
         if before is not None and self.paused is None:
-            lasted_s = time.monotonic() - before.since
-            self._recorder.paused(before.players, before.why, lasted_s=lasted_s, limit_s=before.limit_s)
-            if self._logged:
-                self._logged = False
-                _log.warning("going on after a pause of %.1f s", lasted_s)
+            self._log_end(before)
         if self.paused is not None and self._logged_at + _LOG_EVERY_S <= time.monotonic():
             self._logged, self._logged_at = True, time.monotonic()
             _log.warning("paused: %s", self.paused)
 
-    def _tell(self) -> None:
-        if self._on_pause is None:
+    def _log_end(self, before: Paused) -> None:
+        """Say how a pause ended of which the log says that it began."""
+        if not self._logged:
             return
-        try:
-            self._on_pause(self.paused)
-        except Exception:  # noqa: BLE001 - the user's bug must not end a match that stands
-            _log.exception("on_pause failed")
+        self._logged = False
+        lasted_s = time.monotonic() - min(one.since for one in (before, *before.also))
+        waited_for = {player for one in (before, *before.also) for player in one.players}
+        lost = [name for name in self._client.gone_names if name in waited_for]
+        if lost:
+            names = ", ".join(map(repr, lost))
+            _log.warning(
+                "waited %.1f s in vain: %s gone", lasted_s, names + (" is" if len(lost) == 1 else " are")
+            )
+        else:
+            _log.warning("going on after a pause of %.1f s", lasted_s)
+
+    def _tell(self) -> None:
+        for listener in self._on_pause:
+            try:
+                listener(self.paused)
+            except Exception:  # noqa: BLE001 - the user's bug must not end a match that stands
+                _log.exception("on_pause failed")

@@ -126,11 +126,12 @@ class Service:
             for listener in listeners:
                 stack.enter_context(listener)
             directory = Path(self.config.data_dir)
-            documents = self._documents(directory)
+            secret = open_secret(directory)
+            documents = self._documents(directory, secret)
             sio = self._make_sio()
             switchboard = assemble(
                 self.config,
-                documents.tokens,
+                secret,
                 metrics=self._metrics,
                 matchmaker=self._matchmaker,
                 asks_hook=self._pre_match is not None,
@@ -192,8 +193,7 @@ class Service:
             raise UsageError("start() comes first")
         return self._signaling.machines
 
-    def _documents(self, directory: Path) -> Documents:
-        secret = open_secret(directory)
+    def _documents(self, directory: Path, secret: bytes) -> Documents:
         delivery = None
         storage = None if self._storage is None else HostStorage(self._storage, directory)
         if self._on_document is not None:

@@ -29,7 +29,7 @@ from gym_p2p.files.private import make_folder
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
+from gym_p2p.server.guard.tokens import SignedMatchTokens, TokenSigner, UploadClaims, load_secret
 from gym_p2p.server.guard.turn import ice_servers_for
 from gym_p2p.server.handlers.decision_log import DecisionLog
 from gym_p2p.server.handlers.dispatcher import PARTS, Dispatcher, Part
@@ -44,7 +44,7 @@ _RESUME_BYTES = 16  # 128 bits
 
 def assemble(
     config: ServiceConfig,
-    tokens: TokenSigner[UploadClaims],
+    secret: bytes,
     *,
     metrics: ServiceMetrics,
     matchmaker: Matchmaker | None = None,
@@ -56,7 +56,7 @@ def assemble(
 
     Args:
         config: everything that is plain data.
-        tokens: signs the players' upload tokens.
+        secret: of the data directory; signs what the players show of their matches.
         metrics: counts.
         matchmaker: the strategy of the queues; ``None`` is a ``WideningMatchmaker``.
         asks_hook: whether a pre-match hook is asked before a queue's match is made.
@@ -85,7 +85,7 @@ def assemble(
         pseudonyms=open_pseudonyms(config.pseudonyms, directory),
         closes_replaced=not host_identifies,
     )
-    machines = _machines(config, presence, tokens, queues, screens.__getitem__)
+    machines = _machines(config, presence, secret, queues, screens.__getitem__)
     metrics.read_from(machines, screens.values())
     guards = Guards(
         admission=Admission(
@@ -105,13 +105,10 @@ def assemble(
 
 
 def _machines(
-    config: ServiceConfig,
-    presence: Presence,
-    tokens: TokenSigner[UploadClaims],
-    queues: Queues,
-    screen: Callable[[bool], Screen],
+    config: ServiceConfig, presence: Presence, secret: bytes, queues: Queues, screen: Callable[[bool], Screen]
 ) -> Machines:
     matches = MatchesFile(Path(config.data_dir))
+    tokens = TokenSigner(secret, UploadClaims)
 
     def issue_token(match_id: str, player_id: SeatId, subjects: Mapping[SeatId, str], folder: str) -> str:
         now = time.time()
@@ -135,6 +132,7 @@ def _machines(
         seeds=lambda: secrets.randbits(32),
         now_ms=lambda: round(time.time() * 1000),
         issue_token=issue_token,
+        match_tokens=SignedMatchTokens(secret, config.token_lifetime_s),
         ice_servers=for_matches,
         relay_only=config.relay_only,
         relays=config.relay_messages,

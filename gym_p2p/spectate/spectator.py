@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
@@ -24,6 +24,7 @@ from gym_p2p.game.env.split import SeatsOption
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.net.worker.messages import SpectatorPlan
+from gym_p2p.play.paused import Paused
 from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
 
@@ -57,6 +58,8 @@ class Spectator:
         compare_states: whether states are compared too, where the players do. Not where the environment
             renders into its state.
         snapshot_hooks: as the players have them, to compare states by.
+        on_pause: called with what the match stands for (``Paused``) once everything before it is shown, and
+            with ``None`` when it goes on.
         options: ``server_prefix``, ``server_namespace``, ``network`` (``"thread"`` by default),
             ``ice_servers``, ``relay_only``, ``connect_timeout_s``, ``emulation``, ``room_timeout_s`` (the
             longest wait for a match and for its next episode) and ``input_timeout_s`` (for the next frame),
@@ -90,6 +93,7 @@ class Spectator:
         on_desync: Literal["raise", "continue"] = "raise",
         compare_states: bool = True,
         snapshot_hooks: tuple[Any, Any] | None = None,
+        on_pause: Callable[[Paused | None], object] | None = None,
         **options: Any,
     ) -> None:
         self._config = _config(options, server_url=server_url, room=room, token=token, subject_id=subject_id)
@@ -100,6 +104,8 @@ class Spectator:
         self._raises = on_desync == "raise"
         self._compare_states = compare_states
         self._hooks = snapshot_hooks
+        self._on_pause = on_pause
+        self._told: Paused | None = None
         self._client: WatchClient | None = None
         self._isolates = False
         self._running: ShownEpisode | None = None
@@ -127,6 +133,14 @@ class Spectator:
     def frame(self) -> int:
         """How many frames of this episode are shown."""
         return 0 if self._running is None else self._running.frame
+
+    @property
+    def paused(self) -> Paused | None:
+        """For whom the match stands here, everything before that being shown; ``None`` where it goes on."""
+        client, running = self._client, self._running
+        if client is None or (running is not None and running.received.frames):
+            return None
+        return client.paused
 
     @property
     def seed(self) -> int | None:
@@ -287,9 +301,16 @@ class Spectator:
 
     def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
-        received = running.received
         deadline = time.monotonic() + self._config.sync.input_limit_s(takes_turns=False)
+        try:
+            return self._awaited(client, running, deadline)
+        finally:
+            self._tell_pause(None)
+
+    def _awaited(self, client: WatchClient, running: ShownEpisode, deadline: float) -> str | None:
+        received = running.received
         while not received.frames:
+            self._tell_pause(self.paused)
             if received.over is not None:
                 if received.over.completed:
                     self._diverged(running, running.frame, "frames", "the episode has ended", "it goes on")
@@ -301,6 +322,12 @@ class Spectator:
             client.wait()
             self._compare(running)
         return None
+
+    def _tell_pause(self, paused: Paused | None) -> None:
+        if paused == self._told or self._on_pause is None:
+            return
+        self._told = paused
+        self._on_pause(paused)
 
     # What the players compared.
 

@@ -13,7 +13,7 @@ import attrs
 
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.match.events import Leave
-from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, FramesShown
+from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, FramesShown, Standing
 from gym_p2p.core.spectating.subscriber import Welcomed
 from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError
 from gym_p2p.net.worker.backends import open_bridge
@@ -25,6 +25,7 @@ from gym_p2p.net.worker.messages import (
     WorkerFailed,
     WorkerStopped,
 )
+from gym_p2p.play.paused import Paused, shown_pause
 from gym_p2p.spectate.terms import WatchedTerms
 
 __all__ = ["ReceivedEpisode", "WatchClient"]
@@ -67,6 +68,7 @@ class WatchClient:
         terms: what is played, as the players agreed on it; ``None`` before that is known.
         episodes: those that were received and not left, oldest first.
         ended: why nothing more will come; ``None`` while it may.
+        paused: for whom the match stands by now; ``None`` where it does not.
     """
 
     def __init__(self, plan: SpectatorPlan) -> None:
@@ -77,6 +79,7 @@ class WatchClient:
         self.terms: WatchedTerms | None = None
         self.episodes: deque[ReceivedEpisode] = deque()
         self.ended: str | None = None
+        self.paused: Paused | None = None
 
     def meet(self, limit_s: float) -> WatchedTerms:
         """Wait until the match is shown; return what is played.
@@ -142,7 +145,7 @@ class WatchClient:
     def _take(self, event: WorkerEvent) -> None:
         match event:
             case WatchedMatch():
-                self.match = event
+                self.match, self.paused = event, None
                 _log.info("watching %s, shown by %s", event.match_id, event.source)
             case Welcomed(description) if self.terms is None:
                 self.terms = WatchedTerms.received(description)
@@ -151,8 +154,10 @@ class WatchClient:
                 self.episodes.append(self._newest)
             case FramesShown() | FrameDigest() | EpisodeOver() if self._newest is not None:
                 self._take_of(self._newest, event)
+            case Standing():
+                self.paused = shown_pause(event)
             case WatchEnded(reason):
-                self.ended = reason
+                self.ended, self.paused = reason, None
             case WorkerFailed(error):
                 self.ended = "network_failed"
                 raise error

@@ -22,9 +22,16 @@ const REPEAT_INTERVAL_MS = 2000;
 const REPEATS_BEFORE_YIELDING = 2;
 const MAX_EARLY_CANDIDATES = 64;
 
+/** @type {ChannelName[]} */
+const CHANNELS = ["game", "ctrl"];
+/** @type {Record<ChannelName, RTCDataChannelInit>} */
+const RELIABILITY = { game: { ordered: false, maxRetransmits: 0 }, ctrl: { ordered: true } };
+const IDS = { game: 1000, ctrl: 1001 }; // `gym_p2p/net/webrtc/channels.py` has the same
+
 /**
  * @typedef {import("./initiator.js").PlayerId} PlayerId
  * @typedef {"offer" | "answer" | "ice-candidate"} SignalType
+ * @typedef {"game" | "ctrl"} ChannelName  what is sent over `ctrl` arrives, and in order.
  * @typedef {"idle" | "expecting" | "offered" | "answered" | "settled"} State
  *
  * @typedef {object} LinkOptions
@@ -33,16 +40,18 @@ const MAX_EARLY_CANDIDATES = 64;
  * @property {string | null} [remoteClient]  the software of the other side, by its own account.
  * @property {RTCIceServer[]} [iceServers]
  * @property {boolean} [relayOnly]  let no address of ours but a relay's leave this page.
+ * @property {boolean} [negotiated]  both sides create the channels `game` and `ctrl`, by ids that are agreed on, as
+ *   two Python players do; else there is `game` alone, created by who offers.
  * @property {number} [timeoutMs]  how long `connect` may take.
  * @property {(type: SignalType, payload: any) => void} sendSignal
- * @property {(data: string | ArrayBuffer) => void} [onMessage]
+ * @property {(data: string | ArrayBuffer, channel: ChannelName) => void} [onMessage]
  * @property {(reason: string) => void} [onClose]  called once when an open link has closed, by whomever.
  */
 
 export class PeerLink {
   /** @type {LinkOptions} */ #options;
   /** @type {RTCPeerConnection} */ #pc;
-  /** @type {RTCDataChannel | null} */ #channel = null;
+  /** @type {Map<ChannelName, RTCDataChannel>} */ #channels = new Map();
   /** @type {State} */ #state = "idle";
   /** @type {RTCSessionDescriptionInit | null} */ #heldOffer = null;
   /** What was sent and applied, to the letter: a browser's own descriptions change as candidates come. */
@@ -123,17 +132,19 @@ export class PeerLink {
 
   /** Bytes that wait to be sent. While there are some, what else is sent comes late. */
   get bufferedAmount() {
-    return this.#channel?.bufferedAmount ?? 0;
+    return this.#channels.get("game")?.bufferedAmount ?? 0;
   }
 
   /**
    * Send a message of at most 1,160 bytes, which may get lost; false when the link is not open.
    *
    * @param {string | ArrayBuffer | Uint8Array<ArrayBuffer>} data
+   * @param {ChannelName} name  `ctrl`, of a negotiated link, loses nothing.
    */
-  send(data) {
-    if (!this.isOpen || this.#channel?.readyState !== "open") return false;
-    this.#channel.send(/** @type {any} */ (data));
+  send(data, name = "game") {
+    const channel = this.#channels.get(name);
+    if (!this.isOpen || channel?.readyState !== "open") return false;
+    channel.send(/** @type {any} */ (data));
     return true;
   }
 
@@ -166,7 +177,7 @@ export class PeerLink {
   }
 
   async #offer() {
-    this.#takeChannel(this.#pc.createDataChannel("game", { ordered: false, maxRetransmits: 0 }));
+    if (!this.#options.negotiated) this.#takeChannel(this.#pc.createDataChannel("game", RELIABILITY.game));
     await this.#describe();
     this.#state = "offered";
     this.#sendDescription();
@@ -297,22 +308,29 @@ export class PeerLink {
       if (pc.connectionState === "failed") this.#end(new GymP2PError("failed", "no path to the peer"));
     };
     pc.ondatachannel = ({ channel }) => {
-      if (channel.label === "game" && this.#channel === null) this.#takeChannel(channel);
+      if (channel.label === "game" && !this.#channels.has("game")) this.#takeChannel(channel);
     };
+    if (this.#options.negotiated) {
+      for (const name of CHANNELS) {
+        this.#takeChannel(pc.createDataChannel(name, { ...RELIABILITY[name], negotiated: true, id: IDS[name] }));
+      }
+    }
     return pc;
   }
 
   /** @param {RTCDataChannel} channel */
   #takeChannel(channel) {
-    this.#channel = channel;
+    const name = /** @type {ChannelName} */ (channel.label);
+    this.#channels.set(name, channel);
     channel.binaryType = "arraybuffer";
-    channel.onmessage = ({ data }) => this.#options.onMessage?.(data);
+    channel.onmessage = ({ data }) => this.#options.onMessage?.(data, name);
     channel.onclose = () => this.#end(new GymP2PError("closed", "the peer closed the channel"));
     channel.onopen = () => this.#noteOpen();
     if (channel.readyState === "open") this.#noteOpen();
   }
 
   #noteOpen() {
+    if (this.#open || ![...this.#channels.values()].every((channel) => channel.readyState === "open")) return;
     this.#open = true;
     clearTimeout(this.#deadline);
     this.#resolveOpened();
@@ -320,10 +338,11 @@ export class PeerLink {
 
   /** Let go of the connection without hearing of it again. */
   #discard() {
-    const [pc, channel] = [this.#pc, this.#channel];
+    const pc = this.#pc;
     pc.onicecandidate = pc.onconnectionstatechange = pc.ondatachannel = null;
-    if (channel !== null) channel.onmessage = channel.onclose = channel.onopen = null;
-    this.#channel = this.#local = this.#remote = null;
+    for (const channel of this.#channels.values()) channel.onmessage = channel.onclose = channel.onopen = null;
+    this.#channels.clear();
+    this.#local = this.#remote = null;
     pc.close();
   }
 

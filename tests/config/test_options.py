@@ -13,7 +13,7 @@ import pytest
 
 from gym_p2p import P2PEnv
 from gym_p2p.config import P2PConfig, Secret, SyncConfig, config_from_options
-from gym_p2p.config.player import option_fields
+from gym_p2p.config.options import option_fields
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.wrapper import P2POptions
@@ -154,6 +154,7 @@ WRONG: dict[str, list[Any]] = {
     "warning_ms": [-1, "150", None],
     "critical_ms": [-1, "300", None],
     "exports": [3, "", ["here"]],
+    "exports_fallback": [3, "", ["here"]],
     "checkpoint_interval_s": [0, "10", None],
     "upload": ["yes", 1, None],
     "record": [3, "", ["here"]],

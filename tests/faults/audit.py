@@ -204,7 +204,7 @@ def _may_lack(evidence: Evidence, left: Left, *, is_last: bool) -> int:
         return _CHECKPOINT_FRAMES
     if not is_last or left.account.frames >= evidence.scene["frames"]:
         return 0
-    return _GUESSED if evidence.scene["sync"] == "rollback" else 1
+    return _guessed(evidence)
 
 
 def _against_oracle(
@@ -255,9 +255,25 @@ def _agreement(evidence: Evidence) -> Iterator[Finding]:
         yield from _same_rows(one, other, first, second)
         longer = max(_length(first), _length(second))
         lacks = longer - min(_length(first), _length(second))
-        struck = any(evidence.players[host].facts["struck"] for host in (one, other))
-        if lacks > (_CHECKPOINT_FRAMES if struck else 0):
+        if lacks > _may_differ(evidence, one, other):
             yield Finding("frame lost", f"{one} and {other} differ by {lacks} frames", lacks)
+
+
+def _may_differ(evidence: Evidence, *hosts: str) -> int:
+    """Return by how many frames documents of two players may differ.
+
+    Players whom a broken path has parted for good each have what had reached them.
+    """
+    if any(evidence.players[host].facts["struck"] for host in hosts):
+        return _CHECKPOINT_FRAMES
+    if _expected(evidence)["plays_on"] != "nobody":
+        return 0
+    cut = {host for fault in evidence.scene["faults"] for host in fault["hosts"]}
+    return _guessed(evidence) if cut & set(hosts) else 0
+
+
+def _guessed(evidence: Evidence) -> int:
+    return _GUESSED if evidence.scene["sync"] == "rollback" else 1
 
 
 def _length(document: Mapping[str, Any]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import shutil
+import signal
 import tempfile
 import threading
 import traceback
@@ -25,6 +26,9 @@ def run(
     *, seed: int, kinds: Sequence[str], count: int, jobs: int, keep: str | None, progress: Progress
 ) -> FaultReport:
     """Run ``count`` plans of each kind; see :func:`gym_p2p.bench.faults.bench_faults`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In a shell's background; the players would inherit it, and one of their faults is a Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="gym-p2p-faults-")) if keep is None else Path(keep).absolute()
     lacking = {kind: reason for kind in kinds if (reason := _lacking(kind))}
     possible = [kind for kind in kinds if kind not in lacking]

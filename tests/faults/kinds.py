@@ -86,7 +86,7 @@ class Stage:
     Attributes:
         nat: the translator in front of hosts.
         behind: how many hosts are behind one.
-        relay: whether there is a STUN and TURN server; it is coturn.
+        ice: which servers there are on the service's node, as schemes of their URLs; they are one coturn.
         roaming: whether the first host has a second interface.
         small_disk: whether the first host's exports are on a disk of 64 KB.
         own_clock: whether the first host's wall clock can be set.
@@ -94,7 +94,7 @@ class Stage:
 
     nat: Nat | None = None
     behind: int = 2
-    relay: bool = False
+    ice: tuple[Literal["stun", "turn"], ...] = ()
     roaming: bool = False
     small_disk: bool = False
     own_clock: bool = False
@@ -102,7 +102,7 @@ class Stage:
     @property
     def needs(self) -> Sequence[tuple[str, str]]:
         """The programs that it needs, each with the line that installs it."""
-        relay = [("turnserver", "apt-get install coturn")] if self.relay else []
+        relay = [("turnserver", "apt-get install coturn")] if self.ice else []
         return relay + ([("cc", "apt-get install gcc")] if self.own_clock else [])
 
 
@@ -301,19 +301,19 @@ KINDS: Mapping[str, Kind] = {
         about="a translator forgets, and maps to other ports, twice",
         draw=_once("rebinding", first=True, count=2),
         expected=Expected(naming="pause or not", names="struck"),
-        stage=Stage(nat=Nat.PORT_RESTRICTED, behind=1, relay=True),
+        stage=Stage(nat=Nat.PORT_RESTRICTED, behind=1, ice=("stun",)),
     ),
     "NAT by address": Kind(
         about="all behind address-restricted translators with STUN; blackouts of 1 s",
         draw=_path("blackout", [0.0], 1.0, 2),
         expected=Expected(naming="pause"),
-        stage=Stage(nat=Nat.ADDRESS_RESTRICTED, behind=16, relay=True),
+        stage=Stage(nat=Nat.ADDRESS_RESTRICTED, behind=16, ice=("stun",)),
     ),
     "NAT symmetric": Kind(
         about="all behind symmetric translators with TURN; blackouts of 1 s to the relay",
         draw=_once("relay blackout", seconds=1.0, count=2),
         expected=Expected(naming="relayed pause", names="all"),
-        stage=Stage(nat=Nat.SYMMETRIC, behind=16, relay=True),
+        stage=Stage(nat=Nat.SYMMETRIC, behind=16, ice=("stun", "turn")),
     ),
     "player killed": Kind(
         about="kill -9 of both halves of a player", draw=_once("player killed"), expected=_LOSES_ONE

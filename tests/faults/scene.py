@@ -105,13 +105,13 @@ class Scene:
 
     def restart_service(self) -> None:
         """Start it again, with the data that it had."""
-        relay = f"{self.lab.address(SERVICE)}:{_TURN_PORT}"
-        options = (f"--ice-server=stun:{relay}", f"--ice-server=turn:{relay}") if self._stage.relay else ()
+        place = f"{self.lab.address(SERVICE)}:{_TURN_PORT}"
+        options = [f"--ice-server={scheme}:{place}" for scheme in self._stage.ice]
         own = {**os.environ, "HOME": str(self._folder), "GYM_P2P_TURN_SECRET": SECRET}
         self._service, self._url = start_service(self.lab, self._folder, *options, env=own)
 
     def _set_up(self) -> None:
-        if self._stage.relay:
+        if self._stage.ice:
             command = coturn_command(self._folder, self.lab.address(SERVICE), _TURN_PORT)
             with (self._folder / "turn.log").open("wb") as log:
                 self.lab.run(SERVICE, command, stdout=log, stderr=log)

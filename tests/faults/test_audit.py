@@ -255,10 +255,11 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
     fault = {
         "what": "blackout",
         "hosts": ["a", "b"],
-        "amount": 100.0,
+        "amount": 10_000.0,
         "frame": frame,
         "from": at,
         "begun": at,
+        "seconds": 1.0,
     }
 
     def note(scene: dict[str, Any]) -> None:

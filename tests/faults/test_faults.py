@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.quiet, pytest.mark.usefixtures("lab
         ("blackout 1", 1),
         ("several", 2),
         ("NAT symmetric", 5),
+        ("path change", 4),
         ("player killed", 3),
         ("killed at barrier", 4),
         ("service restarted", 4),

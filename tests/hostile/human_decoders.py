@@ -13,19 +13,23 @@ from hypothesis import strategies as st
 
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.human.keys.tables import controls_for, read_keys
-from gym_p2p.human.messages import decode_page_message
+from gym_p2p.human.messages import decode_offer, decode_page_message
 from tests.hostile.decoders import Decoder
 from tests.hostile.generators import broken, hostile_json
 
 __all__ = ["human_decoders"]
 
 _PAGE: tuple[str, ...] = (
-    '{"t":"hello","v":1,"width":390,"height":844,"touch":true,"browser":"Firefox","version":"140"}',
-    '{"t":"keys","seq":3,"held":["ArrowUp"],"pressed":[["Space",12.5]],"at":12.5}',
+    '{"t":"hello","v":2,"width":390,"height":844,"touch":true,"browser":"Firefox","version":"140","why":"late"}',
+    '{"t":"keys","held":["ArrowUp"],"changes":[[2,12.5,"Space"],[3,14,null]]}',
     '{"t":"focus","focused":false}',
     '{"t":"ack","n":7,"shown":[[6,100],[7,116.7]]}',
     '{"t":"pong","id":1,"received":5,"sent":5.5}',
     '{"t":"leave"}',
+)
+_OFFERS = (
+    b'{"sdp":"v=0","candidates":[{"candidate":"candidate:1 1 udp 1 x.local 9 typ host","sdpMLineIndex":0}]}',
+    b'{"sdp":"v=0","candidates":[]}',
 )
 _TABLES: dict[str, tuple[Space[Any], Any, tuple[bytes, ...]]] = {
     "one of several actions": (
@@ -50,7 +54,7 @@ def human_decoders() -> Iterator[Decoder]:
     changed = st.builds(
         lambda text, name, value: f"{text[:-1]},{json.dumps(name)}:{value}}}",
         st.sampled_from(_PAGE),
-        st.sampled_from(["t", "v", "seq", "held", "pressed", "at", "n", "shown", "width", "browser", "sent"]),
+        st.sampled_from(["t", "v", "why", "held", "changes", "n", "shown", "width", "browser", "sent"]),
         hostile_json(),
     )
     torn = st.sampled_from(_PAGE).flatmap(lambda text: broken(text.encode()))
@@ -59,6 +63,13 @@ def human_decoders() -> Iterator[Decoder]:
         decode_page_message,
         _PAGE,
         changed | hostile_json() | torn.map(lambda data: data.decode(errors="surrogateescape")),
+    )
+    yield Decoder(
+        "a page's offer of data channels",
+        decode_offer,
+        _OFFERS,
+        st.sampled_from(_OFFERS).flatmap(broken)
+        | hostile_json().map(lambda text: text.encode(errors="surrogatepass")),
     )
     for name, (space, nothing, tables) in _TABLES.items():
         whole = st.sampled_from(tables).flatmap(broken)

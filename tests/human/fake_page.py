@@ -18,12 +18,13 @@ __all__ = ["HELLO", "FakePage"]
 
 HELLO: dict[str, Any] = {
     "t": "hello",
-    "v": 1,
+    "v": 2,
     "width": 390,
     "height": 844,
     "touch": False,
     "browser": "Chrome",
     "version": "130",
+    "why": "loopback",
 }
 """What a page says first."""
 
@@ -64,9 +65,14 @@ class FakePage:
 
     def press(self, *held: str) -> None:
         """Press keys, and hold them; without any, let go."""
-        self._seq += 1
         now = time.monotonic() * 1e3
-        self.say(t="keys", seq=self._seq, held=list(held), pressed=[[code, now] for code in held], at=now)
+        first = self._seq + 1
+        self._seq += max(1, len(held))
+        self.say(
+            t="keys",
+            held=list(held),
+            changes=[[first + at, now, code] for at, code in enumerate(held or (None,))],
+        )
 
     def say(self, **message: Any) -> None:
         self._call(lambda: self._send(message))

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.human.frames import FrameStream, Picture, changed_rectangles, require_picture
+from gym_p2p.human.encoding import Picture, changed_rectangles, require_picture
+from gym_p2p.human.frames import FrameStream
 
 SHAPE = (40, 50, 3)
 
@@ -23,19 +24,21 @@ class Page:
         self.kept: dict[int, Picture] = {}
 
     def decode(self, data: bytes) -> tuple[int, Picture, int, int]:
-        version, whole, number, base, frame, seq, width, height, count = struct.unpack_from(
+        version, flags, number, base, frame, seq, width, height, count = struct.unpack_from(
             ">BBIIiIHHH", data
         )
-        assert version == 1
-        picture = np.zeros((height, width, 3), np.uint8) if whole else self.kept[base].copy()
-        places = list(struct.iter_unpack(">HHHH", data[24 : 24 + 8 * count]))
-        differences = np.frombuffer(zlib.decompress(data[24 + 8 * count :]), np.uint8)
-        at = 0
-        for x, y, w, h in places:
-            part = differences[at : at + w * h * 3].reshape(h, w, 3)
-            picture[y : y + h, x : x + w] += part
+        assert version == 2
+        picture = np.zeros((height, width, 3), np.uint8) if flags & 1 else self.kept[base].copy()
+        body = zlib.decompress(data[24:])
+        at = 8 * count
+        for x, y, w, h in struct.iter_unpack(">HHHH", body[:at]):
+            part = np.frombuffer(body[at : at + w * h * 3], np.uint8).reshape(h, w, 3)
+            if flags & 4:
+                part = np.cumsum(part, axis=1, dtype=np.uint8)
+                part[:, :, ::2] += part[:, :, 1:2]
+            picture[y : y + h, x : x + w] = part
             at += w * h * 3
-        assert at == differences.size
+        assert at == len(body)
         self.kept = {n: p for n, p in self.kept.items() if n >= base}
         self.kept[number] = picture
         return number, picture, frame, seq
@@ -69,8 +72,8 @@ def test_every_frame_is_the_picture_that_was_offered_whatever_is_acknowledged_wh
     unacknowledged: list[int] = []
     for number, (dots, acknowledge, large) in enumerate(steps):
         pictures.append(picture(*dots) if not large else np.full((41, 50, 3), number % 256, np.uint8))
-        stream.offer(pictures[-1], frame=number, seq=number)
-        sent = stream.next(rtt_s=0.05)
+        stream.offer(pictures[-1], frame=number, seq=number, now=0.0)
+        sent = stream.next(0.0, rtt_s=0.05)
         if sent is not None:
             shown, drawn, frame, seq = page.decode(sent.data)
             assert np.array_equal(drawn, pictures[number])
@@ -83,15 +86,15 @@ def test_every_frame_is_the_picture_that_was_offered_whatever_is_acknowledged_wh
 def test_of_pictures_that_wait_the_newest_alone_goes() -> None:
     stream, page = FrameStream(), Page()
     for frame in range(10):
-        stream.offer(picture((frame, 1, 255)), frame=frame, seq=0)
-        while (sent := stream.next()) is not None:
+        stream.offer(picture((frame, 1, 255)), frame=frame, seq=0, now=0.0)
+        while (sent := stream.next(0.0)) is not None:
             last = page.decode(sent.data)
     assert last[2] == 1  # two are under way, none acknowledged
     assert stream.acknowledge(last[0])
-    sent = stream.next()
+    sent = stream.next(0.0)
     assert sent is not None
     assert page.decode(sent.data)[2] == 9
-    assert stream.next() is None
+    assert stream.next(0.0) is None
     assert (stream.sent, stream.skipped) == (3, 7)
 
 
@@ -100,8 +103,8 @@ def test_a_long_path_has_more_under_way_and_never_more_than_a_bound() -> None:
     for rtt_s in (0.0, 0.05, 10.0):
         stream = FrameStream()
         for frame in range(100):
-            stream.offer(picture((frame % 50, 1, 255)), frame=frame, seq=0)
-            stream.next(rtt_s=rtt_s, interval_s=1 / 60)
+            stream.offer(picture((frame % 50, 1, 255)), frame=frame, seq=0, now=0.0)
+            stream.next(0.0, rtt_s=rtt_s, interval_s=1 / 60)
         counts.append(stream.sent)
     assert counts == [2, 5, 16]
 
@@ -111,13 +114,13 @@ def test_a_base_that_grows_old_makes_no_frame_larger_than_a_whole_picture() -> N
     pictures = [random.integers(0, 256, SHAPE, np.uint8) for _ in range(30)]
     whole = 0
     stream = FrameStream()
-    stream.offer(pictures[0], frame=0, seq=0)
-    first = stream.next()
+    stream.offer(pictures[0], frame=0, seq=0, now=0.0)
+    first = stream.next(0.0)
     assert first is not None
     stream.acknowledge(first.number)
     for frame, one in enumerate(pictures):
-        stream.offer(one, frame=frame, seq=0)
-        sent = stream.next(rtt_s=10.0)
+        stream.offer(one, frame=frame, seq=0, now=0.0)
+        sent = stream.next(0.0, rtt_s=10.0)
         whole = max(whole, len(sent.data) if sent is not None else 0)
     assert whole <= len(first.data) + 16
 
@@ -125,8 +128,8 @@ def test_a_base_that_grows_old_makes_no_frame_larger_than_a_whole_picture() -> N
 def test_of_pictures_that_change_all_over_the_page_keeps_few() -> None:
     stream, page = FrameStream(), Page()
     for frame in range(50):
-        stream.offer(np.full(SHAPE, frame, np.uint8), frame=frame, seq=0)
-        sent = stream.next()
+        stream.offer(np.full(SHAPE, frame, np.uint8), frame=frame, seq=0, now=0.0)
+        sent = stream.next(0.0)
         assert sent is not None
         stream.acknowledge(page.decode(sent.data)[0])
         assert len(page.kept) <= 2
@@ -134,20 +137,20 @@ def test_of_pictures_that_change_all_over_the_page_keeps_few() -> None:
 
 def test_an_acknowledgement_of_what_was_never_sent_changes_nothing() -> None:
     stream = FrameStream()
-    stream.offer(picture(), frame=0, seq=0)
-    assert stream.next() is not None
+    stream.offer(picture(), frame=0, seq=0, now=0.0)
+    assert stream.next(0.0) is not None
     for number in (0, 2, 2**40):
         assert not stream.acknowledge(number)
 
 
 def test_a_page_that_opens_anew_gets_the_newest_picture_whole() -> None:
     stream = FrameStream()
-    stream.offer(picture((1, 1, 9)), frame=4, seq=0)
-    first = stream.next()
+    stream.offer(picture((1, 1, 9)), frame=4, seq=0, now=0.0)
+    first = stream.next(0.0)
     assert first is not None
     stream.acknowledge(first.number)
     stream.restart()
-    again = stream.next()
+    again = stream.next(0.0)
     assert again is not None
     assert np.array_equal(Page().decode(again.data)[1], picture((1, 1, 9)))
 

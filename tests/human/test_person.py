@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.record.human import focus_loss, human_document
 from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
-from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendToPage
+from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendFrame, SendToPage
 from tests.human.fake_page import HELLO
 
+UNIX_MS = 1e12
 KEYS = ("ArrowUp", "ArrowDown", "Space")
 
 
@@ -23,7 +24,7 @@ def where(who: Person) -> Presence:
 
 
 def person(hold_s: float = 10.0) -> Person:
-    return Person(known=KEYS, welcome={"title": "Rally"}, hold_s=hold_s, unix_ms=1e12)
+    return Person(known=KEYS, welcome={"title": "Rally"}, hold_s=hold_s, unix_ms=UNIX_MS)
 
 
 def say(who: Person, kind: str, now: float = 0.0, page: int = 1, **fields: Any) -> None:
@@ -33,7 +34,9 @@ def say(who: Person, kind: str, now: float = 0.0, page: int = 1, **fields: Any) 
 def press(
     who: Person, seq: int, *codes: str, held: tuple[str, ...] = (), at: float = 0.0, page: int = 1
 ) -> None:
-    say(who, "keys", page=page, seq=seq, held=list(held), pressed=[[code, at] for code in codes], at=at)
+    each = codes or (None,)
+    changes = [[seq + 1 - len(each) + place, at, code] for place, code in enumerate(each)]
+    say(who, "keys", page=page, held=list(held), changes=changes)
 
 
 def outputs(who: Person) -> list[Output]:
@@ -41,12 +44,12 @@ def outputs(who: Person) -> list[Output]:
 
 
 def told(who: Person, page: int = 1) -> list[dict[str, Any]]:
-    sent = [one.data for one in outputs(who) if isinstance(one, SendToPage) and one.connection == page]
-    return [json.loads(data) for data in sent if isinstance(data, str)]
+    sent = [one.text for one in outputs(who) if isinstance(one, SendToPage) and one.connection == page]
+    return [json.loads(text) for text in sent]
 
 
 def frames(sent: list[Output]) -> int:
-    return sum(isinstance(one, SendToPage) and isinstance(one.data, bytes) for one in sent)
+    return sum(isinstance(one, SendFrame) for one in sent)
 
 
 def here(hold_s: float = 10.0) -> Person:
@@ -61,14 +64,12 @@ PICTURE = np.zeros((8, 8, 3), np.uint8)
 def test_a_page_that_says_hello_is_welcomed_with_the_newest_state_and_picture() -> None:
     who = person()
     who.tell(phase="waiting")
-    who.offer(PICTURE, frame=-1, seq=0)
+    who.offer(PICTURE, frame=-1, seq=0, now=0.0)
     assert outputs(who) == []
     assert where(who) is Presence.EXPECTED
     who.receive(1, json.dumps(HELLO), 0.0)
     sent = outputs(who)
-    texts = [
-        json.loads(one.data) for one in sent if isinstance(one, SendToPage) and isinstance(one.data, str)
-    ]
+    texts = [json.loads(one.text) for one in sent if isinstance(one, SendToPage)]
     assert [text["t"] for text in texts] == ["welcome", "state", "ping"]
     assert texts[0]["title"] == "Rally"
     assert frames(sent) == 1
@@ -95,10 +96,10 @@ def test_the_largest_number_that_a_page_may_count_to_comes_back_in_its_frames() 
     who = here()
     outputs(who)
     press(who, 2**32 - 1, "Space", at=1000.0)
-    who.offer(PICTURE, frame=0, seq=who.sample().seq)
+    who.offer(PICTURE, frame=0, seq=who.sample().seq, now=0.0)
     assert frames(outputs(who)) == 1
     say(who, "ack", n=1, shown=[[1, 1020.0]])
-    assert who.record.action_latencies == [20.0]
+    assert who.measures.record.action_latencies == [20.0]
 
 
 def test_what_arrives_twice_or_late_is_ignored() -> None:
@@ -124,10 +125,10 @@ def test_what_is_held_without_focus_is_released(how: str) -> None:
 
 def test_unknown_keys_are_dropped_and_counted() -> None:
     who = here()
-    press(who, 1, "KeyQ", "Space", held=("KeyQ", "Space"))
+    press(who, 2, "KeyQ", "Space", held=("KeyQ", "Space"))
     assert who.sample().held == ("Space",)
     who.sample()
-    human = human_document(who.record)
+    human = human_document(who.measures.record)
     assert human is not None
     assert (human.key_events, human.key_events_dropped) == (1, 1)
 
@@ -154,7 +155,7 @@ def test_a_reload_takes_the_seat_again_while_it_is_held() -> None:
     who.handle_timeout(14.9)
     assert where(who) is Presence.AWAY
     who.receive(2, json.dumps(HELLO), 14.95)
-    who.handle_timeout(100.0)
+    who.handle_timeout(20.0)
     assert where(who) is Presence.HERE
 
 
@@ -166,7 +167,7 @@ def test_a_page_that_stays_closed_is_a_lost_player() -> None:
     outputs(who)
     who.receive(2, json.dumps(HELLO), 16.0)
     assert outputs(who) == [ClosePage(2, "over")]
-    lost = focus_loss(who.record, who.unix_ms + 20_000)
+    lost = focus_loss(who.measures.record, UNIX_MS + 20_000)
     assert lost is not None
     assert (lost.was_timeout_triggered, lost.timeout_ms, lost.period_count) == (True, 10_000, 1)
 
@@ -187,10 +188,13 @@ GARBAGE = [
     "{}",
     "[" * 3000,
     json.dumps({"t": "action", "action": 1}),
-    json.dumps({"t": "keys", "seq": -1, "held": [], "pressed": [], "at": 0}),
-    json.dumps({"t": "keys", "seq": 2**32, "held": [], "pressed": [], "at": 0}),
-    json.dumps({"t": "keys", "seq": 1, "held": ["x" * 100], "pressed": [], "at": 0}),
-    json.dumps({"t": "keys", "seq": 1, "held": ["x"] * 65, "pressed": [], "at": 0}),
+    json.dumps({"t": "keys", "held": [], "changes": [[-1, 0]]}),
+    json.dumps({"t": "keys", "held": [], "changes": [[2**32, 0]]}),
+    json.dumps({"t": "keys", "held": ["x" * 100], "changes": [[1, 0]]}),
+    json.dumps({"t": "keys", "held": ["x"] * 65, "changes": [[1, 0]]}),
+    json.dumps({"t": "keys", "held": [], "changes": []}),
+    json.dumps({"t": "keys", "held": [], "changes": [[n, 0] for n in range(65)]}),
+    json.dumps({**HELLO, "why": "because"}),
     json.dumps({"t": "focus", "focused": "no"}),
     json.dumps({"t": "ack", "n": 1e300, "shown": []}),
     "x" * (MAX_PAGE_MESSAGE_BYTES + 1),
@@ -228,7 +232,7 @@ def test_a_page_of_a_fast_screen_and_a_fast_player_is_not_too_fast() -> None:
         now = tick / 240
         say(who, "ack", now, n=tick, shown=[[tick, now * 1e3]])
         if tick % 8 == 0:
-            say(who, "keys", now, seq=tick + 1, held=[], pressed=[["Space", now * 1e3]], at=now * 1e3)
+            say(who, "keys", now, held=[], changes=[[tick + 1, now * 1e3, "Space"]])
     assert who.gone is None
 
 
@@ -236,14 +240,14 @@ def test_the_action_latency_is_from_the_key_to_the_frame_that_shows_its_effect()
     who = here()
     press(who, 1, "Space", at=1000.0)
     seq = who.sample().seq
-    who.offer(PICTURE, frame=0, seq=0)  # of the frame before
-    who.offer(PICTURE, frame=1, seq=seq)
+    who.offer(PICTURE, frame=0, seq=0, now=0.0)  # of the frame before
+    who.offer(PICTURE, frame=1, seq=seq, now=0.0)
     say(who, "ack", n=1, shown=[[1, 1010.0]])
-    assert who.record.action_latencies == []
+    assert who.measures.record.action_latencies == []
     say(who, "ack", n=2, shown=[[2, 1024.5]])
-    assert who.record.action_latencies == [24.5]
+    assert who.measures.record.action_latencies == [24.5]
     say(who, "ack", n=2, shown=[[2, 1090.0]])
-    assert who.record.action_latencies == [24.5]
+    assert who.measures.record.action_latencies == [24.5]
 
 
 @pytest.mark.parametrize("why", ["not begun", "blur"])
@@ -256,20 +260,20 @@ def test_a_key_that_no_frame_was_played_with_has_no_latency(why: str) -> None:
         who.forget_presses()
     sample = who.sample()
     assert sample.held == ()
-    who.offer(PICTURE, frame=0, seq=sample.seq)
+    who.offer(PICTURE, frame=0, seq=sample.seq, now=0.0)
     say(who, "ack", n=1, shown=[[1, 31_000.0]])
-    assert who.record.action_latencies == []
+    assert who.measures.record.action_latencies == []
     press(who, 2, "Space", at=32_000.0)
-    who.offer(PICTURE, frame=1, seq=who.sample().seq)
+    who.offer(PICTURE, frame=1, seq=who.sample().seq, now=0.0)
     say(who, "ack", n=2, shown=[[2, 32_020.0]])
-    assert who.record.action_latencies == [20.0]
+    assert who.measures.record.action_latencies == [20.0]
 
 
 def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
     who = here()
     (ping,) = [one for one in told(who) if one["t"] == "ping"]
     say(who, "pong", 0.030, id=ping["id"], received=5_010.0, sent=5_020.0)
-    human = human_document(who.record)
+    human = human_document(who.measures.record)
     assert human is not None
     assert human.page_rtt is not None
     assert human.page_rtt.median_ms == pytest.approx(20.0)
@@ -277,7 +281,7 @@ def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
     assert human.clock_offset_ms == pytest.approx(5_000.0)
     assert human.clock_error_ms == pytest.approx(10.0, abs=0.1)
     say(who, "pong", 0.040, id=ping["id"], received=5_010.0, sent=5_020.0)
-    assert human_document(who.record).page_rtt.sample_count == 1  # type: ignore[union-attr]  # they are there
+    assert human_document(who.measures.record).page_rtt.sample_count == 1  # type: ignore[union-attr]  # they are there
 
 
 def test_the_background_is_told_in_periods() -> None:
@@ -286,7 +290,7 @@ def test_the_background_is_told_in_periods() -> None:
     say(who, "focus", 2.5, focused=False)
     say(who, "focus", 5.0, focused=True)
     say(who, "focus", 8.0, focused=False)
-    lost = focus_loss(who.record, who.unix_ms + 9_000)
+    lost = focus_loss(who.measures.record, UNIX_MS + 9_000)
     assert lost is not None
     assert [period.duration_ms for period in lost.background_periods] == [3_000, 1_000]
     assert lost.total_background_ms == 4_000
@@ -296,7 +300,7 @@ def test_the_end_of_the_page_after_the_end_of_the_game_is_no_absence() -> None:
     who = here()
     who.finish()
     who.disconnected(1, 3.0)
-    lost = focus_loss(who.record, who.unix_ms + 9_000)
+    lost = focus_loss(who.measures.record, UNIX_MS + 9_000)
     assert lost is not None
     assert lost.period_count == 0
 
@@ -312,11 +316,11 @@ _message = st.one_of(
     st.builds(lambda: json.dumps(HELLO)),
     st.builds(
         lambda seq, held, pressed: json.dumps(
-            {"t": "keys", "seq": seq, "held": held, "pressed": [[c, 1.0] for c in pressed], "at": 1.0}
+            {"t": "keys", "held": held, "changes": [[seq + n, 1.0, c] for n, c in enumerate(pressed)]}
         ),
         st.integers(0, 6),
         st.lists(st.sampled_from([*KEYS, "KeyQ"]), max_size=4),
-        st.lists(st.sampled_from([*KEYS, "KeyQ"]), max_size=4),
+        st.lists(st.sampled_from([*KEYS, "KeyQ", None]), min_size=1, max_size=4),
     ),
     st.builds(lambda n: json.dumps({"t": "ack", "n": n, "shown": [[n, 5.0], [n, 6.0]]}), st.integers(0, 5)),
     st.builds(lambda focused: json.dumps({"t": "focus", "focused": focused}), st.booleans()),
@@ -341,13 +345,13 @@ def test_whatever_pages_do_keys_are_known_ones_and_nothing_goes_to_a_page_that_i
             if '"hello"' in message and gone is None:
                 newest = page
         who.handle_timeout(now)
-        who.offer(PICTURE, frame=0, seq=0)
+        who.offer(PICTURE, frame=0, seq=0, now=0.0)
         for output in outputs(who):
-            if isinstance(output, SendToPage):
+            if isinstance(output, SendToPage | SendFrame):
                 assert output.connection == newest
         assert set(who.sample().held) <= set(KEYS)
         due = who.next_timeout()
         assert due is None or due > now
         assert gone is None or who.gone == gone
-    focus_loss(who.record, who.unix_ms + now * 1e3)
-    human_document(who.record)
+    focus_loss(who.measures.record, UNIX_MS + now * 1e3)
+    human_document(who.measures.record)

@@ -51,7 +51,7 @@ def test_the_link_opens_a_page_that_asks_nobody_else_and_keeps_nothing(server: P
     assert "<script>" not in body
     assert "style=" not in body
     assert "http" not in body.replace("http-equiv", "")
-    for name in ("main.js", "style.css", "texts.js"):
+    for name in ("main.js", "style.css", "texts.js", "static/link.js"):
         assert get(server.url + name)[0] == 200
 
 
@@ -109,7 +109,7 @@ def test_a_socket_by_a_wrong_link_or_another_name_of_the_host_is_refused(server:
 
 
 def test_a_page_of_another_version_is_told_and_takes_no_seat(server: PageServer) -> None:
-    assert asyncio.run(_play(server, hello={**HELLO, "v": 2})) == 4004
+    assert asyncio.run(_play(server, hello={**HELLO, "v": 1})) == 4004
     assert server._person.presence is Presence.EXPECTED
 
 
@@ -171,10 +171,7 @@ def test_what_no_page_sends_ends_in_a_lost_player(server: PageServer, message: s
 
 
 def test_ten_thousand_key_events_end_in_a_lost_player(server: PageServer) -> None:
-    keys = [
-        json.dumps({"t": "keys", "seq": n, "held": [], "pressed": [["Space", 1.0]], "at": 1.0})
-        for n in range(1, 10_001)
-    ]
+    keys = [json.dumps({"t": "keys", "held": [], "changes": [[n, 1.0, "Space"]]}) for n in range(1, 10_001)]
 
     async def flood() -> None:
         with contextlib.suppress(ConnectionError):  # closed while it still sent

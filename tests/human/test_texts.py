@@ -11,11 +11,11 @@ import pytest
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.wire.messages import Cause
+from gym_p2p.human.carriers import CLOSE_CODES
 from gym_p2p.human.messages import VERSION
 from gym_p2p.human.seat import _WORDS as GONE
-from gym_p2p.human.server import _CLOSE_CODES as CLOSE_CODES
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.recorder import PauseReason
+from gym_p2p.play.paused import PauseReason
 
 PAGE = resources.files("gym_p2p.human").joinpath("page")
 TEXTS, LINK = (PAGE.joinpath(name).read_text() for name in ("texts.js", "link.js"))

@@ -32,6 +32,7 @@ class MakeLab(Protocol):
         *,
         nats: Mapping[str, Nat] | None = None,
         dead_interfaces: int = 0,
+        roaming: Sequence[str] = (),
         seed: int = 1,
         **conditions: Unpack[Conditions],
     ) -> Lab:
@@ -62,10 +63,13 @@ def make_lab(lab_possible: None) -> Iterator[MakeLab]:  # noqa: ARG001 - asked f
             *,
             nats: Mapping[str, Nat] | None = None,
             dead_interfaces: int = 0,
+            roaming: Sequence[str] = (),
             seed: int = 1,
             **conditions: Unpack[Conditions],
         ) -> Lab:
-            lab = Lab(hosts, nats=nats, dead_interfaces=dead_interfaces, seed=seed, **conditions)
+            lab = Lab(
+                hosts, nats=nats, dead_interfaces=dead_interfaces, roaming=roaming, seed=seed, **conditions
+            )
             return stack.enter_context(lab)
 
         yield make

@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab import SERVICE, Lab, Nat, echo, end, namespaces, ping, read_line, start_ping
 from tests.lab.fixtures import MakeLab
+from tests.lab.truth import ECHO_PORT
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
@@ -170,7 +171,7 @@ def _punch(lab: Lab) -> tuple[bool, bool]:
         outer = _outer_addresses(lab, sockets)
         targets = {"a": outer["b"], "b": outer["a"]}
         heard = {"a": False, "b": False}
-        for _ in range(2):
+        for _ in range(3):
             for host, sock in sockets.items():
                 sock.sendto(b"hello", targets[host])
             for host, sock in sockets.items():
@@ -184,6 +185,8 @@ def _punch(lab: Lab) -> tuple[bool, bool]:
     ("kind_a", "kind_b", "meet"),
     [
         (Nat.PORT_RESTRICTED, Nat.PORT_RESTRICTED, True),
+        (Nat.ADDRESS_RESTRICTED, Nat.ADDRESS_RESTRICTED, True),
+        (Nat.SYMMETRIC, Nat.ADDRESS_RESTRICTED, True),
         (Nat.SYMMETRIC, Nat.FULL_CONE, True),
         (Nat.SYMMETRIC, Nat.PORT_RESTRICTED, False),
         (Nat.SYMMETRIC, Nat.SYMMETRIC, False),
@@ -211,6 +214,69 @@ def test_only_an_open_translator_lets_strangers_in(make_lab: MakeLab) -> None:
         to_open, to_restricted = start_ping(lab, "a", "b", "c", count=5, wait_ms=50).result()
     assert to_open.received == 5
     assert to_restricted.received == 0
+
+
+def test_a_translator_may_let_in_whoever_has_an_address_that_was_sent_to(make_lab: MakeLab) -> None:
+    lab = make_lab(["a", "b", "c"], nats={"b": Nat.ADDRESS_RESTRICTED})
+    with contextlib.ExitStack() as stack:
+        sockets = {}
+        for host in ("a", "b", "c"):
+            with lab.inside(host):
+                sockets[host] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            sockets[host].settimeout(0.3)
+        with lab.inside("a"):
+            other = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sockets["a"].bind((lab.address("a"), 4000))
+        sockets["b"].sendto(b"hello", (lab.address("a"), 4000))
+        seen_as = sockets["a"].recvfrom(64)[1]
+        other.sendto(b"from another port", seen_as)
+        assert sockets["b"].recvfrom(64)[0] == b"from another port"
+        sockets["c"].sendto(b"from a stranger", seen_as)
+        with pytest.raises(TimeoutError):
+            sockets["b"].recvfrom(64)
+
+
+@pytest.mark.parametrize("kind", [Nat.PORT_RESTRICTED, Nat.SYMMETRIC])
+def test_a_translator_that_forgets_gives_a_socket_another_port_and_the_old_one_leads_nowhere(
+    make_lab: MakeLab, kind: Nat
+) -> None:
+    lab = make_lab(nats={"a": kind})
+    with contextlib.ExitStack() as stack:
+        with lab.inside("a"):
+            inner = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        with lab.inside("b"):
+            outer = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        inner.settimeout(0.3)
+        outer.settimeout(PATIENCE_S)
+        outer.bind((lab.address("b"), 4000))
+        seen = []
+        for _ in range(3):
+            inner.sendto(b"hello", outer.getsockname())
+            seen.append(outer.recvfrom(64)[1])
+            outer.sendto(b"answer", seen[-1])
+            assert inner.recvfrom(64)[0] == b"answer"
+            lab.rebind("a")
+            outer.sendto(b"to what was forgotten", seen[-1])
+            with pytest.raises(TimeoutError):
+                inner.recvfrom(64)
+        assert len(set(seen)) == 3
+
+
+def test_a_host_that_roams_has_another_address_and_its_old_sockets_lead_nowhere(make_lab: MakeLab) -> None:
+    lab = make_lab(roaming=["a"])
+    with echo(lab, "b"), lab.inside("a"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
+        old.settimeout(0.3)
+        old.bind((lab.address("a"), 4000))
+        old.sendto(b"hello", (lab.address("b"), ECHO_PORT))
+        assert old.recv(64).startswith(b"hello")
+        lab.roam("a")
+        with contextlib.suppress(OSError):
+            old.sendto(b"hello again", (lab.address("b"), ECHO_PORT))
+        with pytest.raises(TimeoutError):
+            old.recv(64)
+        (by_b,) = start_ping(lab, "a", "b", count=2, wait_ms=100).result()
+    assert by_b.seen_as is not None
+    assert by_b.seen_as.startswith(lab.address(lab.second("a")))
 
 
 def test_nothing_is_left_when_the_body_raises() -> None:

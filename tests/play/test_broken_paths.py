@@ -21,9 +21,10 @@ from gym_p2p.play.exported import exported_config
 from gym_p2p.play.handshake import make_plan
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import Silence
+from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
 from gym_p2p.play.sync_mode import SyncOffer
-from gym_p2p.play.waits import Paused, Waits
+from gym_p2p.play.waits import Waits
 from tests.toys import Blend
 
 AT_MS = 1_800_000_000_000
@@ -90,13 +91,17 @@ class Client:
 
     def __init__(self) -> None:
         self.silent: dict[int, Silence] = {}
-        self.gone_count = 0
+        self.gone_names: list[str] = []
         self.not_ready = [1]
         self.commands: list[object] = []
         self.command = self.commands.append
 
+    @property
+    def gone_count(self) -> int:
+        return len(self.gone_names)
+
     def player_id(self, player: int) -> str:
-        return ("left", "right")[player]
+        return ("left", "right", "third")[player]
 
     def wait_for(self, *_told: object, meanwhile: Callable[[], None]) -> None:
         """Wait, and be broken off."""
@@ -120,7 +125,8 @@ class Book:
 def waits(client: Client, book: Book, on_pause: Any = None, **options: Any) -> Waits:
     config = SyncConfig(fps=60, **options)
     made: Any = Waits
-    waiting: Waits = made(config, client=client, recorder=book, takes_turns=False, on_pause=on_pause)
+    told_of = [] if on_pause is None else [on_pause]
+    waiting: Waits = made(config, client=client, recorder=book, takes_turns=False, on_pause=told_of)
     return waiting
 
 
@@ -162,6 +168,66 @@ def test_a_wait_at_the_barrier_that_is_broken_off_is_over() -> None:
     assert len(heard) == 2
     assert heard[-1] is waiting.paused is None
     assert book.pauses == [(("right",), "silent")]
+
+
+def test_two_who_are_waited_for_are_both_shown_the_longer_one_first_and_recorded_apart() -> None:
+    client, book = Client(), Book()
+    heard: list[Paused | None] = []
+    waiting = waits(client, book, heard.append)
+    now = time.monotonic()
+    client.silent = {1: Silence(now - 3.0, 10.0), 2: Silence(now - 0.6, 10.0)}
+    waiting.for_inputs([1, 2], since=now - 3.0)
+    paused = waiting.paused
+    assert paused is not None
+    assert (paused.players, [one.players for one in paused.also]) == (("third",), [("right",)])
+    assert str(paused).count("lost") == 2
+    del client.silent[2]
+    waiting.for_inputs([1], since=now - 3.0)
+    assert [one.players for one in (waiting.paused,) if one is not None] == [("right",)]
+    assert book.pauses == [(("third",), "silent")]
+    waiting.over()
+    assert book.pauses == [(("third",), "silent"), (("right",), "silent")]
+    assert len(heard) == 3
+
+
+def test_one_who_is_silent_and_one_who_does_not_play_are_both_shown() -> None:
+    client = Client()
+    waiting = waits(client, Book())
+    now = time.monotonic()
+    client.silent = {1: Silence(now - 1.0, 10.0)}
+    waiting.for_inputs([1, 2], since=now - 2.0)
+    paused = waiting.paused
+    assert paused is not None
+    assert [(one.why, one.players) for one in (paused, *paused.also)] == [
+        ("silent", ("right",)),
+        ("input", ("third",)),
+    ]
+
+
+def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client()
+    waiting = waits(client, Book())
+    client.silent[1] = Silence(time.monotonic() - 9.9, 10.0)
+    waiting.for_inputs([1], since=time.monotonic())
+    del client.silent[1]
+    client.gone_names.append("right")
+    waiting.over()
+    _, told = [record.getMessage() for record in caplog.records]
+    assert "in vain: 'right' is gone" in told
+    assert "going on" not in caplog.text
+
+
+def test_a_limit_that_changes_is_shown_and_is_still_one_pause() -> None:
+    client, book = Client(), Book()
+    heard: list[Paused | None] = []
+    waiting = waits(client, book, heard.append)
+    since = time.monotonic() - 1.0
+    for limit_s in (10.0, 3.0, 10.0):
+        client.silent[1] = Silence(since, limit_s)
+        waiting.for_inputs([1], since=since)
+    waiting.over()
+    assert [None if one is None else one.limit_s for one in heard] == [10.0, 3.0, 10.0, None]
+    assert len(book.pauses) == 1
 
 
 @pytest.mark.parametrize("limits", [{"input_timeout_s": 0.1}, {"reset_timeout_s": 0.1}])

@@ -7,7 +7,6 @@ from pathlib import Path
 from gym_p2p.config import MatchmakingConfig, ServiceConfig
 from gym_p2p.server.factory import assemble, open_secret
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from gym_p2p.server.subjects import read_subjects
 
 
@@ -15,8 +14,7 @@ def test_what_was_decided_just_before_the_end_is_written_down(tmp_path: Path) ->
     config = ServiceConfig(
         data_dir=str(tmp_path), pseudonyms=True, matchmaking=MatchmakingConfig(probe="never")
     )
-    tokens = TokenSigner(open_secret(tmp_path), UploadClaims)
-    switchboard = assemble(config, tokens, metrics=ServiceMetrics())
+    switchboard = assemble(config, open_secret(tmp_path), metrics=ServiceMetrics())
     for subject in ("ann", "bob"):
         assert switchboard.let_in(f"of {subject}", None, 0.0) is None
         for event, payload in (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gym_p2p.config import P2PConfig, SyncConfig
-from gym_p2p.config.player import option_fields
+from gym_p2p.config.options import option_fields
 from gym_p2p.core.match import terms as match_terms
 from gym_p2p.core.match.handshake import handshake_differences
 from gym_p2p.core.match.terms import Term, label_of

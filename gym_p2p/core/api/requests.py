@@ -47,6 +47,8 @@ class RegisterSubject:
     subject_id: Any = None
     client: Any = None
     """The software that it says it is; a browser may send anything under this name."""
+    match_token: Any = attrs.field(default=None, repr=False)
+    """Of the match that it plays, as ``match_found`` gave it; anything else is of none."""
 
     @property
     def named_client(self) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from gym_p2p.config import IceServer
-from gym_p2p.config.secret import Secret, secret
+from gym_p2p.config.secret import Secret, as_secret, secret
 from gym_p2p.core.api.payloads import Seed, Text, check_seat, check_seats
 from gym_p2p.core.api.queues import MatchProbe
 from gym_p2p.core.wire.foreign_text import printable
@@ -28,6 +28,7 @@ __all__ = [
     "MatchPlayer",
     "MatchSignal",
     "PeerLeft",
+    "PeerReturned",
     "Replaced",
     "RoomStatus",
     "TurnedAway",
@@ -130,6 +131,16 @@ class PeerLeft:
 
 
 @attrs.frozen(kw_only=True)
+class PeerReturned:
+    """The service sees a player of a running match again, of whom it had lost sight."""
+
+    event: ClassVar[str] = "peer_returned"
+
+    match_id: Text
+    player_id: SeatId = attrs.field(validator=check_seat)
+
+
+@attrs.frozen(kw_only=True)
 class Replaced:
     """A newer socket of the same subject takes this one's place, which is closed."""
 
@@ -171,6 +182,8 @@ class MatchFound:
             where an older service does not say.
         uploads: whether the service takes documents; where it does not, they stay with the players.
         relays: whether it passes messages on between players who have no better way to each other.
+        match_token: what this player shows whenever they register, so that a service that knows nothing of
+            the match any more takes it up again; ``None`` where it cannot.
     """
 
     event: ClassVar[str] = "match_found"
@@ -189,6 +202,7 @@ class MatchFound:
     made_at_ms: int | None = None
     uploads: bool = True
     relays: bool = False
+    match_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
         everyone = [seat for player in self.players for seat in player.seats]

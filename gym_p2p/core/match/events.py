@@ -41,6 +41,7 @@ __all__ = [
     "Interrupted",
     "Leave",
     "Left",
+    "LimitChanged",
     "LineClosed",
     "LineOpened",
     "Pinged",
@@ -305,6 +306,13 @@ class Interrupted(msgspec.Struct, frozen=True):
     reconnects: bool
 
 
+class LimitChanged(msgspec.Struct, frozen=True):
+    """Silence may last this long from now on: the service sees that player's line closed, or open again."""
+
+    player: int
+    limit_s: float
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """Something arrived from that player again, that way."""
 
@@ -375,6 +383,7 @@ Event = (
     | PlayerGone
     | FramesAhead
     | Interrupted
+    | LimitChanged
     | Resumed
     | WayChanged
     | DirectPathLost

@@ -221,7 +221,8 @@ class Match:
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
-        self._finish_leaving(now)
+        if self._leaving.since is not None:
+            self._finish_leaving(now)
 
     def receive_by_service(self, player: int, data: bytes, now: float) -> None:
         """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
@@ -262,8 +263,10 @@ class Match:
             case LineClosed(player, cut_off):
                 peer = self._peers[player]
                 peer.line_closed_at, peer.line_cut_off = now, cut_off
+                self._reconnecting.line_changed(peer)
             case LineOpened(player):
                 self._peers[player].line_closed_at = None
+                self._reconnecting.line_changed(self._peers[player])
             case Leave():
                 self._leave(command, now)
 

@@ -150,6 +150,8 @@ class Peer:
     reported_at: float = 0.0
     """When it said last what it holds."""
     interrupted: bool = False
+    told_limit_s: float = 0.0
+    """How long its silence may last, as was told when it was interrupted, or since."""
     mismatch_told: bool = False
     """Whether it was said that it plays something else, by its greeting or by its own word."""
     refused: bool = False

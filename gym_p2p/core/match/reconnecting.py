@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.match.events import Interrupted, Resumed
+from gym_p2p.core.match.events import Interrupted, LimitChanged, Resumed
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.rerouting import Rerouting
@@ -59,12 +59,24 @@ class Reconnecting:
         """Note that nothing arrives from a peer any more."""
         if peer.playing and not peer.interrupted:
             peer.interrupted, peer.ways.interrupted_at = True, now
-            silent_s, limit_s = now - peer.received_at, peer.lost_at - peer.received_at
-            self._outputs.emit(Interrupted(peer.index, silent_s, limit_s, peer.reconnects))
+            peer.told_limit_s = peer.lost_at - peer.received_at
+            silent_s = now - peer.received_at
+            self._outputs.emit(Interrupted(peer.index, silent_s, peer.told_limit_s, peer.reconnects))
+
+    def line_changed(self, peer: Peer) -> None:
+        """Tell for how long a silent peer is waited for, if that is another time than was told."""
+        limit_s = peer.lost_at - peer.received_at
+        if peer.interrupted and limit_s != peer.told_limit_s:
+            peer.told_limit_s = limit_s
+            self._outputs.emit(LimitChanged(peer.index, limit_s))
 
     def await_new_link(self, peer: Peer, loss: Loss, now: float) -> None:
-        """Note that the link to a peer is closed, who may make a new one; else this is how it is gone."""
-        if peer.closed_at is None:
+        """Note that the link to a peer is closed, who may make a new one; else this is how it is gone.
+
+        One over which nothing arrived any more was not closed by the peer but by our own side, which has
+        given it up: that says nothing of the peer, and takes nothing from the time that was told.
+        """
+        if peer.closed_at is None and not peer.interrupted:
             peer.closed_at, peer.closed_loss = now, loss
         self.interrupt(peer, now)
 

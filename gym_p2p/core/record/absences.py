@@ -13,10 +13,13 @@ from gym_p2p.core.latency.statistics import Count, Milliseconds
 from gym_p2p.core.record.parts import DocumentPart
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["PAUSES_KEPT", "Departure", "Pause", "newest_departures"]
+__all__ = ["OUTAGES_KEPT", "PAUSES_KEPT", "Departure", "Pause", "ServiceOutage", "newest_departures"]
 
 PAUSES_KEPT = 1000
 """A player who holds the others up again and again must not fill their documents."""
+
+OUTAGES_KEPT = 1000
+"""A service that comes and goes must not fill them either."""
 
 
 class Departure(DocumentPart, frozen=True, kw_only=True):
@@ -60,6 +63,17 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     """How long it was, in milliseconds."""
     limit_ms: Milliseconds
     """How long it could have been, in milliseconds: whoever was waited for is given up then."""
+
+
+class ServiceOutage(DocumentPart, frozen=True, kw_only=True):
+    """A time in which the line to the service was broken; the match does not need it."""
+
+    start: int
+    """When that was noticed, in Unix milliseconds: 15 seconds after the service was gone, at most."""
+    end: int | None
+    """When it was up again, in Unix milliseconds; null where it was not before the end."""
+    duration_ms: Milliseconds
+    """How long it was, in milliseconds, by a clock that nobody sets; where it did not end, up to now."""
 
 
 def newest_departures(departures: Iterable[Departure]) -> list[Departure]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import field
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.absences import Departure, Pause, newest_departures
+from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage, newest_departures
 from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
@@ -47,10 +47,12 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Players who are gone, in the order in which they went, and who says how that came about."""
     pauses: list[Pause]
     """Times in which the match stood still for somebody, in order; not more than the first thousand."""
-    ways_taken: list[WayTaken]
+    ways_taken: list[WayTaken] = field(default_factory=list)
     """Every other way that messages to another player took, in order; not more than the first thousand."""
-    passed_on: list[PassedOn]
+    passed_on: list[PassedOn] = field(default_factory=list)
     """Between whom this player passed messages on, in order; not more than the first thousand."""
+    service_outages: list[ServiceOutage] = field(default_factory=list)
+    """Times in which the service could not be reached, in order; not more than the first thousand."""
     clock_offsets: dict[str, list[ClockOffsetAt]]
     """By peer's id: how their clock stood to this player's, whenever that changed and at least once a minute;
     empty where it is not known."""
@@ -87,6 +89,7 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "pauses": record.pauses.copy(),
         "ways_taken": record.ways_taken.copy(),
         "passed_on": record.passed_on.copy(),
+        "service_outages": _outages(record, now_ms),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},
         "latency": None if worst is None else worst.series.statistics(),
@@ -95,3 +98,12 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "human": human_document(record.human),
         "policies": [policy.document() for policy in record.policies.copy()],
     }
+
+
+def _outages(record: MatchRecord, now_ms: int) -> list[ServiceOutage]:
+    """Return the service's outages, one that has not ended yet as the last."""
+    outages, since_ms = record.service_outages.copy(), record.service_away_ms
+    if since_ms is not None:
+        away_ms = float(max(0, record.time(now_ms) - since_ms))
+        outages.append(ServiceOutage(start=since_ms, end=None, duration_ms=away_ms))
+    return outages

@@ -123,6 +123,8 @@ class EpisodeRecord:
         wrong_guesses: the frame times the number of seats, plus the seat's index, of every input that was
             guessed wrong, in the order in which that was found.
         unfocused: likewise, of every input that a person chose whose page was in the background.
+        shown_frames: the frames that the page of this player's person has drawn, in that order.
+        shown_at: when, in milliseconds from the begin.
         totals: what it has come to by the newest confirmed frame.
         actors: by seat's index, who acted in which frames, where that was not the seat's player.
         ended_ms: ``None`` while it is played.
@@ -147,6 +149,8 @@ class EpisodeRecord:
     corrections: Corrections = attrs.field(factory=Corrections, init=False)
     input_delays: list[tuple[int, int]] = attrs.field(factory=list, init=False)
     unfocused: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
+    shown_frames: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
+    shown_at: DeltaSeries = attrs.field(factory=DeltaSeries, init=False)
     confirmed_frame: int = attrs.field(default=-1, init=False)
     verified_frame: int = attrs.field(default=-1, init=False)
     ended_ms: int | None = attrs.field(default=None, init=False)
@@ -170,7 +174,10 @@ class EpisodeRecord:
     def extent(self) -> tuple[int | None, ...]:
         """How far it is recorded: what may still be learnt of an episode that has ended changes it."""
         counted = (self.checksums, self.desyncs, self.dumps, self.state_problems, self.rollbacks)
-        lengths = [len(rows) for rows in (*counted, self.input_delays)] + [self.unfocused.count]
+        lengths = [len(rows) for rows in (*counted, self.input_delays)] + [
+            self.unfocused.count,
+            self.shown_at.count,
+        ]
         times = (self.played.count, self.confirmed_at.count, self.totals.frames, self.ended_ms)
         costs = attrs.astuple(self.corrections)
         return (self.frames, self.confirmed_frame, self.verified_frame, *times, *costs, *lengths)
@@ -273,6 +280,17 @@ class EpisodeRecord:
     def out_of_focus(self, frame: int, seat: int) -> None:
         """Record that a seat's person did not see the game when they chose the input of a frame."""
         self.unfocused.append(frame * len(self.seat_inputs) + seat)
+
+    def shown(self, frame: int, at_ms: float) -> None:
+        """Record that a person's page has drawn a frame; what ``reset`` gave is none.
+
+        Args:
+            frame: of this episode.
+            at_ms: when, in Unix milliseconds by this process's clock.
+        """
+        if frame >= 0:
+            self.shown_at.append(max(0, round(at_ms) - self.begin.at_ms))
+            self.shown_frames.append(frame)
 
     def corrected(self, *, mispredictions: int = 0, resimulated: int = 0, stalls: int = 0) -> None:
         """Count what guessing cost: wrong guesses, frames played again, frames that had to be waited for."""

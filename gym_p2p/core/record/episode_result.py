@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from gym_p2p.core.latency.delta_series import ENCODING, Encoding
+from gym_p2p.core.latency.delta_series import ENCODING, Encoding, encode_series
 from gym_p2p.core.record.building import unique_names
 from gym_p2p.core.record.episode import ActorRun
 from gym_p2p.core.record.episode_view import EpisodeView
@@ -13,7 +13,7 @@ from gym_p2p.core.record.parts import Count, DocumentPart, EpisodeNumber
 from gym_p2p.core.record.totals import numbers_in
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["EpisodeResult", "FrameTimes", "episode_result"]
+__all__ = ["EpisodeResult", "FrameTimes", "PageTimes", "episode_result"]
 
 
 class FrameTimes(DocumentPart, frozen=True, kw_only=True):
@@ -31,6 +31,21 @@ class FrameTimes(DocumentPart, frozen=True, kw_only=True):
     frames: Count
     """How many frames ``t`` has: more than the episode's where frames were played and not confirmed, or were
     taken back by an end before them."""
+
+
+class PageTimes(DocumentPart, frozen=True, kw_only=True):
+    """What the page of this player's person has drawn of an episode, and when they did not see it."""
+
+    encoding: Encoding
+    """How all of it is written: differences, zigzag-coded varints, base64."""
+    frames: str
+    """The frames that were drawn, in that order; encoded. Those that no page has drawn are missing."""
+    t: str
+    """When each was, in milliseconds since ``startedAt``, by this player's clock; encoded."""
+    count: Count
+    """How many there are."""
+    unfocused: dict[str, str]
+    """By seat, the frames whose input was chosen while the page was hidden or without the focus; encoded."""
 
 
 class EpisodeResult(DocumentPart, frozen=True, kw_only=True):
@@ -68,6 +83,8 @@ class EpisodeResult(DocumentPart, frozen=True, kw_only=True):
     input_delays: list[Count] | None
     """Every player's input delay as it began, in frames, in the order of ``players``: in so many first frames
     their seats have the default action, for nobody could have chosen one. Null where it is not known."""
+    page: PageTimes | None = None
+    """What the page of this player's person has drawn of it; null where none has."""
 
 
 def episode_result(episode: EpisodeView, seats: tuple[SeatId, ...]) -> EpisodeResult:
@@ -94,6 +111,24 @@ def episode_result(episode: EpisodeView, seats: tuple[SeatId, ...]) -> EpisodeRe
         timing=FrameTimes(encoding=ENCODING, t=played, confirmed=confirmed, frames=played_count),
         actors=_actors(episode, names),
         input_delays=None if begin.input_delays is None else list(begin.input_delays),
+        page=_page(episode, names),
+    )
+
+
+def _page(episode: EpisodeView, names: list[str]) -> PageTimes | None:
+    frames, times, count = episode.shown
+    if not count and not episode.unfocused:
+        return None
+    unfocused: dict[str, list[int]] = {}
+    for place in sorted(episode.unfocused):
+        frame, seat = divmod(place, len(names))
+        unfocused.setdefault(names[seat], []).append(frame)
+    return PageTimes(
+        encoding=ENCODING,
+        frames=frames,
+        t=times,
+        count=count,
+        unfocused={seat: encode_series(frames) for seat, frames in unfocused.items()},
     )
 
 

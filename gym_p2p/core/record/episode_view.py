@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from gym_p2p.core.latency.delta_series import decode_series
+from gym_p2p.core.latency.delta_series import decode_series, encode_series
 from gym_p2p.core.record.episode import ActorRun, Begin, Desync, EpisodeRecord, Rollback, StateDump
 from gym_p2p.core.record.totals import Totals
 
@@ -35,6 +35,8 @@ class EpisodeView:
     input_delays: tuple[tuple[int, int], ...]
     unfocused: frozenset[int]
     """Which inputs were chosen while the page was in the background, as numbers of frame and seat."""
+    shown: tuple[str, str, int]
+    """The frames that a person's page has drawn, and when, encoded; how many those are."""
     confirmed_frame: int
     verified_frame: int
     begin: Begin
@@ -78,6 +80,7 @@ def view_of(episode: EpisodeRecord) -> EpisodeView:
         rollbacks=rollbacks,
         wrong_guesses=episode.wrong_guesses.encoded()[0],
         unfocused=frozenset(decode_series(episode.unfocused.encoded()[0], limit=episode.unfocused.count + 1)),
+        shown=_shown(episode),
         input_delays=tuple(episode.input_delays.copy()),
         confirmed_frame=max(confirmed, frames - 1),
         verified_frame=verified,
@@ -89,3 +92,12 @@ def view_of(episode: EpisodeRecord) -> EpisodeView:
         ended_by=ended_by,
         ended_ms=ended_ms,
     )
+
+
+def _shown(episode: EpisodeRecord) -> tuple[str, str, int]:
+    """Return the frames that were drawn, and when. A frame is written down after its time."""
+    frames, count = episode.shown_frames.encoded()
+    times, written = episode.shown_at.encoded()
+    if written > count:
+        times = encode_series(decode_series(times, limit=written)[:count])
+    return frames, times, count

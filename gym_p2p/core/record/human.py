@@ -7,7 +7,7 @@ another reads: see :mod:`gym_p2p.core.record.episode`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import attrs
 from msgspec import Meta
@@ -16,7 +16,16 @@ from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.latency.statistics import LatencyStatistics, figures
 from gym_p2p.core.record.parts import BackgroundPeriod, Count, DocumentPart, FocusLoss, Milliseconds
 
-__all__ = ["ActionLatency", "Human", "HumanFacts", "HumanRecord", "focus_loss", "human_document"]
+__all__ = [
+    "ActionLatency",
+    "Human",
+    "HumanFacts",
+    "HumanRecord",
+    "PageLink",
+    "ShownFrame",
+    "focus_loss",
+    "human_document",
+]
 
 PAGE_PING_SOURCE = "page.ping"
 """The name of the measurement, as exported under ``source``."""
@@ -24,7 +33,22 @@ PAGE_PING_SOURCE = "page.ping"
 _MOST_LATENCIES = 100_000
 """Key events whose latency is kept: one a second for a day."""
 
+_MOST_PERIODS = 10_000
+"""Periods in the background that are listed; of all others their number and length are kept. Whoever switches
+between two windows once a second does so for three hours."""
+
 _LISTED = 1000
+
+PageLink = Literal["websocket", "datachannel"]
+"""What carries frames and keys between a page and the process that plays."""
+
+
+class ShownFrame(NamedTuple):
+    """A frame that a person's page has drawn, and when, in Unix milliseconds by this process's clock."""
+
+    episode: int
+    frame: int
+    at_ms: float
 
 
 class ActionLatency(DocumentPart, frozen=True, kw_only=True):
@@ -49,7 +73,7 @@ class ActionLatency(DocumentPart, frozen=True, kw_only=True):
 class HumanFacts(DocumentPart, frozen=True, kw_only=True):
     """What is known of a person's page: the newest one, where it was opened again."""
 
-    link: Literal["websocket"]
+    link: PageLink
     """What carries frames and keys between the page and the process that plays."""
     link_reason: str
     """Why that, in words."""
@@ -95,7 +119,8 @@ class HumanRecord:
         action_latencies: in milliseconds, in the order in which the frames were shown.
         rtt: the round trips to the page.
         away: when the page was in the background, ``(from, to)`` in Unix milliseconds, oldest first; of one
-            that lasts, nothing yet.
+            that lasts, nothing yet, and not more than the first :data:`_MOST_PERIODS`.
+        away_beyond: how many there were beyond those, and how long they were together, in milliseconds.
         away_since: since when it is in the background, in Unix milliseconds; ``None`` where it is not.
         hold_ms: how long the seat of a closed page is held, in milliseconds.
         lost: whether it was closed for longer than that.
@@ -105,6 +130,7 @@ class HumanRecord:
     action_latencies: list[float] = attrs.field(factory=list)
     rtt: LatencySeries = attrs.field(factory=lambda: LatencySeries(source=PAGE_PING_SOURCE))
     away: list[tuple[float, float]] = attrs.field(factory=list)
+    away_beyond: tuple[int, float] = (0, 0.0)
     away_since: float | None = None
     hold_ms: float = 0.0
     lost: bool = False
@@ -120,7 +146,28 @@ class HumanRecord:
             self.away_since = now_ms
         elif focused and self.away_since is not None:
             since, self.away_since = self.away_since, None
-            self.away.append((since, max(since, now_ms)))
+            self._add_away(since, max(since, now_ms))
+
+    def absorb(self, later: HumanRecord, now_ms: float) -> None:
+        """Add what was measured of the person who has the seat now, and who goes on in this record."""
+        for latency_ms in later.action_latencies:
+            self.action_shown(latency_ms)
+        if (growth := later.rtt.since((0, 0, 0))[0]) is not None:
+            self.rtt.grow(growth)
+        for begin, end in later.away:
+            self._add_away(begin, end)
+        (count, lasted_ms), (more, longer_ms) = self.away_beyond, later.away_beyond
+        self.away_beyond = count + more, lasted_ms + longer_ms
+        self.focused(now_ms, focused=True)  # who had the seat before is gone, wherever they looked
+        self.away_since = later.away_since
+        self.hold_ms, self.lost, self.facts = later.hold_ms, later.lost, later.facts
+
+    def _add_away(self, begin: float, end: float) -> None:
+        if len(self.away) < _MOST_PERIODS:
+            self.away.append((begin, end))
+        else:
+            count, lasted_ms = self.away_beyond
+            self.away_beyond = count + 1, lasted_ms + end - begin
 
 
 def human_document(record: HumanRecord) -> Human | None:
@@ -160,10 +207,11 @@ def focus_loss(record: HumanRecord, now_ms: float) -> FocusLoss | None:
     if since is not None:
         periods.append((since, max(since, now_ms)))
     rows = [BackgroundPeriod(start=begin, end=end, duration_ms=end - begin) for begin, end in periods]
+    more, longer_ms = record.away_beyond
     return FocusLoss(
         background_periods=rows,
-        total_background_ms=sum(row.duration_ms for row in rows),
-        period_count=len(rows),
+        total_background_ms=sum(row.duration_ms for row in rows) + longer_ms,
+        period_count=len(rows) + more,
         timeout_ms=record.hold_ms,
         was_timeout_triggered=record.lost,
     )

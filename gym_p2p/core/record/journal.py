@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -114,6 +114,8 @@ _EPISODE = Node(
         "corrections": Whole(Corrections),
         "input_delays": Rows(tuple[int, int]),
         "unfocused": Numbers(),
+        "shown_at": Numbers(),
+        "shown_frames": Numbers(),
         "ended_ms": Whole(int | None),
         "totals": SeatTotals(),
         "actors": Actors(),
@@ -130,6 +132,7 @@ _HUMAN = Node(
         "action_latencies": Rows(float),
         "rtt": Series(),
         "away": Rows(tuple[float, float]),
+        "away_beyond": Whole(tuple[int, float]),
         "away_since": Whole(float | None),
         "hold_ms": Whole(float),
         "lost": Whole(bool),
@@ -146,6 +149,8 @@ _MATCH = Node(
         "attempts": Rows(ReconnectionAttempt),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
+        "service_outages": Rows(ServiceOutage),
+        "service_away_ms": Whole(int | None),
         "protocol_errors": Whole(dict[str, int]),
         "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),

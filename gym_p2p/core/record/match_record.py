@@ -17,7 +17,7 @@ import attrs
 from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.absences import PAUSES_KEPT, Departure, Pause
+from gym_p2p.core.record.absences import OUTAGES_KEPT, PAUSES_KEPT, Departure, Pause, ServiceOutage
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.human import HumanRecord
@@ -87,6 +87,8 @@ class MatchRecord:
         attempts: ways back.
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
+        service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
+        service_away_ms: since when there is none, in Unix milliseconds; ``None`` while there is.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         ways_taken: other ways that messages took, the first :data:`WAYS_KEPT` of them.
         passed_on: between which others this player passed messages on, the first :data:`WAYS_KEPT` of them.
@@ -141,6 +143,8 @@ class MatchRecord:
         self.attempts: list[ReconnectionAttempt] = []
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
+        self.service_outages: list[ServiceOutage] = []
+        self.service_away_ms: int | None = None
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
@@ -226,6 +230,17 @@ class MatchRecord:
             self.inputs_received_by_service += count
         else:
             self.inputs_received += count
+
+    def service_changed(self, now_ms: int, *, up: bool, away_s: float | None) -> None:
+        """Record that the line to the service broke, or is up again after so long."""
+        since_ms = self.service_away_ms
+        if not up:
+            self.service_away_ms = now_ms if since_ms is None else since_ms
+        elif since_ms is not None and away_s is not None:
+            self.service_away_ms = None
+            if len(self.service_outages) < OUTAGES_KEPT:
+                away_ms = away_s * 1e3
+                self.service_outages.append(ServiceOutage(start=since_ms, end=now_ms, duration_ms=away_ms))
 
     def protocol_error(self, problem: str) -> None:
         """Count something that a peer sent and the protocol does not allow."""

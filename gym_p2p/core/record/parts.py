@@ -170,7 +170,7 @@ class FocusLoss(DocumentPart, frozen=True, kw_only=True):
     """When the game was in the background, of a player in a browser."""
 
     background_periods: list[BackgroundPeriod]
-    """Every period in the background, oldest first."""
+    """The periods in the background, oldest first; not more than the first ten thousand."""
     total_background_ms: Milliseconds
     """The length of all periods, in milliseconds."""
     period_count: Count

@@ -105,7 +105,9 @@ class Machines:
         registered = self.presence.register(socket, request.subject_id, request.named_client)
         if isinstance(registered, Refused):
             return registered
-        self.rooms.returned(registered.subject_id)
+        if self.queues.queue_of(registered.subject_id) is None:
+            token = request.match_token
+            self.rooms.returned(registered.subject_id, token if isinstance(token, str) else None)
         if registered.moved:
             self.spectators.gone(registered.subject_id)
             self.probes.rejoined(registered.subject_id, now)

@@ -8,9 +8,12 @@ answer to that client and queues what has to be sent to others::
               match running -- every member gone --> (absent), so that its name is free again
 
     member:   in the match -- their socket is gone --> away -- they register again --> in the match
+              in a match unknown here -- they register, with claims of it --> in the match
 
 Who is away is no member: the others have been told, and nothing is relayed. They may come back, for players
 whose path to each other breaks may lose their lines to the service as well, and signal a new path over these.
+A match that is known no more is taken up by its players' own claims, signed when it was made
+(:mod:`gym_p2p.core.service.match_claims`): beside whatever has its room's name by then.
 
 It knows who is in which match (the sender of a relayed signal is what *it* knows, never what a client
 claims). It knows no sockets, draws no ids, seeds or tokens (they come in through the constructor), and leaves
@@ -35,11 +38,13 @@ from gym_p2p.core.api.rooms import (
     MatchPlayer,
     MatchSignal,
     PeerLeft,
+    PeerReturned,
     RoomStatus,
     TurnedAway,
 )
 from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.record.folders import match_folder
+from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens, claims_of, member_of
 from gym_p2p.core.service.message_budget import MessageBudget
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, Relay
@@ -48,6 +53,8 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Rooms"]
+
+_NO_MATCH_TOKENS = NoMatchTokens()
 
 
 class Rooms:
@@ -60,6 +67,7 @@ class Rooms:
         now_ms: returns the Unix time in milliseconds.
         issue_token: makes a player's upload token: ``(match_id, player_id, everyone's subject by id, the name
             of the match's folder)``.
+        match_tokens: by which a match that is known here no more is taken up again.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
         relays: whether messages are passed on between the players of a match.
@@ -77,6 +85,7 @@ class Rooms:
         seeds: Callable[[], int],
         now_ms: Callable[[], int],
         issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str],
+        match_tokens: MatchTokens = _NO_MATCH_TOKENS,
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
         relays: bool = True,
@@ -88,12 +97,16 @@ class Rooms:
         self._seeds = seeds
         self._now_ms = now_ms
         self._issue_token = issue_token
+        self._match_tokens = match_tokens
         self._ice_servers = ice_servers
         self._relay_only = relay_only
         self._relays = relays
         self._budget = MessageBudget()
         self._screen = screen
         self._rooms: dict[str, Room] = {}
+        """By name; a match that was taken up has none where another room has its name by then."""
+        self._matches: dict[str, Room] = {}
+        """By match id."""
         self._room_of: dict[str, Room] = {}
         """By subject."""
         self._away_from: dict[str, Room] = {}
@@ -105,12 +118,13 @@ class Rooms:
     @property
     def room_count(self) -> int:
         """Rooms with somebody in them."""
-        return len(self._rooms)
+        unnamed = sum(self._rooms.get(room.room_id) is not room for room in self._matches.values())
+        return len(self._rooms) + unnamed
 
     @property
     def match_count(self) -> int:
         """Matches under way."""
-        return sum(room.match_id is not None for room in self._rooms.values())
+        return len(self._matches)
 
     def partner_of(self, subject_id: str, *, match_id: str, player_id: SeatId) -> str | None:
         """Return who another player of a subject's running match is; ``None`` if there is none such."""
@@ -124,8 +138,7 @@ class Rooms:
 
     def running(self, *, room: str | None = None, match_id: str | None = None) -> Room | None:
         """Return where the match of a room, or of an id, is played; ``None`` if no such one runs."""
-        rooms = self._rooms.values() if room is None else filter(None, [self._rooms.get(room)])
-        there = next((one for one in rooms if match_id is None or one.match_id == match_id), None)
+        there = self._matches.get(match_id or "") if room is None else self._rooms.get(room)
         return None if there is None or there.match_id is None else there
 
     # ---- what a client does
@@ -236,15 +249,23 @@ class Rooms:
             room.away[subject_id] = member
             self._away_from[subject_id] = room
 
-    def returned(self, subject_id: str) -> None:
-        """Take a subject back into the match that it was in when its socket went, if that still runs.
+    def returned(self, subject_id: str, match_token: str | None = None) -> None:
+        """Take a subject back into the match that it was in when its socket went, or that it has claims of.
 
-        It has the place by inheritance: a program that was started anew may take another one instead.
+        It has the place by inheritance: a program that was started anew may take another one instead. Claims
+        that are not its own, or of a seat that somebody else has, are none.
         """
         room = self._away_from.pop(subject_id, None)
         if room is not None:
-            room.members[subject_id] = room.away.pop(subject_id)
-            self._room_of[subject_id] = room
+            self._take_back(room, room.away.pop(subject_id))
+            return
+        claims = None if match_token is None else self._match_tokens.read(match_token)
+        if claims is None or claims.subject_id != subject_id or self.is_seated(subject_id):
+            return
+        member = member_of(claims)
+        room = self._matches.get(claims.match_id) or self._taken_up(claims)
+        if set(member.seats) <= set(room.seats_free):
+            self._take_back(room, member)
 
     # ---- what the queues request
 
@@ -295,6 +316,7 @@ class Rooms:
     def _begin(self, room: Room, match_id: str) -> None:
         """Announce the match to everybody in its room."""
         room.match_id = match_id
+        self._matches[match_id] = room
         seed, made_at_ms = self._seeds(), self._now_ms()
         folder = match_folder(match_id, made_at_ms=made_at_ms, place=room.queue or room.room_id)
         members = room.in_order
@@ -314,6 +336,7 @@ class Rooms:
                 ice_servers=tuple(self._ice_servers(member.subject_id)),
                 relay_only=room.relay_only,
                 token=self._issue_token(match_id, member.player_id, everyone, folder),
+                match_token=self._match_tokens.issue(claims_of(room, member)),
                 queue=room.queue,
                 probe=member.probe,
                 made_at_ms=made_at_ms,
@@ -321,6 +344,22 @@ class Rooms:
                 relays=self._relays,
             )
             self._outputs.append(Notify(member.subject_id, found))
+
+    def _taken_up(self, claims: MatchClaims) -> Room:
+        """Return the room of a match that is known by claims alone; under its name, if that is free."""
+        room = self._room(claims.room, claims.seats, relay_only=claims.relay_only)
+        room.match_id, room.queue = claims.match_id, claims.queue
+        self._rooms.setdefault(room.room_id, room)
+        self._matches[claims.match_id] = room
+        return room
+
+    def _take_back(self, room: Room, member: Member) -> None:
+        """Let a player of a running match be a member again, and tell the others."""
+        match_id = str(room.match_id)
+        event = PeerReturned(match_id=match_id, player_id=member.player_id)
+        self._outputs.extend(Notify(other, event) for other in room.members)
+        room.members[member.subject_id] = member
+        self._room_of[member.subject_id] = room
 
     def _drop_member(self, subject_id: str, reason: str, *, why: str | None = None) -> None:
         room = self._room_of.pop(subject_id, None)
@@ -330,7 +369,9 @@ class Rooms:
         if room.match_id is not None and left.spectators:
             self._outputs.append(Departed(room.match_id, subject_id))
         if not room.members:
-            del self._rooms[room.room_id]
+            if self._rooms.get(room.room_id) is room:
+                del self._rooms[room.room_id]
+            self._matches.pop(room.match_id or "", None)
             for who in room.away:
                 del self._away_from[who]
         elif room.match_id is None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.spectating.log import BroadcastLog, LoggedEpisode, Shown
+from gym_p2p.core.spectating.log import BroadcastLog, LoggedEpisode, Told
 from gym_p2p.core.spectating.messages import (
     FEED_VERSION,
     FRAMES_HEAD_BYTES,
@@ -32,6 +32,7 @@ from gym_p2p.core.spectating.messages import (
     Farewell,
     FeedMessage,
     FramesShown,
+    Standing,
     Subscribe,
     Welcome,
     decode_feed,
@@ -72,6 +73,9 @@ STALLED_S = 30.0
 """One who takes nothing of what is on the way for so long is dropped, and may come again."""
 
 
+_GOES_ON = Standing(())
+
+
 @attrs.frozen
 class SendToSpectator:
     """Request: send this to a spectator, on the reliable channel."""
@@ -106,6 +110,8 @@ class _Spectator:
     frame: int = 0
     digest: int = 0
     """How many of its frames and digests were sent."""
+    standing: Standing = _GOES_ON
+    """What they know of for whom the match stands."""
     messages: int = 0
     on_the_way: deque[int] = attrs.field(factory=deque)
     """Sizes of the newest of them, which were not acknowledged."""
@@ -122,6 +128,8 @@ class Broadcaster:
     def __init__(self, description: Mapping[str, Any], log: BroadcastLog | None = None) -> None:
         self._welcome = Welcome(FEED_VERSION, JsonObject(description))
         self._log = BroadcastLog() if log is None else log
+        self._standing = _GOES_ON
+        """For whom the match stands, as of now."""
         self._spectators: dict[str, _Spectator] = {}
         self._outputs: deque[BroadcasterOutput] = deque()
         self._beat_at = 0.0
@@ -135,8 +143,11 @@ class Broadcaster:
 
     # What happens.
 
-    def show(self, shown: Shown) -> None:
-        """Take in what became final."""
+    def show(self, shown: Told) -> None:
+        """Take in what became final, or for whom the match stands from now on."""
+        if isinstance(shown, Standing):
+            self._standing = shown
+            return
         watched = [one.log.number for one in self._spectators.values() if one.log is not None]
         self._log.take(shown, min(watched, default=None))
         for one in self._spectators.values():
@@ -274,6 +285,8 @@ class Broadcaster:
 
     def _has_more(self, one: _Spectator) -> bool:
         log = one.log
+        if one.subscription is not None and one.standing != self._standing:
+            return True
         if log is None:
             return one.subscription is not None and self._next_episode(one) is not None
         return one.frame < log.count or one.digest < log.digest_count or log.completed is not None
@@ -302,6 +315,9 @@ class Broadcaster:
 
     def _send_next(self, one: _Spectator, now: float) -> int:
         log = one.log
+        if one.standing != self._standing:
+            one.standing = self._standing
+            return self._send(one, self._standing, now)
         if log is None:
             return self._enter(one, now)
         if one.frame < log.count:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, encode_frame
+from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing, encode_frame
 
-__all__ = ["BroadcastLog", "LoggedEpisode", "ShowFrame", "Shown"]
+__all__ = ["BroadcastLog", "LoggedEpisode", "ShowFrame", "Shown", "Told"]
 
 MAX_LOG_BYTES = 64 * 2**20
 """Hours of ordinary play; beyond it those who come late wait for the next episode."""
@@ -32,6 +32,9 @@ class ShowFrame:
 
 
 Shown = EpisodeShown | ShowFrame | FrameDigest | EpisodeOver
+"""What is kept of a match."""
+Told = Shown | Standing
+"""All that a player tells; for whom the match stands is of the moment."""
 
 
 @attrs.define(eq=False)

@@ -9,12 +9,12 @@ every message are in ``docs/vectors/peer.json``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
-from gym_p2p.core.wire.seats import MAX_SEATS
+from gym_p2p.core.wire.seats import MAX_SEATS, SeatId, is_seat_id
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
@@ -27,7 +27,9 @@ __all__ = [
     "FeedMessage",
     "FrameDigest",
     "FramesShown",
+    "Standing",
     "Subscribe",
+    "Wait",
     "Welcome",
     "decode_feed",
     "encode_feed",
@@ -35,7 +37,8 @@ __all__ = [
     "encode_frames",
 ]
 
-FEED_VERSION = 3
+FEED_VERSION = 4
+"""3 did not say for whom a match stands."""
 
 FRAMES_HEAD_BYTES = 34
 """Of a :class:`FramesShown`, at most: its head and kind, three numbers (9 each), its frames' head (5)."""
@@ -136,12 +139,41 @@ class Farewell(WireMessage, tag=0x47, frozen=True):
     reason: Reason
 
 
+Wait = tuple[
+    Annotated[tuple[SeatId, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)],
+    Literal["input", "silent", "reset"],
+    Count,
+    Count,
+]
+"""What a match stands for: the ids of who is waited for; that they do not play (``input``), that nothing
+arrives from them (``silent``), or that they have not begun the next episode (``reset``); for how many
+milliseconds they were waited for when this was said; and for how many they are at most."""
+
+
+class Standing(WireMessage, tag=0x48, frozen=True):
+    """For whom the match stands, at the player who shows it; without any it goes on."""
+
+    waits: Annotated[tuple[Wait, ...], msgspec.Meta(max_length=MAX_SEATS)]
+
+    def __post_init__(self) -> None:
+        if not all(is_seat_id(player) for players, *_ in self.waits for player in players):
+            raise ProtocolError("wrong shape")
+
+
 FeedMessage = (
-    Subscribe | Acknowledge | Welcome | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell
+    Subscribe
+    | Acknowledge
+    | Welcome
+    | EpisodeShown
+    | FramesShown
+    | FrameDigest
+    | EpisodeOver
+    | Farewell
+    | Standing
 )
 
 _codec: Codec[Any] = Codec(
-    Acknowledge | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell,
+    Acknowledge | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Standing,
     {
         Subscribe: lambda version: Subscribe(version, 0, 0),
         Welcome: lambda version: Welcome(version, JsonObject({})),

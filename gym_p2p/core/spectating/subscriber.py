@@ -30,6 +30,7 @@ from gym_p2p.core.spectating.messages import (
     FeedMessage,
     FrameDigest,
     FramesShown,
+    Standing,
     Subscribe,
     Welcome,
     decode_feed,
@@ -68,7 +69,9 @@ class Broken:
     reason: str
 
 
-SubscriberEvent = Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Broken
+SubscriberEvent = (
+    Welcomed | EpisodeShown | FramesShown | FrameDigest | EpisodeOver | Farewell | Standing | Broken
+)
 SubscriberOutput = SendToPlayer | SubscriberEvent
 
 
@@ -179,7 +182,7 @@ class Subscriber:
                     self._outputs.append(message)
             case EpisodeOver():
                 self._end(message)
-            case Farewell():
+            case Farewell() | Standing():
                 self._outputs.append(message)
             case Subscribe() | Acknowledge():
                 raise ProtocolError("a message that players do not send")

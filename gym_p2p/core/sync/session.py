@@ -216,9 +216,12 @@ class SyncSession:
 
     def poll(self) -> SyncOutput | None:
         """Return the next request or event; ``None`` if there is nothing to do now."""
-        if self._has_news and not self._outputs:
+        outputs = self._outputs
+        if outputs:
+            return outputs.popleft()
+        if self._has_news:
             self._plan()
-        return self._outputs.popleft() if self._outputs else None
+        return outputs.popleft() if outputs else None
 
     def _note_input(self) -> None:
         """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
@@ -302,14 +305,12 @@ class SyncSession:
         )
 
     def _play(self, frame: int, *, again: bool) -> None:
-        inputs: list[bytes] = []
-        predicted: list[int] = []
-        for track in self._tracks:
-            inputs.append(track.at(frame))
-            if track.count <= frame:
-                predicted.append(track.player)
+        tracks = self._tracks
+        inputs = tuple([track.at(frame) for track in tracks])
+        predicted = tuple([track.player for track in tracks if track.count <= frame])
         self._save(frame, guessing=bool(predicted))
-        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, self.absent_in(frame)))
+        absent = self.absent_in(frame) if self._vacant else ()
+        self._outputs.append(Advance(frame, inputs, predicted, again, absent))
 
     def _save(self, frame: int, *, guessing: bool) -> None:
         """Request S(frame) where a rollback may want it, or the caller does."""

@@ -70,7 +70,7 @@ class Reassembler:
         Raises:
             ProtocolError: the fragment does not continue what came before, or the whole is too long.
         """
-        if data[:1] != bytes((_KIND,)):
+        if not data or data[0] != _KIND:
             return data
         if len(data) < _HEAD_BYTES:
             raise ProtocolError("truncated message")

@@ -123,6 +123,9 @@ class AgentsGame(Game):
         return None if progress.acting is None else progress
 
     def _outcome(self, observation: Any, rewards: Any, ends: tuple[Any, Any], info: Any) -> Outcome:
+        usual = self._all_go_on(observation, rewards, ends, info)
+        if usual is not None:
+            return usual
         seats, before = self._acting, self.progress
         terminations, names_all, all_terminated = self._flags(ends[0])
         truncations, names_all_too, all_truncated = self._flags(ends[1])
@@ -140,6 +143,21 @@ class AgentsGame(Game):
             after = msgspec.structs.replace(after, acting=appeared - over)
         self.progress = after
         return self._with_watchers(outcome, info) if self._watchers else outcome
+
+    def _all_go_on(self, observation: Any, rewards: Any, ends: tuple[Any, Any], info: Any) -> Outcome | None:
+        """Return the outcome of nearly every frame; ``None`` where it takes more to find it out."""
+        before, seats = self.progress, self._acting
+        if ends[0] is not False or ends[1] is not False or type(observation) is not dict:
+            return None
+        if before.acting is not None or self._watchers:
+            return None
+        is_for_all = type(info) is dict and not info.keys() <= self._info_keys
+        infos = (info,) * len(seats) if is_for_all else tuple(self._infos(info).values())
+        usual = before.going_on(seats, observation, self._by_seat(rewards), infos)
+        if usual is None:
+            return None
+        self.progress, outcome = usual
+        return outcome
 
     def _flags(self, end: Any) -> tuple[Mapping[Any, Any], bool, bool]:
         """Return a flag by seat, whether it says anything of everybody at once, and whether all are over."""

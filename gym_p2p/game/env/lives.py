@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from operator import is_, is_not
+from operator import is_not
 from typing import Any
 
 import gymnasium
@@ -24,9 +24,6 @@ from gym_p2p.game.spaces.leaves import UnsupportedSpace
 __all__ = ["Lives", "Returned"]
 
 _NOBODY: frozenset[int] = frozenset()
-
-_UNSET = repeat(object=False)
-"""So many flags of seats that go on as there are seats."""
 
 
 class Returned(msgspec.Struct, frozen=True):
@@ -118,25 +115,52 @@ class Lives(msgspec.Struct, frozen=True):
     def _all_go_on(
         self, seats: Sequence[SeatId], returned: Returned, alive: frozenset[SeatId]
     ) -> tuple[Lives, Outcome] | None:
-        """Return what :meth:`after` does in nearly every frame; ``None`` if a seat is not as all others.
-
-        As nearly every frame is played many times, this looks at all seats together.
-        """
-        if len(alive) < len(seats) or True in self.terminations or True in self.truncations:
+        if len(alive) < len(seats):
             return None
-        flags = (*map(returned.terminations.get, seats), *map(returned.truncations.get, seats))
-        seen = tuple(map(returned.observations.get, seats))
-        if False in self.born or any(map(is_not, flags, _UNSET)) or any(map(is_, seen, repeat(None))):
-            return None
-        seen = tuple(map(fresh, seen))
+        terminated, truncated = returned.terminations.get, returned.truncations.get
+        for seat in seats:
+            if terminated(seat) is not False or truncated(seat) is not False:
+                return None
         infos = tuple(map(returned.infos.get, seats))
-        one_for_all = not any(map(is_not, infos, repeat(infos[0])))
+        return self.going_on(seats, returned.observations, returned.rewards, infos)
+
+    def going_on(
+        self,
+        seats: Sequence[SeatId],
+        observations: Mapping[Any, Any],
+        rewards: Mapping[Any, Any],
+        infos: Sequence[Any],
+    ) -> tuple[Lives, Outcome] | None:
+        """Return what :meth:`after` does in nearly every frame: all live, and no flag is set.
+
+        Nearly every frame is played many times, so that this does nothing for what is not there.
+
+        Args:
+            seats: in order.
+            observations: by seat.
+            rewards: by seat.
+            infos: in the seats' order.
+
+        Returns:
+            ``None`` if a seat is not as all others.
+        """
+        if True in self.terminations or True in self.truncations or False in self.born:
+            return None
+        copied, rewarded = [], []
+        for seat in seats:
+            observation, value = observations.get(seat), rewards.get(seat)
+            if observation is None:
+                return None
+            copied.append(fresh(observation))
+            rewarded.append(value if type(value) is float else reward(value, seat))
+        info, seen = infos[0], tuple(copied)
+        one_for_all = not any(map(is_not, infos, repeat(info)))
         outcome = Outcome(
-            observations=seen,
-            rewards=tuple(map(reward, map(returned.rewards.get, seats), seats)),
-            terminations=self.terminations,
-            truncations=self.truncations,
-            infos=(_info(infos[0]),) * len(seats) if one_for_all else tuple(map(_info, infos)),
+            seen,
+            tuple(rewarded),
+            self.terminations,
+            self.truncations,
+            (_info(info),) * len(seats) if one_for_all else tuple(map(_info, infos)),
             ended=False,
         )
         return Lives(self.terminations, self.truncations, seen, self.born), outcome

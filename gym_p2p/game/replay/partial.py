@@ -17,10 +17,10 @@ from gym_p2p.game.replay.reader import Replay, read_replay
 from gym_p2p.game.replay.records import Closed, Ended, Record, encode
 
 __all__ = [
+    "PARTIAL",
     "UNFINISHED",
     "FinishedRecording",
     "finish_recording",
-    "hold",
     "partial_path",
     "partial_recordings",
 ]
@@ -28,15 +28,16 @@ __all__ = [
 UNFINISHED = "unfinished"
 """The reason of an end that whoever made the recording did not write: killed, or unable to go on."""
 
-_PARTIAL = ".part"
+PARTIAL = ".part"
+"""What the name of a recording ends in while it is made."""
 
 
 def partial_path(path: str | Path) -> Path:
     """Return where a recording is while it is made; what a killed process leaves stays there."""
-    return Path(f"{path}{_PARTIAL}")
+    return Path(f"{path}{PARTIAL}")
 
 
-def hold(file: IO[bytes]) -> None:
+def _hold(file: IO[bytes]) -> None:
     """Hold a file until it is closed, or the process ends however it may.
 
     Raises:
@@ -69,11 +70,11 @@ def partial_recordings(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be read.
     """
-    if path.name.endswith(f"{SUFFIX}{_PARTIAL}"):
+    if path.name.endswith(f"{SUFFIX}{PARTIAL}"):
         yield path
         return
-    yield from sorted(path.glob(f"*{SUFFIX}{_PARTIAL}"))
-    yield from sorted(path.glob(f"*/*{SUFFIX}{_PARTIAL}"))
+    yield from sorted(path.glob(f"*{SUFFIX}{PARTIAL}"))
+    yield from sorted(path.glob(f"*/*{SUFFIX}{PARTIAL}"))
 
 
 def finish_recording(partial: Path) -> FinishedRecording:
@@ -94,13 +95,13 @@ def finish_recording(partial: Path) -> FinishedRecording:
 
 def _finished(partial: Path) -> Path | None:
     """Return where it is now; ``None`` where somebody else was quicker."""
-    path = partial.with_name(partial.name.removesuffix(_PARTIAL))
+    path = partial.with_name(partial.name.removesuffix(PARTIAL))
     try:
         file = partial.open("r+b")
     except FileNotFoundError:
         return None
     with file:
-        hold(file)
+        _hold(file)
         try:
             if not os.path.samestat(partial.stat(), os.fstat(file.fileno())):
                 return None

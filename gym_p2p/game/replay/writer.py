@@ -7,24 +7,23 @@ warning.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import attrs
 import msgspec
 
 from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.files.growing import GrowingFile
 from gym_p2p.files.private import make_folder, open_private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.checksum import OutcomeChecksum, checksum
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.replay.header import SUFFIX, ReplayHeader
-from gym_p2p.game.replay.partial import hold, partial_path
+from gym_p2p.game.replay.partial import PARTIAL, partial_path
 from gym_p2p.game.replay.records import (
     FORMAT,
     MAX_PAYLOAD_BYTES,
@@ -102,10 +101,10 @@ class ReplayWriter:
         path: the file.
         header: what the match is.
         checked_every: frames between two that are checked, as in the match.
+        fallback: the folder in which it goes on where its own takes no more; ``None``: nowhere.
         clock: monotonic seconds, for deciding when to write.
 
     Attributes:
-        path: the file.
         problem: that the recording ended early, why, and what there is of it; None while all is well.
         fingerprint: the digest of all that has been written, as hex digits.
 
@@ -119,9 +118,10 @@ class ReplayWriter:
         header: ReplayHeader,
         *,
         checked_every: int = 30,
+        fallback: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = check_replay_path(path)
+        path = check_replay_path(path)
         self.problem: str | None = None
         self._seats = len(header.seats)
         self._checked_every = checked_every
@@ -136,14 +136,22 @@ class ReplayWriter:
         line = msgspec.json.encode(fields) + b"\n"
         self._digest = digest_of_header(line)
         try:
-            self._file: IO[bytes] | None = open_private(partial_path(self.path), "xb")
-            hold(self._file)
+            self._file = GrowingFile(path, PARTIAL, fallback=fallback)
         except OSError as error:
             raise _cannot_record(path, error) from error
         let_go_in_forks(self._file)
-        self._whole_bytes = 0
         self._append(line)
         self._write(None)
+
+    @property
+    def path(self) -> Path:
+        """Where it is once it is closed."""
+        return self._file.path
+
+    @property
+    def moved(self) -> str | None:
+        """That it had to go on in another folder, and why, in words; ``None`` where it did not."""
+        return self._file.moved
 
     @property
     def fingerprint(self) -> str:
@@ -224,15 +232,12 @@ class ReplayWriter:
         self._closed = True
         self.end_episode(completed=False)
         self._write(Closed(episodes=self._episodes, frames=self._frames, reason=reason))
-        if self._file is None or self._file.closed:  # it failed before, or a fork has let go of it
+        if self._file.closed:  # it failed before, or a fork has let go of it
             return
         try:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            partial_path(self.path).replace(self.path)
+            self._file.finish()
         except OSError as error:
             self._fail(disk_problem(error))
-        self._file = None
 
     def _running(self) -> _Episode:
         if self._episode is None:
@@ -256,25 +261,20 @@ class ReplayWriter:
         self._flushed_s = self._clock()
 
     def _append(self, data: bytes) -> None:
-        if self._file is None or self._file.closed:  # a fork has let go of it
+        if self._file.closed:  # a fork has let go of it
             return
+        before = self._file.path
         try:
-            self._file.write(data)
-            self._file.flush()
-            self._whole_bytes += len(data)
+            self._file.append(data)
         except OSError as error:
             self._fail(disk_problem(error))
+            return
+        if self._file.path != before:
+            _log.warning("the recording %s: %s", before, self._file.moved)
 
     def _fail(self, why: str) -> None:
         """End the recording: what is whole of it stays where it is made, without a record cut in half."""
-        partial = partial_path(self.path)
-        file, self._file = self._file, None
-        with contextlib.suppress(OSError):
-            if file is not None:
-                file.close()  # which may write once more
-        with contextlib.suppress(OSError):
-            os.truncate(partial, self._whole_bytes)
-        self.problem = (
-            f"the recording {self.path} ended early: {why}; what was recorded before that lies in {partial}"
-        )
+        self._file.cut()
+        lies_in = f"what was recorded before that lies in {self._file.partial}"
+        self.problem = f"the recording {self.path} ended early: {why}; {lies_in}"
         _log.warning("%s", self.problem)

@@ -9,7 +9,6 @@ walked. Refuses to know what the rows mean: it takes them from a walk, and gives
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 from gym_p2p.game.state.compared import PLAIN
@@ -37,28 +36,21 @@ class _Place:
 
     Attributes:
         keys: of a dict, in their order; ``None`` of a list or tuple.
-        pick: of a dict, returns the values in the row's order.
+        pick: returns the values in the row's order.
         holes: the positions of the containers in it, in the row.
+        row: what is in it before the values, and behind them.
     """
 
     __slots__ = ("holes", "keys", "kind", "pick", "row")
 
-    def __init__(self, node: Any, row: tuple[Any, ...], holes: tuple[int, ...]) -> None:
+    def __init__(self, node: Any, row: Sequence[Any], holes: tuple[int, ...]) -> None:
+        kind, what, _, others = row
         self.kind = type(node)
         self.keys = tuple(node) if self.kind is dict else None
         self.pick: Callable[[Any], Iterable[Any]]
         self.pick = list if self.keys is None else items_layout(dict, node).pick
-        self.row = row
+        self.row = kind, what, others
         self.holes = holes
-
-    def values_of(self, node: Any) -> list[Any] | None:
-        """Return the values of a container in this place, in the row's order; ``None`` if it does not fit."""
-        if type(node) is not self.kind:
-            return None
-        if self.keys is not None and not (tuple(node) == self.keys and _are_texts(map(type, node))):
-            return None
-        values = list(self.pick(node))
-        return None if self.holes and len(values) <= self.holes[-1] else values
 
 
 class _Outline:
@@ -79,20 +71,26 @@ class _Outline:
         """Return the rows of data that fits; ``None`` for other data, and where an address may be in it."""
         if self._places is None:
             return None
-        nodes = [value]
-        rows = [self._first_row]
+        nodes, rows = [value], [self._first_row]
+        written: list[Any] = []
         for node, place in zip(nodes, self._places, strict=True):  # the first of which grows
-            values = place.values_of(node)
-            if values is None:
+            if type(node) is not place.kind:
                 return None
-            for at in place.holes:
-                nodes.append(values[at])
-                values[at] = None
+            keys, holes = place.keys, place.holes
+            if keys is not None and not (tuple(node) == keys and _are_texts(map(type, node))):
+                return None
+            values = [*place.pick(node)]
+            if holes:
+                if len(values) <= holes[-1]:
+                    return None
+                for at in holes:
+                    nodes.append(values[at])
+                    values[at] = None
             if not _are_plain(map(type, values)):
                 return None
             kind, what, others = place.row
             rows.append((kind, what, values, others))
-        written = chain.from_iterable([row[2] for row in rows[1:]])
+            written += values
         return rows if {*map(id, nodes)}.isdisjoint(written) else None
 
 
@@ -134,16 +132,13 @@ def _places(value: Any, rows: Sequence[Any]) -> list[_Place] | None:
         return None
     nodes, places = [value], list[_Place]()
     for node, row in zip(nodes, rows, strict=False):
-        kind, what, _, others = row
-        is_dict = type(node) is dict
         if type(node) not in _CONTAINERS:
             return None
-        if is_dict and (len(node) > MOST_KEYS or not _are_texts(map(type, node))):
+        if type(node) is dict and (len(node) > MOST_KEYS or not _are_texts(map(type, node))):
             return None
-        place = _Place(node, (kind, what, others), tuple(others[::2]))
-        values = place.values_of(node)
-        if values is None:
-            return None
+        others = row[-1]
+        place = _Place(node, row, tuple(others[::2]))
+        values = [*place.pick(node)]
         inside = [values[at] for at in place.holes]
         # A number that is not the next one is that of a container which this one is inside of.
         if list(others[1::2]) != list(range(len(nodes), len(nodes) + len(inside))):

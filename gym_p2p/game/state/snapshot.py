@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-import attrs
+import msgspec
 import pettingzoo
 
 from gym_p2p.errors import UnsupportedEnvironment, UsageError
@@ -228,8 +228,7 @@ class _Layers:
         return {**self._named, "progress": progress}, [*content, *graph.record([progress])]
 
 
-@attrs.frozen
-class _Saved:
+class _Saved(msgspec.Struct, frozen=True):
     """What the environment gave, and what was kept beside it."""
 
     given: Any
@@ -274,7 +273,7 @@ class _Calls:
         own = getattr(self._base, "__dict__", {})
         attributes = {name: own[name] for name in self._names if name in own}
         roots = [*self._roots, *attributes.values(), *self.kept_outside.roots]
-        entries = graph.record(roots, apart_from=self._outside)
+        entries = graph.record(roots, apart_from=self._outside) if roots else []
         return _Saved(given, attributes, entries)
 
     def load(self, content: _Saved) -> None:

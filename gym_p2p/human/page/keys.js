@@ -12,12 +12,11 @@ const TWINS = new Set(["KeyW", "KeyA", "KeyS", "KeyD"]);
 export class KeyBoard {
   #codes = new Set();
   #held = [];
-  #seq = 0;
-  #send;
+  #teller;
 
-  /** @param send is called with every message of keys, and with every change of the focus. */
-  constructor(send) {
-    this.#send = send;
+  /** @param teller is told every change of what is held, and of the focus. */
+  constructor(teller) {
+    this.#teller = teller;
     addEventListener("keydown", (event) => this.#key(event, true));
     addEventListener("keyup", (event) => this.#key(event, false));
     addEventListener("blur", () => this.#focus());
@@ -31,7 +30,7 @@ export class KeyBoard {
 
   /** Begin with a process that has heard nothing. */
   restart() {
-    this.#seq = 0;
+    this.#teller.restart();
     this.#held = [];
     this.#focus();
   }
@@ -44,13 +43,13 @@ export class KeyBoard {
   press(code, at) {
     if (this.#held.includes(code)) return;
     this.#held.push(code);
-    this.#tell([[code, at]], at);
+    this.#teller.changed(this.#held, code, at);
   }
 
   release(code, at) {
     if (!this.#held.includes(code)) return;
     this.#held = this.#held.filter((other) => other !== code);
-    this.#tell([], at);
+    this.#teller.changed(this.#held, null, at);
   }
 
   #key(event, down) {
@@ -62,17 +61,12 @@ export class KeyBoard {
     if (!down) this.release(event.code, event.timeStamp);
   }
 
-  #tell(pressed, at) {
-    this.#seq += 1;
-    this.#send({ t: "keys", seq: this.#seq, held: this.#held, pressed, at });
-  }
-
   #focus() {
     if (!this.focused && this.#held.length > 0) {
       this.#held = [];
-      this.#tell([], performance.now());
+      this.#teller.changed(this.#held, null, performance.now());
     }
-    this.#send({ t: "focus", focused: this.focused });
+    this.#teller.focused(this.focused);
     document.body.classList.toggle("unfocused", !this.focused);
   }
 }

@@ -3,12 +3,14 @@
 import { KeyBoard, makePad } from "./keys.js";
 import { Link } from "./link.js";
 import { Screen } from "./screen.js";
+import { KeyTeller } from "./telling.js";
 import { texts } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const WAITED_STEP_S = 10; // a screen reader reads each
 const openedAt = performance.now();
 let finished = false;
+let simplified = false; // whether it is said that the picture is
 let last = {}; // what was told of the game last
 
 const link = new Link({
@@ -16,19 +18,35 @@ const link = new Link({
     screen.restart();
     board.restart();
   },
-  frame: (buffer) => screen.receive(buffer),
-  message: (message) => (message.t === "welcome" ? welcome(message) : message.t === "state" && tell(message)),
+  frame: (buffer) => {
+    screen.receive(buffer);
+    teller.again();
+    if (screen.simplified !== simplified) {
+      simplified = screen.simplified;
+      status();
+    }
+  },
+  message: hear,
   broken: () => finished || card(texts.reconnecting),
   closed: (why) => ended(why),
 });
-const screen = new Screen($("screen"), (n, shown) => link.send({ t: "ack", n, shown }));
-const board = new KeyBoard((message) => {
-  link.send(message);
-  if (message.t === "focus") $("status").textContent = line(last);
-});
+const screen = new Screen($("screen"), link);
+const teller = new KeyTeller(link);
+const board = new KeyBoard(teller);
+for (const change of ["focus", "blur", "visibilitychange"]) addEventListener(change, () => status(), true);
 
 card(texts.connecting);
 window.page = { screen, link }; // for whoever looks from outside, as tests do
+
+function hear(message) {
+  if (message.t === "welcome") welcome(message);
+  else if (message.t === "state") tell(message);
+  else if (message.t === "heard") teller.heard(message.seq);
+}
+
+function status() {
+  set($("status"), line(last));
+}
 
 function welcome({ title, controls }) {
   document.title = title;
@@ -69,7 +87,6 @@ function list(controls) {
 function tell(state) {
   seats(state.seats ?? []);
   $("message").textContent = state.text ?? "";
-  $("status").textContent = line(state);
   document.body.dataset.phase = state.phase;
   if (state.gone) {
     finished = true;
@@ -90,6 +107,7 @@ function tell(state) {
     card(null);
   }
   last = state;
+  status();
   quiet();
 }
 
@@ -129,6 +147,7 @@ function seats(all) {
 
 function line({ quality, phase: now }) {
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
+  if (now === "playing" && screen.simplified) return texts.simplified;
   return now === "playing" ? (texts.quality[quality] ?? "") : "";
 }
 

@@ -1,31 +1,31 @@
 /**
  * The picture: frames decoded in the order in which they came, drawn when the screen is, scaled by whole pixels.
- * A frame is differences to one that was acknowledged; those that may still be a base are kept.
+ * A frame is what changed of one that was acknowledged; those that may still be a base are kept.
  */
 
-const RECTANGLE_BYTES = 8;
+const FORMAT = 2;
+const HEAD_BYTES = 24;
 const WHOLE = 1;
+const INEXACT = 2;
+const FILTERED = 4;
+const TOLD_AGAIN = 8; // frames that were drawn, where what is told may get lost
 
-/** The head of a frame, in network order; `gym_p2p/human/frames.py` has the same. */
+/** The head of a frame, in network order; `gym_p2p/human/encoding.py` has the same. */
 function headOf(buffer) {
   const view = new DataView(buffer);
-  const rectangles = [];
-  const count = view.getUint16(22);
-  for (let index = 0; index < count; index++) {
-    const at = 24 + index * RECTANGLE_BYTES;
-    rectangles.push([0, 2, 4, 6].map((offset) => view.getUint16(at + offset)));
-  }
+  const flags = view.getUint8(1);
   return {
     version: view.getUint8(0),
-    whole: (view.getUint8(1) & WHOLE) !== 0,
+    whole: (flags & WHOLE) !== 0,
+    exact: (flags & INEXACT) === 0,
+    filtered: (flags & FILTERED) !== 0,
     number: view.getUint32(2),
     base: view.getUint32(6),
     frame: view.getInt32(10),
     seq: view.getUint32(14),
     width: view.getUint16(18),
     height: view.getUint16(20),
-    rectangles,
-    body: 24 + count * RECTANGLE_BYTES,
+    rectangles: view.getUint16(22),
   };
 }
 
@@ -34,16 +34,28 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Add differences to a picture: RGB to RGBA, modulo 256, as an array of bytes does by itself. */
-function add(pixels, width, rectangles, differences) {
-  let from = 0;
-  for (const [x, y, w, h] of rectangles) {
+/** Put rectangles over a picture: RGB to RGBA, sums modulo 256, as an array of bytes has them by itself. */
+function put(pixels, { width, rectangles, filtered }, body) {
+  const places = new DataView(body.buffer, body.byteOffset);
+  let from = rectangles * 8;
+  for (let index = 0; index < rectangles; index++) {
+    const [x, y, w, h] = [0, 2, 4, 6].map((offset) => places.getUint16(index * 8 + offset));
     for (let row = y; row < y + h; row++) {
-      let to = (row * width + x) * 4;
-      for (let end = to + w * 4; to < end; to += 4) {
-        pixels[to] += differences[from++];
-        pixels[to + 1] += differences[from++];
-        pixels[to + 2] += differences[from++];
+      const begin = (row * width + x) * 4;
+      let [red, green, blue] = [0, 0, 0];
+      for (let to = begin; to < begin + w * 4; to += 4) {
+        if (filtered) {
+          red += body[from++];
+          green += body[from++];
+          blue += body[from++];
+          pixels[to] = red + green;
+          pixels[to + 1] = green;
+          pixels[to + 2] = blue + green;
+        } else {
+          pixels[to] = body[from++];
+          pixels[to + 1] = body[from++];
+          pixels[to + 2] = body[from++];
+        }
       }
     }
   }
@@ -52,20 +64,21 @@ function add(pixels, width, rectangles, differences) {
 export class Screen {
   #canvas;
   #context;
-  #acknowledge;
+  #link;
   #kept = new Map();
   #work = Promise.resolve();
   #newest = null;
   #drawn = null;
   #shown = [];
+  #told = [];
   #asked = false;
   #generation = 0;
 
-  /** @param acknowledge is called with a frame's number, and with `[number, time]` of those that were drawn. */
-  constructor(canvas, acknowledge) {
+  /** @param link is told which frames have arrived, and which were drawn when. */
+  constructor(canvas, link) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: false, colorSpace: "srgb" });
-    this.#acknowledge = acknowledge;
+    this.#link = link;
     new ResizeObserver(() => this.#fit()).observe(canvas.parentElement);
     addEventListener("resize", () => this.#fit());
   }
@@ -80,11 +93,17 @@ export class Screen {
     return this.#kept.size;
   }
 
+  /** Whether what is drawn is less than the environment rendered, because the line is slow. */
+  get simplified() {
+    return this.#newest !== null && !this.#newest.exact;
+  }
+
   /** Begin with a process that sends whole pictures first. */
   restart() {
     this.#generation += 1;
     this.#kept.clear();
     this.#shown = [];
+    this.#told = [];
   }
 
   /** Take a frame; acknowledged as soon as it is decoded, which needs nobody to look. */
@@ -95,15 +114,12 @@ export class Screen {
 
   async #decode(buffer, generation) {
     const head = headOf(buffer);
-    const differences = await inflated(new Uint8Array(buffer, head.body));
-    if (generation !== this.#generation || head.version !== 1) return;
+    const body = await inflated(new Uint8Array(buffer, HEAD_BYTES));
+    if (generation !== this.#generation || head.version !== FORMAT) return;
     const base = head.whole ? null : this.#kept.get(head.base);
     if (base === undefined) return; // not acknowledged: whoever sent it goes on from an older one
     const pixels = base === null ? new Uint8Array(head.width * head.height * 4).fill(255) : base.slice();
-    if (base === null) {
-      for (let at = 0; at < pixels.length; at += 4) pixels[at] = pixels[at + 1] = pixels[at + 2] = 0;
-    }
-    add(pixels, head.width, head.rectangles, differences);
+    put(pixels, head, body);
     for (const number of this.#kept.keys()) if (number < head.base) this.#kept.delete(number);
     this.#kept.set(head.number, pixels);
     this.#newest = { ...head, pixels };
@@ -115,7 +131,9 @@ export class Screen {
   }
 
   #tell(number) {
-    this.#acknowledge(number, this.#shown.splice(0, 64));
+    const shown = [...this.#told, ...this.#shown.splice(0, 32)];
+    this.#told = this.#link.reliable ? [] : shown.slice(-TOLD_AGAIN);
+    this.#link.send({ t: "ack", n: number, shown }, { mayGetLost: true });
   }
 
   #draw() {

@@ -62,6 +62,7 @@ export const texts = {
     warning: "Your connection is slow.",
     critical: "Your connection is very slow.",
   },
+  simplified: "Your connection is slow: the picture is simpler for now.",
   unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
   keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
 };

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 import attrs
 
-from gym_p2p.core.api.rooms import MatchSignal, PeerLeft
+from gym_p2p.core.api.rooms import MatchSignal, PeerLeft, PeerReturned
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft, WatchOver
 
 __all__ = ["EventStream", "LineChanged"]
 
 _LOG = logging.getLogger(__name__)
-_KEPT: frozenset[type] = frozenset({MatchSignal, PeerLeft, SpectatorJoined, SpectatorLeft, WatchOver})
+_KEPT: frozenset[type] = frozenset(
+    {MatchSignal, PeerLeft, PeerReturned, SpectatorJoined, SpectatorLeft, WatchOver}
+)
 _MAX_KEPT = 256
 """Of each of these kinds; the oldest ones go."""
 

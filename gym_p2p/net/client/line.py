@@ -83,6 +83,10 @@ class Line:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._credentials.subject_id or self._subject_id
 
+    def playing(self, match_token: Secret | None) -> None:
+        """Show this whenever the line is taken up again; ``None`` when no match is played any more."""
+        self._credentials.match_token = match_token
+
     async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:

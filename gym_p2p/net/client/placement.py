@@ -103,6 +103,7 @@ class Placement:
     async def leave(self, why: str | None = None) -> None:
         """Give up the place, whether waiting or playing; see :meth:`SignalingClient.leave`."""
         place, self._place = self._place, None
+        self._line.playing(None)
         if place is None or not self._line.up:
             return
         with contextlib.suppress(P2PError, TimeoutError):
@@ -117,6 +118,7 @@ class Placement:
             case MatchFound():
                 if self._found is not None and not self._found.done():
                     self.match = announced
+                    self._line.playing(announced.match_token)
                     self._found.set_result(announced)
             case MatchFailed():
                 self.fail(NoMatch(announced.queue, printable(announced.reason), announced.waited_s))

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import random
+import socket
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -55,6 +56,10 @@ _ADVICE = {
 _BUSY_PAUSE_S = 0.5
 """Between two attempts where there are too many; half of it is random."""
 
+_UNHEARD_S = 3.0
+"""After which a line is dead whose other end takes nothing that is sent: the machine may have another address
+by now. Below ``reconnect_timeout_s``, so that a broken path can be rebuilt over the next line."""
+
 _TOKEN_VARIABLE = "GYM_P2P_TOKEN"  # noqa: S105  # a name; it keeps the token off command lines and records
 
 Handlers = Mapping[str, Callable[..., None]]
@@ -71,11 +76,13 @@ class Credentials:
         token: the join token; ``None`` for a service that wants none.
         resume_token: lets the next line take the present one's place; ``None`` before the service gave one.
         subject_id: who this is by the service's account; ``None`` before it gave one.
+        match_token: of the match that is played, for a service that knows it no more; ``None`` without one.
     """
 
     token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     resume_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
     subject_id: str | None = None
+    match_token: Secret | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(cls, token: str | Secret | None) -> Self:
@@ -163,7 +170,8 @@ async def _connect_and_register(
     names: EventNames,
 ) -> float:
     await _connect(sio, url, credentials.to_auth(), timeout_s, names.namespace)
-    registration = RegisterSubject(subject_id, CLIENT)
+    match_token = None if credentials.match_token is None else credentials.match_token.reveal()
+    registration = RegisterSubject(subject_id, CLIENT, match_token)
     sent_at = time.monotonic()
     event, namespace = names.of(registration.event), names.namespace
     answer = accepted(
@@ -201,7 +209,15 @@ async def _connect(
                 raise
             await asyncio.sleep(pause_s)
         else:
+            _end_where_nothing_is_taken(sio)
             return
+
+
+def _end_where_nothing_is_taken(sio: socketio.AsyncClient) -> None:
+    """Let the system end the line once it carries nothing any more: by itself it would try for minutes."""
+    line = sio.eio.ws.get_extra_info("socket")
+    if line is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # RFC 5482; Linux has it
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_UNHEARD_S * 1e3))
 
 
 async def hang_up(sio: socketio.AsyncClient) -> None:

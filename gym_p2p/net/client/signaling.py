@@ -25,7 +25,15 @@ from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, RelayMessage, SendMatchSignal, Watch
-from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchSignal, PeerLeft, Replaced, RoomStatus
+from gym_p2p.core.api.rooms import (
+    JoinAck,
+    MatchFound,
+    MatchSignal,
+    PeerLeft,
+    PeerReturned,
+    Replaced,
+    RoomStatus,
+)
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.wire.foreign_text import screened
 from gym_p2p.core.wire.seats import SeatId
@@ -269,7 +277,10 @@ class SignalingClient:
             return
         match payload:
             case (
-                MatchSignal(game_id=match_id) | RelayedMessage(game_id=match_id) | PeerLeft(match_id=match_id)
+                MatchSignal(game_id=match_id)
+                | RelayedMessage(game_id=match_id)
+                | PeerLeft(match_id=match_id)
+                | PeerReturned(match_id=match_id)
             ):
                 if match_id != (self._watched_id if self.match is None else self.match.match_id):
                     _LOG.debug("%s of another match was ignored", event)

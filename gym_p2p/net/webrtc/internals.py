@@ -1,4 +1,4 @@
-"""The private parts of aiortc and aioice that this package relies on, all of them, named in one place.
+"""The private parts of aiortc, aioice and pyOpenSSL that this package relies on: all of them, in one place.
 
 Knows names; the reasons are where they are used. :func:`missing_attributes` says in plain words what a new
 version has moved; the versions that were tried are the range in ``pyproject.toml``.
@@ -17,6 +17,7 @@ from aiortc import RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcsctptransport import RTCSctpTransport
+from OpenSSL import SSL
 
 __all__ = ["PRIVATE_ATTRIBUTES", "Internals", "Path", "missing_attributes"]
 
@@ -64,6 +65,9 @@ PRIVATE_ATTRIBUTES = {
     "channel": ("_addBufferedAmount",),
     "transaction": ("_Transaction__timeout_delay",),
     "relay": ("_TurnTransport__inner_protocol",),
+    "openssl": ("_ffi", "_lib"),
+    "library": ("BIO_read", "BIO_write", "SSL_read", "SSL_write"),
+    "session": ("_from_ssl", "_handle_bio_errors", "_into_ssl", "_raise_ssl_error", "_ssl"),
     "relayed": ("channel_bind", "channel_refresh_time", "channel_to_peer", "transport"),
 }
 
@@ -117,6 +121,9 @@ def missing_attributes(pc: RTCPeerConnection) -> list[str]:
         ),
         "relay": aioice.turn.TurnTransport(relayed),
         "relayed": relayed,
+        "openssl": SSL,
+        "library": getattr(SSL, "_lib", None),
+        "session": SSL.Connection(SSL.Context(SSL.DTLS_METHOD)),
     }
     return [
         f"{type(owners[layer]).__name__}.{name}"

@@ -22,6 +22,7 @@ from OpenSSL import SSL
 from gym_p2p.core.link.game_records import FIRST_BYTE
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import Internals
+from gym_p2p.net.webrtc.sealing import MAX_RECORD_BYTES, Sealing
 
 __all__ = ["Records"]
 
@@ -33,9 +34,6 @@ FLIGHT_REPEATS = 5
 
 APPLICATION_DATA = 23
 """The content type of a record that is no part of a handshake (RFC 5246, section 6.2.1)."""
-
-MAX_RECORD_BYTES = 1_500
-"""What aiortc reads at once; one record is one datagram."""
 
 HEAD_BYTES = 13
 """Of a record; the last two are the length of what follows (RFC 6347, section 4.1)."""
@@ -59,6 +57,7 @@ class Records:
         self._flight = b""
         self._repeats = 0
         self._repeater: asyncio.TimerHandle | None = None
+        self._sealing: Sealing | None = None
         layers.ice._send = self._send
         layers.dtls._send_data = self._encrypt  # type: ignore[method-assign]  # one call instead of six
 
@@ -68,7 +67,8 @@ class Records:
             _log.debug("a datagram was dropped that cannot be read at once")
             return
         if data[0] == APPLICATION_DATA:
-            self.close()
+            if self._repeater is not None:
+                self.close()
             if self._dtls._state is State.CONNECTED and self._connection._queue.empty():
                 self._decrypt(data)
                 return
@@ -81,12 +81,11 @@ class Records:
             self._repeater = None
 
     def _decrypt(self, data: bytes) -> None:
-        ssl, receiver = self._dtls._ssl, self._dtls._data_receiver
-        if ssl is None or receiver is None:
+        session, receiver = self._session(), self._dtls._data_receiver
+        if session is None or receiver is None:
             return
         try:
-            ssl.bio_write(data)
-            plain = ssl.recv(MAX_RECORD_BYTES)
+            plain = session.open(data)
             if plain[0] == FIRST_BYTE:
                 self._on_game_record(plain)
             else:
@@ -110,13 +109,23 @@ class Records:
         Raises:
             ConnectionError: there is no connection, or it has been shut down.
         """
-        if self._dtls._state is not State.CONNECTED or self._dtls._ssl is None:
+        session = self._session()
+        if self._dtls._state is not State.CONNECTED or session is None:
             raise ConnectionError("DTLS is not connected")
         try:
-            self._dtls._ssl.send(data)
+            record = session.seal(data)
         except SSL.Error as error:  # between close_notify and the change of the state
             raise ConnectionError("DTLS has been shut down") from error
-        self._send_record(self._dtls._ssl.bio_read(MAX_RECORD_BYTES))
+        self._send_record(record)
+
+    def _session(self) -> Sealing | None:
+        """Return what seals and opens records; ``None`` before there are keys."""
+        ssl, session = self._dtls._ssl, self._sealing
+        if ssl is None:
+            return None
+        if session is None or session.connection is not ssl:
+            session = self._sealing = Sealing(ssl)
+        return session
 
     async def _send(self, data: bytes) -> None:
         self._send_record(data)
@@ -144,12 +153,13 @@ class Records:
 
 def _can_be_read_whole(data: bytes) -> bool:
     """Whether one reading leaves nothing of a datagram: application data is alone in it, and not too long."""
+    size = len(data)
+    if data[0] == APPLICATION_DATA:  # nearly always
+        return HEAD_BYTES <= size <= MAX_RECORD_BYTES and size == HEAD_BYTES + (data[11] << 8 | data[12])
     at = 0
-    while at < len(data) and data[at] < APPLICATION_DATA:
+    while at < size and data[at] < APPLICATION_DATA:
         at = _end_of_record(data, at)
-    if at >= len(data) or data[at] != APPLICATION_DATA:
-        return True
-    return at == 0 and len(data) == _end_of_record(data, 0) and len(data) <= MAX_RECORD_BYTES
+    return at >= size or data[at] != APPLICATION_DATA
 
 
 def _end_of_record(data: bytes, at: int) -> int:

@@ -21,7 +21,7 @@ from gym_p2p.core.api.requests import DropSpectator
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.api.spectators import SpectatorJoined, SpectatorLeft
 from gym_p2p.core.spectating.broadcaster import Broadcaster, SendToSpectator
-from gym_p2p.core.spectating.log import Shown
+from gym_p2p.core.spectating.log import Told
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
@@ -80,8 +80,8 @@ class FeedServer:
         client.events.listen(SpectatorJoined, self._joined)
         client.events.listen(SpectatorLeft, self._left)
 
-    def show(self, shown: Shown) -> None:
-        """Take in what became final."""
+    def show(self, shown: Told) -> None:
+        """Take in what became final, or for whom the match stands."""
         self._safely(lambda: self._feed.show(shown))
 
     def receive_signal(self, signal: MatchSignal) -> None:

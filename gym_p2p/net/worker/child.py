@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import cast
 
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.events import GiveInput, Leave
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection
@@ -64,7 +64,9 @@ class _Pipe(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for value in self._reader.feed(data):
-            if isinstance(value, PlayerPlan | SpectatorPlan):
+            if type(value) is GiveInput and self._worker is not None:  # nearly always; somebody waits for it
+                self._worker.command(value)
+            elif isinstance(value, PlayerPlan | SpectatorPlan):
                 # At once: the next command may have come with it, and it may be to leave.
                 self._worker = make_worker(value, self.emit)
                 self.planned.set_result(self._worker)

@@ -30,25 +30,34 @@ async def find_match(
 ) -> MatchFound:
     """Return the match; ``client`` is not connected yet, and closed by the caller.
 
+    Until then its line is told of, during the match as well.
+
     Raises:
         ServiceUnreachable, ServiceRefused: there is no service, or it would not.
         ConnectFailed: nobody came in time.
         NoMatch: the queue gave up.
     """
-
-    def on_line(changed: LineChanged) -> None:
-        emit(ServiceReachable(changed.up))
-
     config = plan.config
     await client.connect(config.server_url, plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token)
-    client.events.listen(LineChanged, on_line)
+    client.events.listen(LineChanged, _Outage(emit).changed)
     client.events.listen(TurnedAway, emit)
-    try:
-        if config.queue is None:
-            return await _from_room(plan, client, emit)
-        return await _from_queue(config.queue, plan, client, emit)
-    finally:
-        client.events.ignore(LineChanged, on_line)  # a running match does not need it
+    if config.queue is None:
+        return await _from_room(plan, client, emit)
+    return await _from_queue(config.queue, plan, client, emit)
+
+
+class _Outage:
+    """Tells of the line to the service, for as long as there is a client: how long it was away, too."""
+
+    def __init__(self, emit: Callable[[JoinEvent], None]) -> None:
+        self._emit = emit
+        self._since: float | None = None
+
+    def changed(self, line: LineChanged) -> None:
+        now = asyncio.get_running_loop().time()
+        if not line.up:
+            self._since = now
+        self._emit(ServiceReachable(line.up, None if self._since is None else now - self._since))
 
 
 async def _from_room(

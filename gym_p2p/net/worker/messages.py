@@ -19,7 +19,7 @@ from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.events import Command, Event
-from gym_p2p.core.spectating.log import Shown
+from gym_p2p.core.spectating.log import Told
 from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError
@@ -146,7 +146,7 @@ class AfterOwner:
     command: tuple[str, ...]
 
 
-WorkerCommand = Command | Vote | Shown | ReleaseFrames
+WorkerCommand = Command | Vote | Told | ReleaseFrames
 
 
 # Events.
@@ -154,9 +154,14 @@ WorkerCommand = Command | Vote | Shown | ReleaseFrames
 
 @attrs.frozen
 class ServiceReachable:
-    """The line to the service has broken, or is up again; only on the way to a match."""
+    """The line to the service has broken, or is up again.
+
+    Attributes:
+        away_s: for how long it was broken by then; ``None`` is unknown.
+    """
 
     up: bool
+    away_s: float | None = None
 
 
 @attrs.frozen
@@ -234,7 +239,7 @@ class WatchEnded:
 JoinEvent = (
     JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
 )
-"""On the way to a match."""
+"""On the way to a match; the service may also come and go during it."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
 """Of a spectator's network half; a ``WatchedMatch`` again where another player has to show the match."""
 WorkerEvent = (

@@ -18,13 +18,15 @@ from functools import partial
 
 from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
-from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft
+from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft, PeerReturned
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import (
     Connected,
     Event,
+    GiveInput,
+    InputsArrived,
     Interrupted,
     Leave,
     Left,
@@ -38,7 +40,7 @@ from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.match.ways import DirectPathLost, WayChanged, WayKind
 from gym_p2p.core.spectating.log import ShowFrame
-from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest
+from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.signaling import SignalingClient
@@ -121,12 +123,15 @@ class PlayerWorker(NetworkWorker):
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
+        if type(command) is GiveInput and self._driver is not None:  # nearly always
+            self._driver.command(command)
+            return
         if isinstance(command, Leave):
             self._goodbye = command.reason
         match command:
             case Vote(proposal_id, verdict):
                 self._client.send(AnswerMatch(proposal_id, verdict))
-            case EpisodeShown() | ShowFrame() | FrameDigest() | EpisodeOver():
+            case EpisodeShown() | ShowFrame() | FrameDigest() | EpisodeOver() | Standing():
                 if self._feed is not None:
                     self._feed.show(command)
             case ReleaseFrames():
@@ -150,6 +155,7 @@ class PlayerWorker(NetworkWorker):
             self._reports = _LatencyReports(self._client, found)
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
+        self._client.events.listen(PeerReturned, self._on_peer_returned)
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -242,7 +248,14 @@ class PlayerWorker(NetworkWorker):
             player = self._ids.index(left.player_id)
             self._driver.command(LineClosed(player, cut_off=left.reason == CUT_OFF))
 
+    def _on_peer_returned(self, returned: PeerReturned) -> None:
+        if self._driver is not None and returned.player_id in self._ids:
+            self._driver.command(LineOpened(self._ids.index(returned.player_id)))
+
     def _on_event(self, event: Event) -> None:
+        if type(event) is InputsArrived:  # nearly always
+            self._emit(event)
+            return
         match event:
             case Interrupted(player) if player in self._mesh.links:
                 link = self._mesh.links[player]

@@ -4,7 +4,7 @@ A token is two base64url parts, the claims as JSON and their HMAC-SHA256, so tha
 web page's server, ``gym-p2p token``) needs nothing but the secret. What a token is for is part of its key:
 one secret's tokens for different purposes open nothing of each other's.
 
-This module knows no HTTP, no socket and no match, and not what there is to see.
+This module knows no HTTP, no socket and no room, and not what there is to see.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -20,11 +22,21 @@ import attrs
 import msgspec
 
 from gym_p2p.config.public_ids import public_id_problem
+from gym_p2p.core.service.match_claims import MatchClaims
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.whole import write_bytes
 
-__all__ = ["JoinClaims", "OperatorClaims", "TokenSigner", "UploadClaims", "load_secret", "read_secret"]
+__all__ = [
+    "JoinClaims",
+    "OperatorClaims",
+    "PlayerClaims",
+    "SignedMatchTokens",
+    "TokenSigner",
+    "UploadClaims",
+    "load_secret",
+    "read_secret",
+]
 
 _SECRET_BYTES = 32  # as long as the hash, RFC 2104 section 3
 _SECRET_NAME = ".token-secret"  # noqa: S105  # a file's name
@@ -54,6 +66,20 @@ class UploadClaims:
     """What the match's folder is called; ``None`` in tokens of older services: as the match."""
     made_at: float | None = None
     """When the match was made, in Unix seconds; ``None`` in tokens of older services."""
+
+
+@attrs.frozen(kw_only=True)
+class PlayerClaims:
+    """Who plays which match, to be taken back into it by a service that knows it no more.
+
+    Signed with the secret of the data directory, which a restarted service has, too.
+    """
+
+    PURPOSE: ClassVar = b"gym_p2p match token"
+
+    place: MatchClaims
+    expires_at: float
+    """Unix seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +168,31 @@ class TokenSigner(Generic[_C]):
 
     def _signature(self, body: str) -> str:
         return _encode(hmac.digest(self._key, body.encode("ascii"), hashlib.sha256))
+
+
+class SignedMatchTokens:
+    """Players' claims of their matches, signed with a data directory's secret.
+
+    Args:
+        secret: of that directory.
+        lifetime_s: for how long they count.
+        now: Unix seconds.
+    """
+
+    def __init__(self, secret: bytes, lifetime_s: float, *, now: Callable[[], float] = time.time) -> None:
+        self._signer = TokenSigner(secret, PlayerClaims)
+        self._lifetime_s = lifetime_s
+        self._now = now
+
+    def issue(self, claims: MatchClaims) -> str | None:
+        """Return them signed; ``None`` where they are too long to be shown."""
+        token = self._signer.issue(PlayerClaims(place=claims, expires_at=self._now() + self._lifetime_s))
+        return token if len(token) <= _MAX_TOKEN_CHARS else None
+
+    def read(self, token: str) -> MatchClaims | None:
+        """Return what a token says; ``None`` if it is not one of ours, or has expired."""
+        claims = self._signer.verify(token, now=self._now())
+        return None if claims is None else claims.place
 
 
 def load_secret(directory: Path, name: str = _SECRET_NAME) -> bytes:

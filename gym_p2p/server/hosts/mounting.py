@@ -145,7 +145,7 @@ def mount(
     documents = Documents(config, secret, delivery, own)
     switchboard = assemble(
         config,
-        documents.tokens,
+        secret,
         metrics=ServiceMetrics(),
         matchmaker=matchmaker,
         asks_hook=pre_match is not None,

@@ -11,6 +11,8 @@ from gym_p2p.study.codebook.columns import MATCH, NO_DOCUMENT, NO_SESSION, NOT_S
 
 __all__ = ["EPISODES", "MATCHES", "PLAYERS", "PROBLEMS", "PROBLEM_KINDS"]
 
+_NO_PERSON = "No person played at a page, or none was measured, or it is not said."
+
 MATCHES = TableText(
     "matches",
     "A match: the facts on which all its documents agree; where they do not, `problems` says so.",
@@ -142,7 +144,7 @@ PLAYERS = TableText(
         Column("desyncs", "int", "Checked frames that differed here.", NO_DOCUMENT),
         Column("disconnections", "int", "Links that broke.", NO_DOCUMENT),
         Column("pause_ms", "float", "How long the match paused for them.", NO_DOCUMENT, "ms"),
-        Column("rtt_samples", "int", "Round trips of all their links in `latency`.", "", ""),
+        Column("rtt_samples", "int", "Round trips of all their links to peers in `latency`.", "", ""),
         Column("rtt_median_ms", "float", "The median of these.", "None was measured.", "ms"),
         Column(
             "rtt_p95_ms",
@@ -151,6 +153,20 @@ PLAYERS = TableText(
             "None was measured.",
             "ms",
         ),
+        Column("page_link", "string", "What carried their page: websocket or datachannel.", _NO_PERSON),
+        Column("page_rtt_median_ms", "float", "The median round trip to their page.", _NO_PERSON, "ms"),
+        Column("action_latencies", "int", "Changes of keys whose effect was seen.", _NO_PERSON),
+        Column(
+            "action_latency_median_ms",
+            "float",
+            "From a key event to the frame on the screen that shows its effect: the median.",
+            _NO_PERSON,
+            "ms",
+        ),
+        Column("action_latency_p95_ms", "float", "The 95th percentile of these.", _NO_PERSON, "ms"),
+        Column("action_latencies_ms", "floats", "The newest thousand of these.", _NO_PERSON, "ms"),
+        Column("frames_shown", "int", "Frames that their page drew.", _NO_PERSON),
+        Column("frames_skipped", "int", "Frames that were not sent, for a newer one was there.", _NO_PERSON),
         Column("jitter_ms", "float", "RFC 3550's jitter of the worst link.", "None was measured.", "ms"),
         Column("missed_polls", "int", "Measurements of that link without an answer.", "None was measured."),
         Column("protocol_errors", "int", "Messages of peers that the protocol does not allow.", NO_DOCUMENT),

@@ -53,6 +53,20 @@ FRAMES = TableText(
             "ms",
         ),
         Column(
+            "shown_ms",
+            "int",
+            "When the page of the seat's person drew it first, from the episode's start, by the clock of the "
+            "process that played (the page's own by its offset: `human.clockErrorMs` bounds the error).",
+            "No person had the seat, or their page did not draw this frame, or it is not said.",
+            "ms",
+        ),
+        Column(
+            "focused",
+            "bool",
+            "Whether the page of the seat's person was visible and had the focus when its action was chosen.",
+            "No person had the seat, or not said.",
+        ),
+        Column(
             "input_delay",
             "int",
             "The frames from an input of the seat's player to its effect.",
@@ -91,7 +105,12 @@ LATENCY = TableText(
     (
         MATCH,
         Column("from", "string", "The player who measured."),
-        Column("to", "string", "The player at the other end."),
+        Column("to", "string", "The player at the other end; of a page's link the player themselves."),
+        Column(
+            "link",
+            "string",
+            "peer: between two players; page: between a person's page and the process that plays for them.",
+        ),
         Column("at", "time", "When the answer was there, by the clock of `from`."),
         Column(
             "t_ms", "int", "The same, from the start of the match at `from`.", "The start is not said.", "ms"

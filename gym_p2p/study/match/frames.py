@@ -51,6 +51,7 @@ def frames_table(facts: MatchFacts) -> pa.Table:
     columns.delays()
     columns.corrections(accounts, players)
     columns.acting(accounts)
+    columns.seeing()
     data = {
         "match": label_column(np.zeros(count, np.int32), [facts.match]),
         "episode": pa.array(rows.episode),
@@ -64,6 +65,8 @@ def frames_table(facts: MatchFacts) -> pa.Table:
         "actor": label_column(columns.actor, _ACTORS),
         "t_ms": columns.t_ms.arrow(pa.int64()),
         "confirmed_ms": columns.confirmed_ms.arrow(pa.int64()),
+        "shown_ms": columns.shown_ms.arrow(pa.int64()),
+        "focused": columns.focused.arrow(pa.bool_()),
         "input_delay": columns.input_delay.arrow(pa.int64()),
         "predicted": columns.predicted.arrow(pa.bool_()),
         "corrected": columns.corrected.arrow(pa.bool_()),
@@ -86,6 +89,8 @@ class _Columns:
         self.ends = _Masked.of(count, np.uint8)
         self.t_ms = _Masked.of(count, np.int64)
         self.confirmed_ms = _Masked.of(count, np.int64)
+        self.shown_ms = _Masked.of(count, np.int64)
+        self.focused = _Masked.of(count, bool)
         self.input_delay = _Masked.of(count, np.int64)
         self.predicted = _Masked.of(count, bool)
         self.corrected = _Masked.of(count, bool)
@@ -205,3 +210,19 @@ class _Columns:
                 for first, count, who in runs:
                     if who in _ACTORS:
                         self.actor[here[(frames >= first) & (frames < first + count)]] = _ACTORS.index(who)
+
+    def seeing(self) -> None:
+        """Set when the seats' people saw the frames, and whether they saw the game when they acted."""
+        for number, where in self._rows.of_episodes():
+            for index, owner in enumerate(self._owners):
+                page = None if owner is None else owner.pages.get(number)
+                if page is None:
+                    continue
+                here = self._of_seat(where, self._rows.seats[index], MAX_NUMBER)
+                frames = self._rows.frame[here]
+                hidden = page.unfocused.get(self._rows.seats[index], np.zeros(0, np.int64))
+                self.focused.set(here, ~np.isin(frames, hidden))
+                first, places = np.unique(page.frames, return_index=True)
+                known = np.isin(frames, first)
+                drawn = places[np.searchsorted(first, frames[known])]
+                self.shown_ms.set(here[known], page.t_ms[drawn])

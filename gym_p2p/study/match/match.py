@@ -157,7 +157,7 @@ def _player_rows(
     for one in facts.participants:
         returns = [row["return"] for row in episodes if row["player"] == one.player]
         known = [earned for earned in returns if earned is not None]
-        rtts = [row["rtt_ms"] for row in latency if row["from"] == one.player]
+        rtts = [row["rtt_ms"] for row in latency if row["from"] == one.player and row["link"] == "peer"]
         spread = figures(rtts) if rtts else {}
         yield {
             "match": facts.match,
@@ -172,7 +172,23 @@ def _player_rows(
             "rtt_median_ms": spread.get("median_ms"),
             "rtt_p95_ms": spread.get("p95_ms"),
             **({} if one.account is None else _of_account(one.account)),
+            **({} if one.account is None or one.account.human is None else _of_person(one.account.human)),
         }
+
+
+def _of_person(human: parts.Human) -> dict[str, Any]:
+    felt = human.action_latency or parts.ActionLatency()
+    trips = [sample.rtt_ms for sample in human.page_rtt.samples] if human.page_rtt is not None else []
+    return {
+        "page_link": human.link,
+        "page_rtt_median_ms": figures(trips)["median_ms"] if trips else None,
+        "action_latencies": felt.count,
+        "action_latency_median_ms": felt.median_ms,
+        "action_latency_p95_ms": felt.p95_ms,
+        "action_latencies_ms": felt.samples or None,
+        "frames_shown": human.frames_shown,
+        "frames_skipped": human.frames_skipped,
+    }
 
 
 def _of_account(account: Account) -> dict[str, Any]:

@@ -20,12 +20,16 @@ _RTT_UNITS = 10
 def latency_rows(match: str, accounts: Sequence[Account]) -> Iterator[dict[str, Any]]:
     """Yield every round trip of every link: the whole series where there is one, else what was retained."""
     for account in accounts:
-        for peer, link in account.latency.items():
+        links = [(peer, "peer", link) for peer, link in account.latency.items()]
+        if account.human is not None:
+            links.append((account.player, "page", account.human.page_rtt))
+        for other, kind, link in links:
             for at, rtt_ms in _samples(account, link):
                 yield {
                     "match": match,
                     "from": account.player,
-                    "to": peer,
+                    "to": other,
+                    "link": kind,
                     "at": at,
                     "t_ms": None if account.started_ms is None else at - round(account.started_ms),
                     "rtt_ms": rtt_ms,

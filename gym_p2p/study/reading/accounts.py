@@ -18,7 +18,7 @@ from gym_p2p.study.reading.files import Found, Unreadable, unpacked
 from gym_p2p.study.reading.journals import read_journal
 from gym_p2p.study.reading.series import series_array
 
-__all__ = ["Account", "Names", "read_accounts"]
+__all__ = ["Account", "Names", "Page", "read_accounts"]
 
 _KINDS = ("multiplayer", "session", "validation")
 
@@ -37,6 +37,21 @@ class Names:
     def or_none(self, one: int | str | None) -> str | None:
         """Return the same; of ``None``, that."""
         return None if one is None else self(one)
+
+
+@attrs.frozen(eq=False)
+class Page:
+    """What a person's page has drawn of an episode.
+
+    Attributes:
+        frames: which frames, in that order.
+        t_ms: when each was, from the episode's start.
+        unfocused: by seat, the frames whose input was chosen out of sight of the game.
+    """
+
+    frames: np.ndarray
+    t_ms: np.ndarray
+    unfocused: Mapping[str, np.ndarray]
 
 
 @attrs.define(eq=False)
@@ -187,6 +202,21 @@ class Account:
         return {number: timing for number, timing in found.items() if timing is not None}
 
     @functools.cached_property
+    def human(self) -> parts.Human | None:
+        """The person who played; ``None`` where none did, or it is not said."""
+        found: parts.Human | None = self.part("human", parts.Human)
+        return found
+
+    @functools.cached_property
+    def pages(self) -> dict[int, Page]:
+        """What their page has drawn of each episode; of those alone of which it is said."""
+        document = next((one for one in self.documents.values() if (one.version or 1) > 1), None)
+        if document is None:
+            return {}
+        found = {number: _page(document, episode) for number, episode in self.episodes.items()}
+        return {number: page for number, page in found.items() if page is not None}
+
+    @functools.cached_property
     def wrong_guesses(self) -> dict[tuple[int, str], np.ndarray] | None:
         """The frames in which an input had been guessed wrong here, by episode and seat.
 
@@ -311,3 +341,21 @@ def _timing(document: Document, episode: parts.Episode) -> tuple[np.ndarray, np.
         document.leave_out("episodes.timing", str(error))
         return None
     return t, confirmed
+
+
+def _page(document: Document, episode: parts.Episode) -> Page | None:
+    """Return what a page has drawn of an episode; ``None`` where it is not said."""
+    told = document.decoded("episodes.page", episode.page, parts.PageTimes)
+    if told is None:
+        return None
+    try:
+        if told.encoding != ENCODING:
+            raise ValueError(f"an encoding {told.encoding!r} that is not known")  # noqa: TRY301 - one way
+        frames, t_ms = series_array(told.frames), series_array(told.t)
+        if len(frames) != len(t_ms):
+            raise ValueError(f"{len(t_ms)} times of {len(frames)} frames")  # noqa: TRY301 - the same
+        unfocused = {seat: series_array(text) for seat, text in told.unfocused.items()}
+    except (ValueError, OverflowError) as error:
+        document.leave_out("episodes.page", str(error))
+        return None
+    return Page(frames, t_ms, unfocused)

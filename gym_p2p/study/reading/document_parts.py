@@ -14,6 +14,7 @@ import msgspec
 __all__ = [
     "NOTHING",
     "Action",
+    "ActionLatency",
     "Attempt",
     "Background",
     "ClockOffset",
@@ -26,11 +27,13 @@ __all__ = [
     "Focus",
     "GameTransportCounts",
     "Hash",
+    "Human",
     "Id",
     "InputDelay",
     "Inputs",
     "Latency",
     "Outage",
+    "PageTimes",
     "Pair",
     "Part",
     "Path",
@@ -300,6 +303,34 @@ class Timing(Part, frozen=True):
     confirmed: str
 
 
+class PageTimes(Part, frozen=True):
+    """What a person's page has drawn of an episode."""
+
+    encoding: str
+    frames: str
+    t: str
+    unfocused: dict[str, str] = {}
+
+
+class ActionLatency(Part, frozen=True):
+    """How long keys took to be seen."""
+
+    count: int | None = None
+    median_ms: float | None = None
+    p95_ms: float | None = None
+    samples: list[float] = []
+
+
+class Human(Part, frozen=True):
+    """The person who played, as their page was measured."""
+
+    link: str | None = None
+    frames_shown: int | None = None
+    frames_skipped: int | None = None
+    action_latency: ActionLatency | None = None
+    page_rtt: Latency | None = None
+
+
 class Episode(Part, frozen=True):
     """An episode, of version 2."""
 
@@ -315,6 +346,7 @@ class Episode(Part, frozen=True):
     final_info: dict[str, Any] | None = None
     timing: msgspec.Raw = NOTHING
     actors: dict[str, list[tuple[int, int, str]]] | None = None
+    page: msgspec.Raw = NOTHING
 
 
 class Departure(Part, frozen=True):

@@ -57,6 +57,7 @@ class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True
     rollbacks: msgspec.Raw = NOTHING
     sync: msgspec.Raw = NOTHING
     focus_loss: msgspec.Raw = NOTHING
+    human: msgspec.Raw = NOTHING
     protocol_errors: msgspec.Raw = NOTHING
     upload: msgspec.Raw = NOTHING
     departures: msgspec.Raw = NOTHING

@@ -52,7 +52,7 @@ class Figures:
         events: the rows of the events.
         probes: the rows of the probes.
         problems: the rows of the problems.
-        links: every link with a round trip.
+        links: every link between two players with a round trip.
         frames: how many frames were played, over all matches.
         guessed: seats in frames that another player's copy played with a guess; ``None`` where none says.
         timed: seats in frames of which it is known whether that was so.
@@ -144,6 +144,7 @@ def _rows(study: Study, name: str, match: str | None) -> list[dict[str, Any]]:
 
 def _links(study: Study, match: str | None) -> Iterator[Link]:
     table = study.latency.arrow
+    table = table.filter(pa.compute.equal(table["link"], "peer"))
     if match is not None:
         table = table.filter(pa.compute.equal(table["match"], match))
     columns: Mapping[str, list[Any]] = {

@@ -50,6 +50,7 @@ def report_html(
         parts.append(_one_match(study, figures, plot, match))
     parts += [
         _latency(figures, plot),
+        *_people(figures, plot),
         _costs(figures, plot),
         _waiting(figures, plot),
         _episodes(figures, plot),
@@ -179,6 +180,41 @@ def _latency(figures: Figures, plot: Plot) -> Html:
     ]
     told = [part for part in drawn if part is not None]
     return page.section("Latency", told or [page.paragraph("No round trip was measured.")], name="latency")
+
+
+def _people(figures: Figures, plot: Plot) -> Iterator[Html]:
+    """Yield what people at pages felt; nothing where none played."""
+    people = [row for row in figures.players if row["page_link"] is not None]
+    if not people:
+        return
+    felt = np.array([one for row in people for one in row["action_latencies_ms"] or ()], np.float64)
+    drawn = plots.distribution(
+        plot, "Action latency", "from a key to the frame that shows its effect (ms)", [("Keys", felt)]
+    )
+    shown = page.table(
+        "People at pages",
+        (
+            *("match", "player", "page's link", "page RTT (ms)", "keys"),
+            *("action latency: median (ms)", "95th percentile (ms)", "frames shown", "skipped"),
+        ),
+        [
+            (
+                row["match"],
+                row["player"],
+                row["page_link"],
+                _figure(row["page_rtt_median_ms"]),
+                row["action_latencies"],
+                _figure(row["action_latency_median_ms"]),
+                _figure(row["action_latency_p95_ms"]),
+                row["frames_shown"],
+                row["frames_skipped"],
+            )
+            for row in people[:_MOST_MATCHES]
+        ],
+        numbers=range(3, 9),
+    )
+    parts = [drawn or page.paragraph("No key was pressed."), shown, *_more(len(people), _MOST_MATCHES)]
+    yield page.section("What people felt", parts, name="people")
 
 
 def _costs(figures: Figures, plot: Plot) -> Html:

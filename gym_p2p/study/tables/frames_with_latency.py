@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gym_p2p.study.tables.table import Table
 
@@ -66,8 +67,8 @@ def _played_at(study: Study) -> np.ndarray:
 
 
 def _by_player(study: Study) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """Return every player's round trips in the order of their times, of all links."""
-    columns = study.latency.arrow
+    """Return every player's round trips in the order of their times, of all links to peers."""
+    columns = study.latency.arrow.filter(pc.equal(study.latency.arrow["link"], "peer"))
     at = columns["at"].cast(pa.int64()).to_numpy()
     rtt = columns["rtt_ms"].to_numpy()
     rows: dict[tuple[str, str], list[int]] = {}

@@ -44,7 +44,7 @@ def on_wire(payload: Any) -> Any:
         (
             RegisterSubject("ann", "gym_p2p/1"),
             "register_subject",
-            '{"subject_id":"ann","client":"gym_p2p/1"}',
+            '{"subject_id":"ann","client":"gym_p2p/1","match_token":null}',
         ),
         (
             JoinRoom("r", ["a", 1], None, "gym_p2p/1", 2),

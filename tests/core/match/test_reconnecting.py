@@ -21,6 +21,7 @@ from gym_p2p.core.match.events import (
     Interrupted,
     Leave,
     Left,
+    LimitChanged,
     LineClosed,
     LineOpened,
     PlayerGone,
@@ -381,6 +382,48 @@ def test_who_has_their_line_again_is_waited_for_to_the_end() -> None:
     match.command(LineOpened(1), 1.0)
     assert not gone_in(pass_time(match, 1.0, 5.9))
     assert gone_in(pass_time(match, 5.9, 6.1)) == ["peer_lost"]
+
+
+def test_a_link_that_our_own_side_gives_up_takes_no_time_from_who_is_silent() -> None:
+    match = connected()
+    (broken,) = [event for event in pass_time(match, 0.0, 1.0) if isinstance(event, Interrupted)]
+    assert broken.limit_s == 6.0
+    match.closed(1, 1.0)
+    assert not gone_in(pass_time(match, 1.0, 5.9))
+    assert gone_in(pass_time(match, 5.9, 6.1)) == ["peer_lost"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 7.0), st.sampled_from(["closed", "cut off", "opened", "link"])), max_size=6
+    )
+)
+@settings(max_examples=examples(60))
+def test_whatever_is_heard_of_who_is_silent_what_is_told_is_what_is_waited(
+    heard: list[tuple[float, str]],
+) -> None:
+    match = connected()
+    told_s, at = 0.0, 0.0
+    ends = [*sorted(heard), (9.0, "")]
+    for when, what in ends:
+        while at < when:
+            at = min(when, at + 0.05)
+            match.handle_timeout(at)
+            for event in outputs_of(match):
+                match event:
+                    case Interrupted(limit_s=limit_s) | LimitChanged(limit_s=limit_s):
+                        told_s = limit_s
+                    case PlayerGone():
+                        assert told_s <= at <= told_s + 0.1, "gone at another time than was told"
+                        return
+        match what:
+            case "closed" | "cut off":
+                match.command(LineClosed(1, cut_off=what == "cut off"), at)
+            case "opened":
+                match.command(LineOpened(1), at)
+            case "link":
+                match.closed(1, at)
+    raise AssertionError("nobody is waited for longer than that")
 
 
 def control_of(match: Match) -> list[object]:

@@ -46,8 +46,7 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
 
 COMMON_KEYS = {
     *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
-    *{"human", "waysTaken", "passedOn"},
-    *{"human", "policies"},
+    *{"human", "policies", "serviceOutages", "waysTaken", "passedOn"},
     *{"players", "environment", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"},
 }
 

@@ -57,10 +57,32 @@ def test_an_episode_says_how_it_began_and_ended_and_what_was_earned() -> None:
         "finalInfo": {"0": {"score": 3}, "1": {}},
         "actors": {},
         "inputDelays": [2, 0],
+        "page": None,
     }
     assert decode_series(timing["t"]) == [5, 21, 37, 53]
     assert decode_series(timing["confirmed"]) == [25, 41, 57, 73]
     assert timing["frames"] == 4
+
+
+def test_what_a_page_has_drawn_and_when_is_told_with_the_inputs_that_were_chosen_out_of_sight() -> None:
+    record = new_record()
+    episode = begun(record)
+    play(episode, 4)
+    episode.shown(-1, START_MS + 1)  # what reset gave is no frame
+    for frame, at_ms in ((0, 22.4), (2, 55.6), (3, 71.0)):
+        episode.shown(frame, START_MS + at_ms)
+    for frame, seat in ((1, 1), (3, 1), (2, 0)):
+        episode.out_of_focus(frame, seat)
+    episode.shown_at.append(90)  # another thread is in the middle of it
+    (found,) = results(record)
+    page = found["page"]
+    assert decode_series(page["frames"]) == [0, 2, 3]
+    assert decode_series(page["t"]) == [22, 56, 71]
+    assert page["count"] == 3
+    assert {seat: decode_series(frames) for seat, frames in page["unfocused"].items()} == {
+        "0": [2],
+        "1": [1, 3],
+    }
 
 
 def test_frames_that_never_became_final_have_a_time_and_no_reward() -> None:

@@ -18,17 +18,33 @@ from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.presence.pseudonyms import Pseudonyms
 from gym_p2p.core.probing.registry import ProbeRegistry
 from gym_p2p.core.service.machines import Machines, ServiceOutput
+from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens
 from gym_p2p.core.service.rooms import Rooms
 from gym_p2p.core.service.spectators import Spectators
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "PlainMatchTokens"]
 
 UNREGISTERED = Refused(Code.UNAUTHENTICATED, "not registered")
 
 
 def token(match_id: str, player_id: SeatId, _everyone: object, _folder: object) -> str:
     return f"token/{match_id}/{player_id!r}"
+
+
+class PlainMatchTokens:
+    """Match tokens whose signature is that they are in here; a service that is restarted has the same."""
+
+    def __init__(self) -> None:
+        self.issued: dict[str, MatchClaims] = {}
+
+    def issue(self, claims: MatchClaims) -> str:
+        token = f"{claims.match_id}/{claims.subject_id}"
+        self.issued[token] = claims
+        return token
+
+    def read(self, token: str) -> MatchClaims | None:
+        return self.issued.get(token)
 
 
 class Desk:
@@ -48,20 +64,23 @@ class Desk:
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         spectators_ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         watch_ids: Callable[[], str] | None = None,
+        match_ids: Callable[[], str] | None = None,
         seeds: Callable[[], int] | None = None,
         issue_token: Callable[[str, SeatId, Mapping[SeatId, str], str], str] = token,
+        match_tokens: MatchTokens | None = None,
         relay_only: bool = False,
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        match_ids, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))
+        matches, numbers, probes, watches = (itertools.count(start) for start in (1, 2**32 - 5, 1, 0))
         presence = Presence(register_timeout_s=register_timeout_s, pseudonyms=pseudonyms)
         self.now = 0.0
         self.rooms = Rooms(
             presence,
-            match_ids=lambda: f"match-{next(match_ids)}",
+            match_ids=match_ids or (lambda: f"match-{next(matches)}"),
             seeds=seeds or (lambda: next(numbers) % 2**32),
             now_ms=lambda: 1_800_000_000_000,
             issue_token=issue_token,
+            match_tokens=match_tokens or NoMatchTokens(),
             ice_servers=ice_servers,
             relay_only=relay_only,
         )
@@ -82,8 +101,11 @@ class Desk:
     def connected(self, socket: str) -> None:
         assert self.machines.presence.connected(socket, self.now) is None
 
-    def register(self, socket: str, subject_id: object, client: object = None) -> Answer:
-        answer = self.machines.register(socket, requests.RegisterSubject(subject_id, client), self.now)
+    def register(
+        self, socket: str, subject_id: object, client: object = None, match_token: object = None
+    ) -> Answer:
+        request = requests.RegisterSubject(subject_id, client, match_token)
+        answer = self.machines.register(socket, request, self.now)
         self.machines.settle(self.now)
         return answer
 

@@ -27,6 +27,7 @@ from gym_p2p.core.spectating.messages import (
     Farewell,
     FrameDigest,
     FramesShown,
+    Standing,
     Subscribe,
     encode_feed,
 )
@@ -303,3 +304,50 @@ def test_a_spectator_of_another_version_is_dropped_with_both_versions(version: i
     requests = list(iter(party.feed.poll, None))
     reason = f"the spectator's version is {version}, the player's {FEED_VERSION}"
     assert requests[-1] == DisconnectSpectator("s", reason)
+
+
+STANDS = Standing(((("right",), "silent", 600, 10_000),))
+GOES_ON = Standing(())
+
+
+def standings(party: Party, name: str) -> list[Standing]:
+    return [one for one in party.seen[name] if isinstance(one, Standing)]
+
+
+def test_for_whom_the_match_stands_is_shown_at_once_and_to_who_comes_meanwhile() -> None:
+    party = Party()
+    party.join("s")
+    party.show(begun(1), frame(0), STANDS)
+    party.run(2 * BEAT_S)
+    assert standings(party, "s") == [STANDS]
+    party.join("t")
+    party.run(2 * BEAT_S)
+    assert standings(party, "t") == [STANDS]
+    party.show(GOES_ON, frame(1))
+    party.run(2 * BEAT_S)
+    assert standings(party, "s") == standings(party, "t") == [STANDS, GOES_ON]
+    assert len(party.frames("t", 1)) == 2
+
+
+def test_who_comes_while_the_match_goes_on_is_told_of_no_pause() -> None:
+    party = Party()
+    party.show(begun(1), STANDS, GOES_ON, frame(0))
+    party.join("s")
+    party.run(2 * BEAT_S)
+    assert standings(party, "s") == []
+
+
+def test_a_match_that_stands_again_and_again_fills_no_queue_of_who_takes_nothing() -> None:
+    party = Party()
+    party.join("s")
+    party.show(begun(1))
+    party.run(2 * BEAT_S)
+    party.deaf.add("s")
+    for number in range(20_000):
+        party.show(STANDS if number % 2 else GOES_ON)
+        party.feed.handle_timeout(party.now)
+        party.now += 0.0001
+        party.pump()
+    (spectator,) = party.feed._spectators.values()
+    assert spectator.on_the_way_bytes <= WINDOW_BYTES + MAX_MESSAGE_BYTES
+    assert not party.feed._outputs

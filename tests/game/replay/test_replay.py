@@ -256,7 +256,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_match(tmp_path: Path) -> Non
     game = make_game(load_environment(RALLY))
     path = tmp_path / "a.p2preplay"
     writer = ReplayWriter(path, header_of(game), checked_every=CHECKED_EVERY)
-    writer._file = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - the writer closes it
+    writer._file._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - the writer closes it
     play_and_record(game, writer, frames=30)
     writer.close()
     assert writer.problem is not None

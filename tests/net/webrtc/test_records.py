@@ -9,7 +9,8 @@ from aiortc.rtcdtlstransport import State
 from OpenSSL import SSL
 
 from gym_p2p.core.wire.messages import Channel
-from gym_p2p.net.webrtc.records import APPLICATION_DATA, MAX_RECORD_BYTES, Records
+from gym_p2p.net.webrtc.records import APPLICATION_DATA, Records
+from gym_p2p.net.webrtc.sealing import MAX_RECORD_BYTES
 from tests.net.peers import connected_pair, loopback_only, run
 from tests.waiting import eventually
 
@@ -17,14 +18,12 @@ HANDSHAKE = b"\x16\xfe\xfd" + bytes(10)
 """An empty record of a handshake that is long over."""
 
 
-class ShutDown:
-    """OpenSSL's end of a connection whose ``close_notify`` has gone out."""
-
-    def send(self, _data: bytes) -> None:
-        raise SSL.Error([("SSL routines", "", "protocol is shutdown")])
-
-    def bio_read(self, _size: int) -> bytes:
-        raise AssertionError("nothing was written")
+def shut_down() -> SSL.Connection:
+    """Return OpenSSL's end of a connection whose ``close_notify`` has gone out."""
+    connection = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
+    connection.set_connect_state()
+    connection.set_shutdown(SSL.SENT_SHUTDOWN)
+    return connection
 
 
 def layers(ssl: Any) -> Any:
@@ -32,7 +31,7 @@ def layers(ssl: Any) -> Any:
     return SimpleNamespace(dtls=dtls, connection=None, ice=SimpleNamespace(_send=None))
 
 
-@pytest.mark.parametrize("ssl", [ShutDown(), None])
+@pytest.mark.parametrize("ssl", [shut_down(), None])
 def test_what_is_sent_after_the_shutdown_fails_as_on_any_closed_connection(ssl: Any) -> None:
     sent: list[bytes] = []
     stack = layers(ssl)

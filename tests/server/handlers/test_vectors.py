@@ -14,7 +14,6 @@ from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.server.factory import assemble
 from gym_p2p.server.guard.guards import Admission, Guards
 from gym_p2p.server.guard.metrics import ServiceMetrics
-from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from gym_p2p.server.handlers.dispatcher import Dispatcher
 from tests.core.api.vectors import VECTORS, cases
 
@@ -24,8 +23,7 @@ class Service:
 
     def __init__(self) -> None:
         metrics = ServiceMetrics()
-        signer = TokenSigner(b"0" * 32, UploadClaims)
-        self.machines = assemble(ServiceConfig(), signer, metrics=metrics).machines
+        self.machines = assemble(ServiceConfig(), b"0" * 32, metrics=metrics).machines
         guards = Guards(
             admission=Admission(None, "default"),
             events=RateLimit(1000.0, 1000),

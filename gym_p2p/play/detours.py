@@ -17,7 +17,7 @@ from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.play.few_lines import FewLines
 
-__all__ = ["OtherWays", "Relayed"]
+__all__ = ["Detours", "Relayed"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Relayed:
         return f"{self.player_id!r} is reached through {by} ({self.why}) for {lasts_s:.0f} s"
 
 
-class OtherWays:
+class Detours:
     """The ways to all other players.
 
     Args:
@@ -72,13 +72,14 @@ class OtherWays:
 
     def fold(self, at_ms: int, event: WayChanged | Forwarding) -> None:
         """Take in what is told of a way."""
-        if isinstance(event, Forwarding):
-            one, other = self._players[event.origin], self._players[event.recipient]
-            self._record.passes_on(PassedOn(one, other, at_ms))
-            line = "passing messages on from %r to %r, who have no good path to each other"
-            self._lines.warn(at_ms / 1e3, line, one, other)
-            return
-        self._changed(at_ms, event)
+        match event:
+            case WayChanged():
+                self._changed(at_ms, event)
+            case Forwarding(origin, recipient):
+                one, other = self._players[origin], self._players[recipient]
+                self._record.passes_on(PassedOn(one, other, at_ms))
+                line = "passing messages on from %r to %r, who have no good path to each other"
+                self._lines.warn(at_ms / 1e3, line, one, other)
 
     def gone(self, player: int) -> None:
         """Note that a player is gone."""

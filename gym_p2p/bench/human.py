@@ -1,0 +1,237 @@
+"""``bench human``: what a person at a page feels, and what their seat costs the machine that hosts it."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import attrs
+
+from gym_p2p.bench.chromium import BrowserPage, Chromium, running_chromium
+from gym_p2p.bench.figures import ON_TIME, Report, Row, Series, times_between
+from gym_p2p.bench.processes import Worker
+from gym_p2p.bench.run import Progress, Rounds
+from gym_p2p.core.latency.statistics import nearest_rank
+
+__all__ = ["bench_human"]
+
+_KEYS = ("ArrowLeft", "ArrowRight")
+
+_FLOOR_PAGE = """
+window.samples = [];
+for (const kind of ["keydown", "keyup"]) {
+  addEventListener(kind, (event) => event.isTrusted && requestAnimationFrame(() => {
+    document.title = event.code + kind;
+    window.samples.push(performance.now() - event.timeStamp);
+  }));
+}
+"""
+"""A page that reacts by itself, in the next frame of the screen."""
+
+_BEFORE = """
+window.bytes = 0;
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", ({ data }) => (window.bytes += data.byteLength ?? data.length));
+  }
+};
+const look = () => {
+  if (window.page?.screen.drawn) window.firstMs = performance.now();
+  else requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+"""Counts what comes, and notes when the first frame was drawn, from when the link was opened."""
+
+
+@attrs.frozen(kw_only=True)
+class _Case:
+    """A seat, and the page at it."""
+
+    name: str
+    game: str
+    fps: float
+    link: str = "websocket"
+    emulation: dict[str, float] | None = None
+    keys: bool = True
+    """Whether keys are pressed, or frames alone are watched."""
+
+
+_LOOPBACK, _CHANNEL = "Pong, 60 fps", "Pong, 60 fps, data channel"
+
+_CASES = (
+    _Case(name=_LOOPBACK, game="Pong", fps=60),
+    _Case(name="Pong, 30 fps", game="Pong", fps=30),
+    _Case(name="Pong, 60 fps, 50 ms", game="Pong", fps=60, emulation={"one_way_ms": 50}),
+    _Case(name=_CHANNEL, game="Pong", fps=60, link="datachannel"),
+    _Case(
+        name="Pong, 60 fps, data channel, 50 ms, 2 % loss",
+        game="Pong",
+        fps=60,
+        link="datachannel",
+        emulation={"one_way_ms": 50, "loss": 0.02},
+    ),
+    _Case(name="Rally, 60 fps", game="Rally", fps=60, keys=False),
+    _Case(name="Rally, 60 fps, data channel", game="Rally", fps=60, link="datachannel", keys=False),
+)
+
+
+@attrs.frozen(kw_only=True)
+class _Found:
+    """What one case came to."""
+
+    first_ms: float
+    latencies_ms: list[float]
+    cpu: float
+    """Shares of a core, beyond ``env.step``."""
+    bytes_per_s: float
+    on_time: float
+    uss_bytes: int
+    skipped: int
+
+
+def bench_human(*, count: int = 100, progress: Progress) -> Report:
+    """Measure a person's page at a seat of this machine, beside a page that reacts by itself.
+
+    Args:
+        count: presses of keys a case; each is released again, which counts as well.
+        progress: is called with what goes on.
+
+    Raises:
+        P2PError: there is no browser, or a game is not installed.
+    """
+    chance = random.Random(1)
+    latencies = Rounds("ms")
+    found: dict[str, _Found] = {}
+    with running_chromium() as browser:
+        progress("a page that reacts by itself")
+        floor_ms = _floor(browser, count, chance)
+        latencies.add("floor", floor_ms)
+        for case in _CASES:
+            progress(case.name)
+            one = found[case.name] = _measured(browser, case, count, chance)
+            latencies.add(case.name, one.latencies_ms)
+    return Report(
+        bench="human",
+        settings={"count": count, "cases": [attrs.asdict(case) for case in _CASES]},
+        notes=(
+            "action latency: from a trusted key event to the frame of the screen that draws its effect",
+            "floor: a page that reacts by itself; target: what docs/human.md promises",
+            "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
+            "processor time is the whole process's beyond env.step, rendering included",
+            "memory is unshared (USS), of a process that was started and not forked",
+            ON_TIME,
+        ),
+        rows=_rows(floor_ms, found),
+        series=[*latencies.all(), *_series(found)],
+        columns=("ours", "floor", "target"),
+    )
+
+
+def _floor(browser: Chromium, count: int, chance: random.Random) -> list[float]:
+    with browser.page("data:text/html,<title>floor</title>", before=_FLOOR_PAGE) as page:
+        page.until("document.readyState === 'complete' && Array.isArray(window.samples)")
+        _press(page, count, chance)
+        return [float(one) for one in page.value("window.samples")]
+
+
+def _press(page: BrowserPage, count: int, chance: random.Random) -> None:
+    """Press and release keys, in no step with any frame."""
+    for number in range(count):
+        code = _KEYS[number % len(_KEYS)]
+        page.press(code)
+        time.sleep(chance.uniform(0.04, 0.09))
+        page.release(code)
+        time.sleep(chance.uniform(0.04, 0.09))
+
+
+def _measured(browser: Chromium, case: _Case, count: int, chance: random.Random) -> _Found:
+    with Worker("seat", game=case.game, fps=case.fps, emulation=case.emulation) as seat:
+        url = f"{seat.request('open')}?link={case.link}"
+        with browser.page(url, before=_BEFORE) as page:
+            page.until("window.firstMs > 0")
+            time.sleep(1.0)  # the line's own start
+            _press(page, 2, chance)
+            known = len(seat.request("measured")["latencies_ms"])
+            before, bytes_before = seat.request("used"), page.value("window.bytes")
+            if case.keys:
+                _press(page, count, chance)
+            else:
+                time.sleep(count * 0.13)
+            bytes_after, after = page.value("window.bytes"), seat.request("used")
+            time.sleep(0.3)
+            measured, first_ms = seat.request("measured"), page.value("window.firstMs")
+    lasted_s = after["at_s"] - before["at_s"]
+    used_s, step_s = (after[key] - before[key] for key in ("cpu_s", "step_cpu_s"))
+    return _Found(
+        first_ms=float(first_ms),
+        latencies_ms=measured["latencies_ms"][known:],
+        cpu=(used_s - step_s) / lasted_s,
+        bytes_per_s=(bytes_after - bytes_before) / lasted_s,
+        on_time=times_between(after["ended_s"], case.fps)[1],
+        uss_bytes=after["uss_bytes"],
+        skipped=measured["skipped"],
+    )
+
+
+def _percentile(samples: list[float], share: float) -> float | None:
+    return nearest_rank(samples, share) if samples else None
+
+
+def _rows(floor_ms: list[float], found: dict[str, _Found]) -> list[Row]:
+    floor50, floor95 = nearest_rank(floor_ms, 0.5), nearest_rank(floor_ms, 0.95)
+    near, far = found[_LOOPBACK], found[_CHANNEL]
+    near50 = _percentile(near.latencies_ms, 0.5)
+    far95 = _percentile(far.latencies_ms, 0.95)
+    targets: dict[str, tuple[float | None, float | None]] = {
+        _LOOPBACK: (floor50 + 18, floor95 + 20),
+        "Pong, 30 fps": (floor50 + 25, floor95 + 32),
+        "Pong, 60 fps, 50 ms": (None if near50 is None else near50 + 54, None),
+        "Pong, 60 fps, data channel, 50 ms, 2 % loss": (None, None if far95 is None else far95 + 62),
+    }
+    rows = [
+        Row("link opened to first frame", "ms", near.first_ms, anchor=400.0),
+        Row("the same, data channel", "ms", far.first_ms, anchor=800.0),
+    ]
+    for name, one in found.items():
+        if not one.latencies_ms:
+            continue
+        p50, p95 = targets.get(name, (None, None))
+        rows += [
+            Row(
+                f"action latency p50: {name}",
+                "ms",
+                _percentile(one.latencies_ms, 0.5),
+                floor=floor50,
+                anchor=p50,
+            ),
+            Row(
+                f"action latency p95: {name}",
+                "ms",
+                _percentile(one.latencies_ms, 0.95),
+                floor=floor95,
+                anchor=p95,
+            ),
+        ]
+    cpu_targets = {_LOOPBACK: 8.0, _CHANNEL: 12.0}
+    byte_targets = {_LOOPBACK: 10.0, "Rally, 60 fps": 250.0}
+    for name, one in found.items():
+        rows.append(
+            Row(f"processor time: {name}", "% of a core", 100 * one.cpu, anchor=cpu_targets.get(name))
+        )
+    for name, target in byte_targets.items():
+        rows.append(Row(f"to the page: {name}", "KB/s", found[name].bytes_per_s / 1e3, anchor=target))
+    rows += [
+        Row("memory of a seat", "MB", near.uss_bytes / 1e6, anchor=60.0),
+        Row("the same, data channel", "MB", far.uss_bytes / 1e6, anchor=100.0),
+    ]
+    rows += [Row(f"on time: {name}", "%", 100 * one.on_time) for name, one in found.items()]
+    return rows
+
+
+def _series(found: dict[str, _Found]) -> list[Series]:
+    skipped = Rounds("frames")
+    for name, one in found.items():
+        skipped.add(f"skipped: {name}", [float(one.skipped)])
+    return skipped.all()
