@@ -8,24 +8,30 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import sys
 import threading
 import time
 import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
+from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
+from gym_p2p.human.entrance import Entrance, OwnPort
 from gym_p2p.human.keys.codes import label_of
-from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.controls import Controls, effects
+from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
+from gym_p2p.human.standing import reason_of
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
@@ -64,10 +70,13 @@ class HumanSeat:
         browser: whether to open one, where there is a screen.
         announce: is told the link; ``None`` prints it to standard error.
         port: of the page; 0 is any free one.
+        entrance: where the page's connections come from instead, for who serves many pages on one port.
         open_limit_s: how long the link may wait until it is opened.
         hold_s: how long the seat of a page that was closed is held.
         countdown_s: before the first frame of each episode, and for a person alone before the first one; a
             second less than the others' patience (``input_timeout_s``) at most.
+        next_url: where the page leads when it is over, ``{match}`` in it is the match's code; ``None`` leads
+            nowhere.
         emulation: delay and loss on the way to the page, for demos and experiments: what
             :class:`~gym_p2p.config.LinkEmulation` takes. A WebSocket has the delay alone.
 
@@ -87,9 +96,11 @@ class HumanSeat:
         browser: bool = True,
         announce: Callable[[str], None] | None = None,
         port: int = 0,
+        entrance: Entrance | None = None,
         open_limit_s: float = 300.0,
         hold_s: float = 60.0,
         countdown_s: float = 3.0,
+        next_url: str | None = None,
         emulation: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
@@ -109,7 +120,9 @@ class HumanSeat:
         self._controls: Controls = controls_for(
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
         )
-        self._browser = browser
+        self._browser, self._next_url = browser, next_url
+        self._elsewhere = entrance is not None
+        """Whether somebody else decides what a link is good for once this seat is given up."""
         self._announce = announce or _print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
@@ -121,17 +134,25 @@ class HumanSeat:
                         "codes": sorted(one.codes),
                         "keys": [label_of(c) for c in sorted(one.codes)],
                         "label": one.label,
+                        "same": same,
                     }
-                    for one in self._controls.bindings
+                    for one, same in zip(
+                        self._controls.bindings, effects(self._controls.bindings), strict=True
+                    )
                 ],
             },
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
         )
-        self._server = PageServer(self._person, port=port, emulation=LinkEmulation(**(emulation or {})))
+        self._server = PageServer(
+            self._person, entrance or OwnPort(port), emulation=LinkEmulation(**(emulation or {}))
+        )
         self._text: str | None = None
+        self._error: BaseException | None = None
         self._countdown: int | None = None
+        self._illegal: list[int] = []
+        self._given_mask: Any = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
         self._over = threading.Event()
@@ -151,7 +172,7 @@ class HumanSeat:
             raise UsageError("a HumanSeat is for one with block: make another one")
         self._server.start()
         try:
-            self._stage.open(self._show)
+            self._stage.open(self._show, self._wait_on)
             self._teller = OwnThread(target=self._keep_telling, name="gym_p2p seat", daemon=True)
             self._teller.start()
             self._announce(self.url)
@@ -163,8 +184,11 @@ class HumanSeat:
             raise
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        """Tell the page that it is over, and close it."""
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Tell the page that it is over, and why, and close it."""
+        self._error = error
         self.close()
 
     def close(self) -> None:
@@ -186,18 +210,29 @@ class HumanSeat:
         return self._server.url
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What the page was told last of how it stands."""
+        with self._server.lock:
+            return self._person.told
+
+    @property
     def measured(self) -> HumanRecord:
         """What is measured of the person's page; see ``human`` in the documents."""
         return self._person.measures.record
 
     # Playing.
 
-    def action(self, *, wait: bool | None = None) -> Any:
+    def action(self, *, wait: bool | None = None, mask: Any = None) -> Any:
         """Return the action for the keys that are held in this frame.
 
+        Keys of what an action mask forbids do nothing; where that leaves what is illegal, too, it is the
+        default action, or else the first legal one.
+
         Args:
-            wait: wait until a key of the controls is pressed; ``None`` does so in the person's turn of a game
-                whose agents take turns.
+            wait: wait until a key of the controls is pressed that does something legal; ``None`` does so in
+                the person's turn of a game whose agents take turns.
+            mask: which actions are legal; ``None`` takes what a match's observation or info says. For a
+                person alone nobody else says it: ``person.action(mask=info["action_mask"])``.
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
@@ -211,9 +246,12 @@ class HumanSeat:
             self._seqs.clear()
             self._count_down()
         wait = self._stage.own_turn is True if wait is None else wait
+        self._given_mask = mask
+        space, fits = self._stage.space, self._tell_legal()
+        legal, keys = legal_by(self._controls, space, fits), self._person.keys
         with self._server.lock:
             self._require_person()
-            while wait and not self._person.keys.pressed:
+            while wait and not (keys.pressed and self._controls.plays(keys.now, legal)):
                 self._server.changed.wait(_LOOK_EVERY_S)
                 self._require_person()
             sample, focused = self._person.sample(), self._person.focused
@@ -222,7 +260,8 @@ class HumanSeat:
         while len(self._seqs) > _SEQS_KEPT:
             del self._seqs[next(iter(self._seqs))]
         self._stage.acted(focused=focused)
-        return self._controls.act(sample.held)
+        action = self._controls.act(sample.held, legal)
+        return legal_or_nearest(space, fits, action, self._stage.nothing)
 
     def show(self, *, text: str | None) -> None:
         """Put a message on the page; ``None`` takes it away."""
@@ -240,6 +279,7 @@ class HumanSeat:
                 episode=self._stage.episode,
                 now=time.monotonic(),
             )
+        self._tell_legal()
         self._server.flush()
 
     def _await_page(self) -> None:
@@ -250,6 +290,11 @@ class HumanSeat:
                 if left_s <= 0:
                     raise _gone("page_unopened")
                 self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
+            self._require_person()
+
+    def _wait_on(self) -> None:
+        """Wait for others no longer than for the person."""
+        with self._server.lock:
             self._require_person()
 
     def _require_person(self) -> None:
@@ -274,16 +319,35 @@ class HumanSeat:
         while not self._over.wait(_LOOK_EVERY_S):
             self._tell()
 
+    def _tell_legal(self) -> Mask | None:
+        """Have the page show which keys do nothing now; return the mask that says so."""
+        mask = self._stage.mask
+        if self._given_mask is not None:
+            mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
+        illegal = illegal_bindings(self._controls, self._stage.space, mask)
+        if self._stage.own_turn is False:
+            illegal = list(range(len(self._controls.bindings)))
+        if illegal != self._illegal:
+            self._illegal = illegal
+            self._tell()
+        return mask
+
     def _tell(self, *, over: bool = False) -> None:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
+            standing["again"] = self._elsewhere and standing.get("code") is None
+            if self._next_url is not None:
+                standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
+            reason = reason_of(self._error, met=standing.get("code") is not None)
+            if reason is not None and not (standing.get("ending") or {}).get("reason"):
+                standing["ending"] = {"reason": reason, "result": None}
         elif self._countdown is not None:
             standing["phase"], standing["countdown"] = "countdown", self._countdown
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
-            self._person.tell(**standing, text=self._text, gone=self._person.gone)
+            self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
         self._server.flush()
 
 
@@ -299,11 +363,15 @@ _WORDS = {
 }
 
 
+_VERSION = re.compile(r"[-_]v\d+$")
+"""Of an environment; nobody who plays needs to know."""
+
+
 def _name_of(env: Any) -> str:
     spec = getattr(env, "spec", None)
     told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
     name = str(told or type(env).__name__)
-    return name.rpartition("/")[2].rpartition(":")[2]
+    return _VERSION.sub("", name.rpartition("/")[2].rpartition(":")[2])
 
 
 def _print_link(url: str) -> None:

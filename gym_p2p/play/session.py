@@ -389,6 +389,8 @@ class Session:
         if self._closing:
             raise MatchOver("closed")
         self.newcomer.waits()
+        if self.viewer is not None:
+            self.viewer.waits()
 
     def _drain(self) -> None:
         """Take in the events that are there, without waiting; not while another call is inside."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.match.return_events import ReturnEvent, TakeSeat
 from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
 from gym_p2p.core.wire.messages import Cause
 
@@ -190,6 +191,7 @@ Command = (
     | GiveUp
     | LineClosed
     | LineOpened
+    | TakeSeat
     | Leave
 )
 
@@ -393,5 +395,6 @@ Event = (
     | StateArrived
     | Pinged
     | ProtocolErrorSeen
+    | ReturnEvent
     | Left
 )

@@ -15,10 +15,12 @@ import msgspec
 
 from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.past import PastMessage
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
+    "FORWARD_HEAD_BYTES",
     "FORWARD_SEAL_BYTES",
     "INPUT_HEAD_BYTES",
     "MAX_DIFFERENCES",
@@ -49,7 +51,6 @@ __all__ = [
     "StatePart",
     "decode",
     "encode",
-    "room_for_inputs",
 ]
 
 PROTOCOL_VERSION = 6
@@ -133,12 +134,14 @@ class Hello(WireMessage, tag=0x01, frozen=True):
             version is not ours.
         reconnect_ms: for how long the sender would wait for a player whose path is broken; all wait for as
             long as the least patient one would. 0: no path is rebuilt.
+        rejoin_ms: the same for a player whose process has ended. 0: they cannot come back.
     """
 
     version: Version
     description: JsonObject
     key: _Seal
     reconnect_ms: Count
+    rejoin_ms: Count
 
 
 class Refuse(WireMessage, tag=0x02, frozen=True):
@@ -268,12 +271,15 @@ class Resume(WireMessage, tag=0x0B, frozen=True):
 
     Attributes:
         attempt: of this pair of players to make one, counted from 1.
-        proof: a digest of it, and of the link, under the key in the sender's greeting
+        proof: a digest of it, the incarnation and the link, under the key in the sender's greeting
             (:mod:`gym_p2p.core.match.seals`).
+        incarnation: which process of the sender's this is, from 0. Who knows of an earlier one learns by it
+            that the sender has come back, and holds nothing of the match.
     """
 
     attempt: Count
     proof: _Seal
+    incarnation: Count
 
 
 class Continue(WireMessage, tag=0x0C, frozen=True):
@@ -376,23 +382,14 @@ _AfterGreeting = (
     | Inputs
     | Ping
     | Pong
+    | PastMessage
 )
 
 Message = Hello | _AfterGreeting
 
 _codec: Codec[Any] = Codec(
-    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)}, PROTOCOL_VERSION
+    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0, 0)}, PROTOCOL_VERSION
 )
 
 encode: Callable[[Message], bytes] = _codec.encode
 decode: Callable[[bytes], Message] = _codec.decode
-
-
-def room_for_inputs(players: int) -> int:
-    """Return how many bytes the inputs in one :class:`Inputs` may take in a match of so many players.
-
-    Every input takes its own bytes and :data:`INPUT_HEAD_BYTES`. All else takes at most: the message's head
-    and kind 1 each, the heads of ``received`` and ``inputs`` 3 each, the delay 1, and 9 for each of three
-    numbers and for each player's in ``received``. Others may have to pass the message on in one of theirs.
-    """
-    return MAX_MESSAGE_BYTES - FORWARD_HEAD_BYTES - 9 - 9 * (3 + players)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import statistics
 import time
 from collections import deque
@@ -37,12 +36,13 @@ from gym_p2p.core.match.events import (
     Resumed,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.seals import SECRET_BYTES
+from gym_p2p.core.match.return_events import PlayerAway
 from gym_p2p.core.match.ways import DirectPathLost, WayChanged, WayKind
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.by_service import ServiceLinks
 from gym_p2p.net.links.driver import Driver
@@ -61,6 +61,7 @@ from gym_p2p.net.worker.messages import (
     PlayerPlan,
     Polled,
     ReleaseFrames,
+    Resumable,
     Vote,
     WorkerCommand,
 )
@@ -120,6 +121,7 @@ class PlayerWorker(NetworkWorker):
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
+        self._began = 0.0
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
@@ -145,10 +147,13 @@ class PlayerWorker(NetworkWorker):
 
     async def _work(self) -> None:
         found = await self._find_match()
+        self._emit(Resumable(self._client.resume_token))
         self._emit(found)
         self._ids = [player.player_id for player in found.players]
         driver = self._driver = self._make_driver(found)
-        await self._mesh.expect(found)
+        returns, sync = self._plan.returns, self._plan.config.sync
+        if returns is None:
+            await self._mesh.expect(found)
         if self._plan.config.spectators:
             self._feed = self._make_feed(found)
         if found.queue is not None:
@@ -156,26 +161,31 @@ class PlayerWorker(NetworkWorker):
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         self._client.events.listen(PeerReturned, self._on_peer_returned)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._client.events.listen(LineChanged, self._on_line)
+        self._began = asyncio.get_running_loop().time()
+        if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
+            incarnation = 0 if returns is None else returns.comeback.incarnation
+            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt, incarnation=incarnation)
+        if returns is None:
+            await self._open_all(found, driver)
+        else:
+            for peer in found.peers:
+                self._mesh.rebuild(peer.player_id)
+        await self._over.wait()
 
-        def on_open(player: int, connection: PeerConnection) -> None:
-            self._emit(LinkOpened(player, loop.time() - began))
-            self._start_polling(player, connection)
-
-        if self._plan.config.sync.reconnect_timeout_s:
-            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt)
+    async def _open_all(self, found: MatchFound, driver: Driver) -> None:
         by_service = self._allow_service(found, driver)
         try:
-            await self._mesh.open(found, driver, on_open, by_service=by_service)
+            await self._mesh.open(found, driver, self._start_polling, by_service=by_service)
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
-        await self._over.wait()
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
         plan = self._plan
+        if plan.returns is not None:
+            return await find_match(plan, self._client, self._emit)
         preparing = asyncio.ensure_future(self._mesh.prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
             found = await find_match(plan, self._client, self._emit)
@@ -192,7 +202,8 @@ class PlayerWorker(NetworkWorker):
             description=self._plan.description,
             match_seed=found.seed,
             sync=self._plan.config.sync,
-            secret=secrets.token_bytes(SECRET_BYTES),
+            secret=self._plan.secret,
+            comeback=None if self._plan.returns is None else self._plan.returns.comeback,
             relay=self._plan.config.link.relay,
             relay_above_ms=self._plan.config.link.relay_above_ms,
         )
@@ -221,6 +232,8 @@ class PlayerWorker(NetworkWorker):
         )
 
     def _start_polling(self, player: int, connection: PeerConnection) -> None:
+        self._emit(LinkOpened(player, asyncio.get_running_loop().time() - self._began))
+
         def on_poll(poll: Poll) -> None:
             if player in self._relayed:
                 return  # what is played over is measured by the protocol's own pings
@@ -260,10 +273,9 @@ class PlayerWorker(NetworkWorker):
             case Interrupted(player) if player in self._mesh.links:
                 link = self._mesh.links[player]
                 self._emit(PathBroken(player, link.path_now().ice_state, link.state.value))
-            case Resumed(player, over=WayKind.DIRECT) | PlayerGone(player) if tried := self._mesh.settle(
-                self._ids[player]
-            ):
-                self._emit(PathTried(player, tried))
+            case Resumed(player, over=WayKind.DIRECT) | PlayerGone(player) | PlayerAway(player):
+                if tried := self._mesh.settle(self._ids[player]):
+                    self._emit(PathTried(player, tried))
         self._emit(event)
         match event:
             case Connected():
@@ -301,14 +313,19 @@ class PlayerWorker(NetworkWorker):
         return Poll(time.time_ns() // 1_000_000, rtt_ms, PollStatus.FRESH, path)
 
     def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
-        now = connection.path_now()
-        self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
-        if player in self._pollers:
-            self._pollers[player].replace(connection)
-            connection.on_game_transport = self._pollers[player].poll_soon
-        else:
+        poller = self._pollers.get(player)
+        if poller is None:  # we have come back, and this is the first one
             self._start_polling(player, connection)
+        else:
+            now = connection.path_now()
+            self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
+            poller.replace(connection)
+            connection.on_game_transport = poller.poll_soon
         self._choose_game_way(player, connection)
+
+    def _on_line(self, line: LineChanged) -> None:
+        if line.up:
+            self._emit(Resumable(self._client.resume_token))
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))

@@ -68,7 +68,7 @@ LONG = {"must": {"game": "x" * 20_000}, "about": {}}
 
 
 def greeted_match(
-    *, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0))
+    *, hello: bytes = encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0, 0))
 ) -> Match:
     """A match of two to whom the other player has just said hello."""
     match = Match(
@@ -242,7 +242,7 @@ def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent()
         local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
     )
     match.opened(1, 0.0)
-    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}), b"", 0)), 1):
+    for piece in split(encode(Hello(PROTOCOL_VERSION, JsonObject({"must": names}), b"", 0, 0)), 1):
         match.receive(1, piece, 0.0)
     outputs = outputs_of(match)
     (refused,) = [output for output in outputs if isinstance(output, HandshakeMismatch)]

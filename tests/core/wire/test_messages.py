@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.match.input_buffers import room_for_inputs
 from gym_p2p.core.spectating.messages import EpisodeShown, decode_feed, encode_feed
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
@@ -39,7 +40,6 @@ from gym_p2p.core.wire.messages import (
     StatePart,
     decode,
     encode,
-    room_for_inputs,
 )
 from gym_p2p.errors import ProtocolError
 
@@ -166,7 +166,7 @@ def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() ->
 
 
 def test_another_version_is_read_as_far_as_its_number() -> None:
-    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0)
+    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0, 0)
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=MAX_INPUT_BYTES), max_size=400))
@@ -200,10 +200,10 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Goodbye("x", 0, 0, None, Cause.LEFT, (bytes(17),)),
         Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
         Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
-        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0),
-        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1),
-        Resume(-1, b""),
-        Resume(1, bytes(17)),
+        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0, 0),
+        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1, 0),
+        Resume(-1, b"", 0),
+        Resume(1, bytes(17), 0),
         Continue(-1, 0),
         Continue(0, -1),
         Continue(0, 2**32),
