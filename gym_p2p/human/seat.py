@@ -36,6 +36,9 @@ _LOOK_EVERY_S = 0.25
 _SPARE_S = 1.0
 """What is left of the others' patience with a first action, after a countdown, for a slow machine or path."""
 
+_FIRST_PING_S = 0.5
+"""How long a page may take to answer for its path to be known to the others."""
+
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
 
@@ -174,11 +177,13 @@ class HumanSeat:
         self._over.set()
         if self._teller is not None:
             self._teller.join()
+            self._stage.show_last()
         self._stage.close()
         self._tell(over=True)
         with self._server.lock:
             self._person.finish()
         self._server.close()
+        self._stage.keep(self._person.measures)  # what was shown since the last action
 
     @property
     def url(self) -> str:
@@ -210,12 +215,10 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        wait = self._stage.own_turn is True if wait is None else wait
+        if self._stage.own_turn is True if wait is None else wait:
+            self._await_key()
         with self._server.lock:
             self._require_person()
-            while wait and not self._person.keys.pressed:
-                self._server.changed.wait(_LOOK_EVERY_S)
-                self._require_person()
             sample, focused = self._person.sample(), self._person.focused
             self._stage.keep(self._person.measures)
         self._seqs[self._stage.frame + self._stage.input_delay] = sample.seq
@@ -224,9 +227,18 @@ class HumanSeat:
         self._stage.acted(focused=focused)
         return self._controls.act(sample.held)
 
+    def _await_key(self) -> None:
+        """Wait until a key is pressed, the person is gone, or there is nobody left to play with."""
+        while not self._stage.look_around():
+            with self._server.lock:
+                if self._person.keys.pressed or self._person.gone is not None:
+                    return
+                self._server.changed.wait(_LOOK_EVERY_S)
+
     def show(self, *, text: str | None) -> None:
         """Put a message on the page; ``None`` takes it away."""
         self._text = text
+        self._stage.show_last()
         self._tell()
 
     def _show(self, picture: Picture, frame: int) -> None:
@@ -250,7 +262,11 @@ class HumanSeat:
                 if left_s <= 0:
                     raise _gone("page_unopened")
                 self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
+            if self._person.measures.clock is None:  # its first answer is a round trip away
+                self._server.changed.wait_for(lambda: self._person.measures.clock is not None, _FIRST_PING_S)
             self._require_person()
+            clock = self._person.measures.clock
+            self._stage.taken(None if clock is None else clock.rtt_s * 1e3)
 
     def _require_person(self) -> None:
         if self._person.gone is not None:

@@ -35,6 +35,7 @@ class FakePage:
     Attributes:
         states: what it was told, the newest last.
         frames: how many it has got.
+        shown: which of the episode these were.
         code: with which it was closed.
     """
 
@@ -44,6 +45,7 @@ class FakePage:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self.states: list[dict[str, Any]] = []
         self.frames = 0
+        self.shown: list[int] = []
         self.code: int | None = None
         self._seq = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="fake page")
@@ -105,6 +107,7 @@ class FakePage:
     async def _hear(self, data: str | bytes, now: float) -> None:
         if isinstance(data, bytes):
             self.frames += 1
+            self.shown.append(int.from_bytes(data[10:14], "big", signed=True))
             number = int.from_bytes(data[2:6], "big")
             await self._send({"t": "ack", "n": number, "shown": [[number, now]]})
             return

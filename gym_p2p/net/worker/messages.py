@@ -92,6 +92,7 @@ class PlayerPlan:
         take: the seats of this player; ``None`` takes any free one.
         description: what both sides must agree on (``must``) and what they need not (``about``).
         votes: whether the user's half votes on a queue's match before it is made.
+        page_rtt_ms: the round trip to the page of the person who plays; ``None`` without one.
     """
 
     config: P2PConfig
@@ -100,6 +101,7 @@ class PlayerPlan:
     take: tuple[SeatId, ...] | None
     description: Mapping[str, Any]
     votes: bool = False
+    page_rtt_ms: float | None = None
 
 
 @attrs.frozen(kw_only=True)
