@@ -16,7 +16,6 @@ from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import PersonGone
-from gym_p2p.game.drawing import own_rate
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
@@ -145,6 +144,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     options = part.options
     paced = part.person is not None or any(part.reactions.values())
     if paced and options.get("fps") is None:
+        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
+
         options = {**options, "fps": own_rate(drawn)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
     env.p2p.environment = named_recipe(part.env, part.env_args)

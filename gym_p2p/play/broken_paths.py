@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
@@ -31,13 +32,31 @@ class BrokenPaths:
         self._states: dict[int, PathBroken] = {}
         self._silent_since_ms: dict[int, float] = {}
         self._tried: dict[int, PathRebuilt | PathTried] = {}
+        self._away: set[int] = set()
+        """Whose process has ended, and who may come back."""
 
     def fold(
-        self, at_ms: int, event: Interrupted | Resumed | PlayerGone | PathBroken | PathRebuilt | PathTried
+        self,
+        at_ms: int,
+        event: Interrupted
+        | Resumed
+        | PlayerAway
+        | PlayerReturned
+        | PlayerGone
+        | PathBroken
+        | PathRebuilt
+        | PathTried,
     ) -> None:
         """Take in what is told of a path."""
         player = event.player
         match event:
+            case PlayerAway():  # it was no path, or there is nobody at its other end
+                self._away.add(player)
+                self._gave_up(player, at_ms)
+            case PlayerReturned():
+                self._away.discard(player)
+            case Interrupted() | PathRebuilt() if player in self._away:
+                pass  # of a process that catches up
             case PathBroken():
                 self._states[player] = event
             case PathRebuilt() if player not in self._silent_since_ms:  # only they had lost sight of us
@@ -50,14 +69,18 @@ class BrokenPaths:
                 self._silent_since_ms[player] = at_ms - silent_s * 1e3
                 self._disconnected(player, at_ms, "interrupted")
             case Resumed(_, silent_s):
+                self._away.discard(player)
                 self._silent_since_ms.pop(player, None)
                 self._attempted(player, at_ms, silent_s * 1e3, "success")
             case PlayerGone():
-                since_ms = self._silent_since_ms.pop(player, None)
-                if since_ms is not None and player in self._tried:
-                    self._attempted(player, at_ms, at_ms - since_ms, "timeout")
+                self._gave_up(player, at_ms)
                 if event.source is not Source.GOODBYE:
                     self._disconnected(player, at_ms, "closed")
+
+    def _gave_up(self, player: int, at_ms: int) -> None:
+        since_ms = self._silent_since_ms.pop(player, None)
+        if since_ms is not None and player in self._tried:
+            self._attempted(player, at_ms, at_ms - since_ms, "timeout")
 
     def _disconnected(self, player: int, at_ms: int, dc_state: str) -> None:
         states = self._states.pop(player, None)

@@ -28,7 +28,8 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
-from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.record.absences import Departure, Pause, Rejoin
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
@@ -155,9 +156,9 @@ class Recorder:
                     episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
             case Interrupted() | Resumed() | PathBroken() | PathRebuilt() | PathTried():
                 self._paths.fold(at_ms, event)
-            case PlayerGone():
+            case PlayerAway() | PlayerReturned() | PlayerGone():
                 self._paths.fold(at_ms, event)
-                self._departed(event, at_ms)
+                self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
             case ServiceReachable(up, away_s):
@@ -249,6 +250,42 @@ class Recorder:
             _log.info("the service is back after %.1f s", away_s or 0.0)
         else:
             _log.warning("the service is away; the match goes on without it, and documents wait here")
+
+    def _fold_absence(self, at_ms: int, event: PlayerAway | PlayerReturned | PlayerGone) -> None:
+        match event:
+            case PlayerReturned(player, number, frame, caught_up, away_s):
+                self._rejoined(player, number, frame, caught_up, at_ms, away_ms=away_s * 1e3)
+            case PlayerGone():
+                self._departed(event, at_ms)
+
+    def came_back(self, episode: int, frame: int, caught_up: int, *, took_s: float) -> None:
+        """Record that this player is back, whose process before this one ended."""
+        us = self._players.index(self.found.player_id)
+        self._rejoined(us, episode, frame, caught_up, self._clock_ms(), took_ms=took_s * 1e3)
+
+    def _rejoined(
+        self,
+        player: int,
+        episode: int,
+        frame: int,
+        caught_up: int,
+        at_ms: int,
+        *,
+        away_ms: float | None = None,
+        took_ms: float | None = None,
+    ) -> None:
+        self.record.rejoined(
+            Rejoin(
+                player_id=self._players[player],
+                episode=episode,
+                frame_left=frame,
+                frame_returned=frame,
+                frames_caught_up=caught_up,
+                away_ms=away_ms,
+                catch_up_ms=took_ms,
+                timestamp=at_ms,
+            )
+        )
 
     def _departed(self, gone: PlayerGone, at_ms: int) -> None:
         names = self._players

@@ -386,12 +386,11 @@ class Session:
         if self._closing:
             raise MatchOver("closed")
         self.newcomer.waits()
+        if self.viewer is not None:
+            self.viewer.waits()
 
     def drain(self) -> bool:
-        """Take in the events that are there, without waiting; not while another call is inside.
-
-        Returns whether the next step will tell of the match's end.
-        """
+        """Take in the events that are there, without waiting; return whether the match has ended by them."""
         if self._match is not None and (door := self._access.if_free()) is not None:
             with door:
                 self._match.drain()

@@ -40,6 +40,7 @@ obey({
   release: ({ page, code }) => pages.get(page).opened.keyboard.up(code),
   tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
   click: ({ page, selector }) => pages.get(page).opened.click(selector),
+  resize: ({ page, width, height }) => pages.get(page).opened.setViewportSize({ width, height }).then(() => null),
   reload: ({ page }) => pages.get(page).opened.reload().then(() => null),
   screenshot: ({ page, path }) => pages.get(page).opened.screenshot({ path }).then(() => null),
   seen: ({ page }) => {

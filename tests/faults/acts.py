@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import attrs
 
@@ -15,6 +15,8 @@ from tests.faults.seats import Player
 from tests.lab import SERVICE, Lab
 
 __all__ = ["ACTS", "Act", "Scenery"]
+
+Halves = Literal["user", "network", "both"]
 
 _BALLAST_BYTES = 4096
 
@@ -89,7 +91,7 @@ def _relay(*, to: bool) -> Callable[[Scenery, Fault], None]:
     return lambda scene, fault: scene.lab.condition(between=(fault.hosts[0], SERVICE), blackout=to)
 
 
-def _send(number: int, halves: str) -> Callable[[Scenery, Fault], None]:
+def _send(number: int, halves: Halves) -> Callable[[Scenery, Fault], None]:
     return lambda scene, fault: scene.player(fault.hosts[0]).signal(number, halves)
 
 
@@ -113,7 +115,7 @@ def _fill_disk(scene: Scenery, fault: Fault) -> None:
             file.write(b"\0" * _BALLAST_BYTES)
 
 
-def _stopped(halves: str) -> Act:
+def _stopped(halves: Halves) -> Act:
     return Act(_send(signal.SIGSTOP, halves), _send(signal.SIGCONT, halves))
 
 

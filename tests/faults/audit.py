@@ -178,17 +178,18 @@ def _frames(evidence: Evidence, left: Left, document: Mapping[str, Any]) -> Iter
 def _against_account(evidence: Evidence, left: Left, episodes: Mapping[int, Joint]) -> Iterator[Finding]:
     seat = left.facts["seat"]
     for number, asked in enumerate(left.account.episodes, start=1):
+        joint = episodes.get(number, {})
         frames = [frame for frame, _, _ in asked]
-        again = len(frames) - len(set(frames))
+        # Where a match is cut off, what was played beyond on guesses is void, and may have been asked twice.
+        again = sum(count - 1 for frame, count in collections.Counter(frames).items() if frame in joint)
         if again:
             yield Finding("frame doubled", f"{left.host} was asked twice in episode {number}", again)
         if skipped := set(range(max(frames) + 1)) - set(frames):
             yield Finding(
                 "frame lost", f"{left.host} was never asked for {sorted(skipped)[:5]}", len(skipped)
             )
-        joint = episodes.get(number, {})
         is_last = number == len(left.account.episodes)
-        lacking = [frame for frame in frames if frame not in joint]
+        lacking = sorted({frame for frame in frames if frame not in joint})
         if len(lacking) > _may_lack(evidence, left, is_last=is_last):
             yield Finding(
                 "frame lost", f"{left.host}'s document lacks {lacking[:5]} of episode {number}", len(lacking)

@@ -56,16 +56,12 @@ def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any
 
 
 def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A pause that names the other player.
-
-    It began with the silence; that the path was found broken is a line of its own, where it was.
-    """
+    """A path to the other player that was found broken, or a pause, which began with their silence."""
     session, others = left.documents["session"], _others(evidence, fault, left)
-    pauses = [one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"])]
     broken = session["reconnection"]["disconnections"]
-    paused = _first(evidence, fault, pauses)
-    noticed = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
-    return paused and (noticed or paused)
+    found = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
+    paused = (one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"]))
+    return found or _first(evidence, fault, paused)
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:

@@ -407,8 +407,17 @@ def _turns_of_a_person(lobby: Lobby, told: dict[str, Any]) -> None:
         page.press("Digit1")  # too early, and it would be against the rules
         page.press()
         until(lambda: person._person.keys.events == 1)
+        until(lambda: bool(page.states) and page.states[-1]["illegal"] == list(range(9)))
         env.step({"player_2": person.action()})  # the other one's turn: not waited for
-        choosing = threading.Timer(0.1, lambda: page.press("Digit5"))
+        until(lambda: bool(page.states) and page.states[-1]["illegal"] == [0])  # where the other one is
+
+        def choose() -> None:
+            page.press("Digit1")  # which does nothing, and is waited on
+            page.press()
+            until(lambda: person._person.keys.events == 2)
+            page.press("Digit5")
+
+        choosing = threading.Thread(target=choose)
         choosing.start()
         told["chosen"] = person.action()
         choosing.join()

@@ -168,9 +168,19 @@ def of_a_person() -> MatchRecord:
     inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
     record = made_record("left", inputs, 30.0, random.Random(1))
     facts: dict[str, Any] = {
-        **{"link": "datachannel", "link_reason": "", "frames_shown": 3, "frames_skipped": 1, "key_events": 2},
-        **{"key_events_dropped": 0, "pages_opened": 1, "page_size": (390, 844), "input": "touch"},
-        **{"browser": "Firefox", "browser_version": "140", "clock_offset_ms": 1.0, "clock_error_ms": 2.0},
+        "link": "datachannel",
+        "link_reason": "",
+        "frames_shown": 3,
+        "frames_skipped": 1,
+        "key_events": 2,
+        "key_events_dropped": 0,
+        "pages_opened": 1,
+        "page_size": (390, 844),
+        "input": "touch",
+        "browser": "Firefox",
+        "browser_version": "140",
+        "clock_offset_ms": 1.0,
+        "clock_error_ms": 2.0,
     }
     record.human.facts = HumanFacts(**facts)
     for rtt_ms in (31.0, 33.0, 41.0):

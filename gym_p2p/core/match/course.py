@@ -56,6 +56,8 @@ class Course:
         if ready is None:
             return
         delays = {player: one.delay for player, one in ready.items()}
+        if self._exchange.history is not None:
+            self._exchange.history.begin(ready)
         self._exchange.begin(ready[self._local].episode, delays)
         outcome = self._barrier.agree(ready)
         self._outputs.emit(outcome)
@@ -84,6 +86,8 @@ class Course:
         Raises:
             ProtocolError: the sender cannot hold, have given, or be ahead as they say.
         """
+        if peer.state is PeerState.RETURNING:
+            return  # ahead of the word that they play on, which comes over another channel
         is_early = message.episode == self._exchange.episode + 1
         if message.episode != self._exchange.episode and not is_early:
             return

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.match.return_events import ReturnEvent, TakeSeat
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
@@ -189,6 +190,7 @@ Command = (
     | GiveUp
     | LineClosed
     | LineOpened
+    | TakeSeat
     | Leave
 )
 
@@ -386,5 +388,6 @@ Event = (
     | StateArrived
     | Pinged
     | ProtocolErrorSeen
+    | ReturnEvent
     | Left
 )

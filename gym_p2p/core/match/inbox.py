@@ -8,11 +8,12 @@ and a peer who sends too much of it is counted as gone.
 from __future__ import annotations
 
 from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
-from gym_p2p.core.match.events import HandshakeMismatch, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
@@ -20,6 +21,8 @@ from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
 from gym_p2p.core.match.reconnecting import Reconnecting
+from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.wire.messages import (
     Cause,
@@ -40,6 +43,7 @@ from gym_p2p.core.wire.messages import (
     StatePart,
     decode,
 )
+from gym_p2p.core.wire.past import Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
@@ -47,6 +51,9 @@ __all__ = ["Inbox"]
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue})
 """All but the control messages."""
+_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings})
+"""What a player who catches up takes in once they have."""
+_NOT_FOR_WHO_CATCHES_UP = frozenset({Inputs, StatePart})
 
 
 class Inbox:
@@ -64,8 +71,11 @@ class Inbox:
         course: Course,
         leaving: Leaving,
         reconnecting: Reconnecting,
+        returning: Returning,
         deadlines: Deadlines,
     ) -> None:
+        self.catching_up: CatchingUp | None = None
+        """Asks for what was played, while we have come back and do not know it."""
         self._outputs = outputs
         self._handshake = handshake
         self._barrier = barrier
@@ -75,6 +85,7 @@ class Inbox:
         self._course = course
         self._leaving = leaving
         self._reconnecting = reconnecting
+        self._returning = returning
         self._deadlines = deadlines
         self._handlers = {
             Hello: self._on_hello,
@@ -91,6 +102,10 @@ class Inbox:
             Continue: self._on_continue,
             Ping: self._on_ping,
             Pong: self._on_pong,
+            Recall: self._on_recall,
+            PastWord: self._on_past,
+            Past: self._on_past,
+            TookSeat: returning.took_seat,
         }
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
@@ -98,7 +113,8 @@ class Inbox:
         silent_s = peer.received_something(now)
         if silent_s is not None:
             self._deadlines.forget()
-            self._outputs.emit(Resumed(peer.index, silent_s))
+            if peer.away_at is None:
+                self._outputs.emit(Resumed(peer.index, silent_s))
         try:
             whole = peer.reassembler.add(data)
             if whole is not None:
@@ -115,18 +131,64 @@ class Inbox:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
+        if self.catching_up is not None and self._is_put_off(peer, message, self.catching_up):
+            return
+        self.handle(peer, message, now)
+
+    def _is_put_off(self, peer: Peer, message: Message, catching_up: CatchingUp) -> bool:
+        """Whether a message is not for now, while we catch up; who is gone by it is not asked any more."""
+        if isinstance(message, Holdings):
+            if peer.index in message.gone or self._exchange.local in message.gone:
+                return False
+            catching_up.are_gone(message)
+        if type(message) in _PUT_OFF:
+            catching_up.put_aside(peer, message)
+        return type(message) in _PUT_OFF or type(message) in _NOT_FOR_WHO_CATCHES_UP
+
+    def handle(self, peer: Peer, message: Message, now: float) -> None:
+        """Take in a message that may come now.
+
+        Raises:
+            ProtocolError: its sender cannot mean that.
+        """
         self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
         if isinstance(message, Inputs):
             self._deadlines.inputs_arrived(now)
         else:
             self._deadlines.forget()
 
+    def end_catching_up(self) -> None:
+        """Take in every message as it comes, from now on."""
+        self.catching_up = None
+
+    def handle_late(self, peer: Peer, message: Message, now: float) -> None:
+        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
+        try:
+            self.handle(peer, message, now)
+        except ProtocolError as error:
+            peer.protocol_errors += 1
+            self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
+
     def _on_hello(self, peer: Peer, message: Hello, now: float) -> None:
         outcome = self._handshake.receive(peer, message)
         if isinstance(outcome, HandshakeMismatch):
             self._outputs.send(peer, refusal(outcome.differences), now)
+            if peer.away_at is not None:  # the match goes on: they may come again as who they were
+                self._returning.turn_away(peer, now)
+                return
+        if self._returning.greeted(peer):
+            self._course.carry_out(self._departures.brief(peer), now)
+        if self.catching_up is not None:
+            self.catching_up.look(now)
+            if not isinstance(outcome, HandshakeMismatch):
+                return
         if outcome is not None:
             self._outputs.emit(outcome)
+        if isinstance(outcome, Connected):
+            if self._handshake.rejoin_s:
+                self._outputs.emit(CanReturn(self._handshake.rejoin_s, self._handshake.keys))
+            else:
+                self._exchange.history = None
         self._course.pass_barrier(now)
 
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
@@ -139,6 +201,8 @@ class Inbox:
             self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
+        if peer.incarnation and peer.ready.get(message.episode) == message:
+            return  # they said so before they were away
         if message.episode == self._exchange.episode + 1:
             check_frames(peer, message.frames, given=self._exchange.given)
         self._barrier.receive(peer, message, self._exchange.episode)
@@ -169,6 +233,17 @@ class Inbox:
         except ProtocolError:  # what they lack is not to be had any more: there is no going on
             self._course.lose(peer, Loss(Cause.LOST), now)
             raise
+
+    def _on_recall(self, peer: Peer, message: Recall, now: float) -> None:
+        (self._returning if self.catching_up is None else self.catching_up).answer(peer, message, now)
+
+    def _on_past(self, peer: Peer, message: Past | PastWord, now: float) -> None:
+        if self.catching_up is None:
+            raise ProtocolError("past that was not asked for")
+        if isinstance(message, Past):
+            self.catching_up.take_past(peer, message, now)
+        else:
+            self.catching_up.take_word(message)
 
     def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

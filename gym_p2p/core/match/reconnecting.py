@@ -55,10 +55,12 @@ class Reconnecting:
         self._outputs = outputs
         self._seals = seals
         self._exchange = exchange
+        self._announced: dict[int, int] = {}
+        """The incarnation of the process at the other end of a new link, by player."""
 
     def interrupt(self, peer: Peer, now: float) -> None:
         """Note that nothing arrives from a peer any more."""
-        if peer.playing and not peer.interrupted:
+        if (peer.playing or peer.state is PeerState.RETURNING) and not peer.interrupted:
             peer.interrupted = True
             peer.told_limit_s = peer.lost_at - peer.received_at
             silent_s = now - peer.received_at
@@ -83,7 +85,8 @@ class Reconnecting:
 
     def introduction(self, peer: Peer, attempt: int, binding: bytes) -> bytes:
         """Return what a new link to a peer begins with."""
-        return encode(Resume(attempt, self._seals.proof_for(peer.index, attempt, binding)))
+        proof = self._seals.proof_for(peer.index, attempt, binding)
+        return encode(Resume(attempt, proof, self._seals.incarnation))
 
     def recognises(self, peer: Peer, attempt: int, binding: bytes, data: bytes) -> bool:
         """Whether what came over a new link of this attempt shows that this very peer is at its other end."""
@@ -91,16 +94,23 @@ class Reconnecting:
             message = decode(data)
         except ProtocolError:
             return False
-        if not peer.present or not isinstance(message, Resume) or message.attempt != attempt:
+        if peer.state is PeerState.GONE or not isinstance(message, Resume) or message.attempt != attempt:
             return False
-        greeted = peer.state is not PeerState.GREETING
-        return not greeted or self._seals.proves(peer.index, attempt, binding, message.proof)
+        is_first = peer.state is PeerState.GREETING and peer.away_at is None
+        if not is_first and not self._seals.proves(peer.index, message, binding):
+            return False
+        self._announced[peer.index] = message.incarnation
+        return True
+
+    def announced(self, peer: Peer) -> int:
+        """Return which process of the player's was recognised over a new link."""
+        return self._announced.get(peer.index, peer.incarnation)
 
     def replaced(self, peer: Peer, now: float) -> None:
         """Go on over a new link, whose peer was recognised."""
         peer.restart_link()
         silent_s = peer.received_something(now)
-        if silent_s is not None:
+        if silent_s is not None and peer.away_at is None:
             self._outputs.emit(Resumed(peer.index, silent_s))
         self._outputs.send_beside(peer, Continue(peer.control.received))
         if peer.playing and self._exchange.episode:

@@ -16,11 +16,13 @@ link needs no seal.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 
 import msgspec
 
-from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, encode
+from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, Resume, encode
 
 __all__ = ["SECRET_BYTES", "Seals"]
 
@@ -33,12 +35,27 @@ class Seals:
 
     Args:
         secret: random bytes, known to nobody else.
+        incarnation: which process of the player's this is, from 0.
+        theirs: what the others gave an earlier one, by player.
     """
 
-    def __init__(self, secret: bytes, *, players: int) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        players: int,
+        incarnation: int = 0,
+        theirs: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
         self._secret = secret
         self._players = players
-        self._theirs: dict[int, bytes] = {}
+        self.incarnation = incarnation
+        self._theirs = dict(theirs)
+
+    @property
+    def theirs(self) -> dict[int, bytes]:
+        """What the others gave us, by player."""
+        return dict(self._theirs)
 
     def key_for(self, player: int) -> bytes:
         """Return what a player gets to know our goodbye by."""
@@ -56,14 +73,15 @@ class Seals:
             attempt: to make the link.
             binding: what the link's two ends alone know and have in common.
         """
-        return _proof(self.key_for(player), attempt, binding)
+        return _proof(self.key_for(player), self.incarnation, attempt, binding)
 
-    def proves(self, player: int, attempt: int, binding: bytes, proof: bytes) -> bool:
-        """Whether a proof is that player's, for this attempt to make a new link, and over this link."""
+    def proves(self, player: int, resume: Resume, binding: bytes) -> bool:
+        """Whether the first message of a new link is that player's, and over this link."""
         key = self._theirs.get(player)
         if not key:
             return False
-        return hmac.compare_digest(proof, _proof(key, attempt, binding))
+        proof = _proof(key, resume.incarnation, resume.attempt, binding)
+        return hmac.compare_digest(resume.proof, proof)
 
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
@@ -84,8 +102,9 @@ class Seals:
         return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
 
 
-def _proof(key: bytes, attempt: int, binding: bytes) -> bytes:
-    return blake2b(b"resume %d " % attempt + binding, key=key, digest_size=SEAL_BYTES).digest()
+def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:
+    named = b"resume %d %d " % (incarnation, attempt) + binding
+    return blake2b(named, key=key, digest_size=SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage
+from gym_p2p.core.record.absences import Departure, Pause, Rejoin, ServiceOutage
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -148,6 +148,7 @@ _MATCH = Node(
         "attempts": Rows(ReconnectionAttempt),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
+        "rejoins": Rows(Rejoin),
         "service_outages": Rows(ServiceOutage),
         "service_away_ms": Whole(int | None),
         "protocol_errors": Whole(dict[str, int]),

@@ -17,7 +17,15 @@ import attrs
 from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.absences import OUTAGES_KEPT, PAUSES_KEPT, Departure, Pause, ServiceOutage
+from gym_p2p.core.record.absences import (
+    OUTAGES_KEPT,
+    PAUSES_KEPT,
+    REJOINS_KEPT,
+    Departure,
+    Pause,
+    Rejoin,
+    ServiceOutage,
+)
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.human import HumanRecord
@@ -86,6 +94,7 @@ class MatchRecord:
         attempts: ways back.
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
+        rejoins: players who came back in another process, the first :data:`REJOINS_KEPT` times.
         service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
         service_away_ms: since when there is none, in Unix milliseconds; ``None`` while there is.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
@@ -137,6 +146,7 @@ class MatchRecord:
         self.attempts: list[ReconnectionAttempt] = []
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
+        self.rejoins: list[Rejoin] = []
         self.service_outages: list[ServiceOutage] = []
         self.service_away_ms: int | None = None
         self.protocol_errors: dict[str, int] = {}
@@ -197,6 +207,11 @@ class MatchRecord:
         """Record that the match stood still for somebody."""
         if len(self.pauses) < PAUSES_KEPT:
             self.pauses.append(pause)
+
+    def rejoined(self, rejoin: Rejoin) -> None:
+        """Record that a player is back whose process had ended."""
+        if len(self.rejoins) < REJOINS_KEPT:
+            self.rejoins.append(rejoin)
 
     def service_changed(self, now_ms: int, *, up: bool, away_s: float | None) -> None:
         """Record that the line to the service broke, or is up again after so long."""

@@ -15,6 +15,7 @@ import msgspec
 
 from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.past import PastMessage
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
@@ -49,7 +50,7 @@ __all__ = [
     "room_for_inputs",
 ]
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""
@@ -120,12 +121,14 @@ class Hello(WireMessage, tag=0x01, frozen=True):
             version is not ours.
         reconnect_ms: for how long the sender would wait for a player whose path is broken; all wait for as
             long as the least patient one would. 0: no path is rebuilt.
+        rejoin_ms: the same for a player whose process has ended. 0: they cannot come back.
     """
 
     version: Version
     description: JsonObject
     key: _Seal
     reconnect_ms: Count
+    rejoin_ms: Count
 
 
 class Refuse(WireMessage, tag=0x02, frozen=True):
@@ -255,12 +258,15 @@ class Resume(WireMessage, tag=0x0B, frozen=True):
 
     Attributes:
         attempt: of this pair of players to make one, counted from 1.
-        proof: a digest of it, and of the link, under the key in the sender's greeting
+        proof: a digest of it, the incarnation and the link, under the key in the sender's greeting
             (:mod:`gym_p2p.core.match.seals`).
+        incarnation: which process of the sender's this is, from 0. Who knows of an earlier one learns by it
+            that the sender has come back, and holds nothing of the match.
     """
 
     attempt: Count
     proof: _Seal
+    incarnation: Count
 
 
 class Continue(WireMessage, tag=0x0C, frozen=True):
@@ -328,12 +334,13 @@ _AfterGreeting = (
     | Inputs
     | Ping
     | Pong
+    | PastMessage
 )
 
 Message = Hello | _AfterGreeting
 
 _codec: Codec[Any] = Codec(
-    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)}, PROTOCOL_VERSION
+    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0, 0)}, PROTOCOL_VERSION
 )
 
 encode: Callable[[Message], bytes] = _codec.encode

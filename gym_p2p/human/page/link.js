@@ -16,7 +16,10 @@ const SILENCE_MS = 6000; // twelve pings
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /** What a connection is closed with on purpose, and is not to be opened again. */
-export const CLOSED = { 4001: "taken", 4002: "dropped", 4003: "over", 4004: "version" };
+export const CLOSED = {
+  ...{ 4001: "taken", 4002: "dropped", 4003: "over", 4004: "version" },
+  ...{ 4005: "full", 4006: "expired", 4007: "crashed", 4008: "closing", 4009: "elsewhere" },
+};
 
 export class Link {
   #handlers;

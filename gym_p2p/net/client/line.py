@@ -84,7 +84,21 @@ class Line:
         """Show this whenever the line is taken up again; ``None`` when no match is played any more."""
         self._credentials.match_token = match_token
 
-    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None) -> None:
+    @property
+    def resume_token(self) -> Secret | None:
+        """What lets another line take this one's place; ``None`` where the service gave nothing."""
+        return self._credentials.resume_token
+
+    async def open(
+        self,
+        url: str,
+        subject_id: str,
+        timeout_s: float,
+        *,
+        token: str | Secret | None,
+        resume_token: Secret | None = None,
+        match_token: Secret | None = None,
+    ) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:
             raise RuntimeError("connect() has been called before")
@@ -94,6 +108,7 @@ class Line:
             raise ConfigurationError("subject_id", problem)
         self.url, self._subject_id = url, subject_id
         self._credentials = Credentials.of(token)
+        self._credentials.resume_token, self._credentials.match_token = resume_token, match_token
         self._http = aiohttp.ClientSession()
         await self._register(timeout_s)
         self._sending = asyncio.create_task(self._send_waiting(), name="gym_p2p signalling send")

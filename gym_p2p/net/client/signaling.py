@@ -93,8 +93,20 @@ class SignalingClient:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._line.subject_id
 
+    @property
+    def resume_token(self) -> Secret | None:
+        """What lets another client take this one's place; ``None`` where the service gave nothing."""
+        return self._line.resume_token
+
     async def connect(
-        self, url: str, subject_id: str, timeout_s: float = 10.0, *, token: str | Secret | None = None
+        self,
+        url: str,
+        subject_id: str,
+        timeout_s: float = 10.0,
+        *,
+        token: str | Secret | None = None,
+        resume_token: Secret | None = None,
+        match: MatchFound | None = None,
     ) -> None:
         """Find the service and register; once for one client.
 
@@ -103,6 +115,8 @@ class SignalingClient:
             subject_id: who this is; a service that wants join tokens goes by the token instead.
             timeout_s: for all of it.
             token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
+            resume_token: of the client whose place this one takes.
+            match: that it played; no other is looked for.
 
         Raises:
             ConfigurationError: the URL or the subject id cannot be one.
@@ -110,8 +124,12 @@ class SignalingClient:
             ServiceRefused: it would not have this subject, or wants a (better) join token.
         """
         self._require_open()
+        match_token = None if match is None else match.match_token
+        self._placement.match = match
         try:
-            await self._line.open(url, subject_id, timeout_s, token=token)
+            await self._line.open(
+                url, subject_id, timeout_s, token=token, resume_token=resume_token, match_token=match_token
+            )
         except BaseException:
             await self.close()
             raise

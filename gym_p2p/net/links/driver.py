@@ -48,6 +48,7 @@ class Driver:
         self._links: dict[int, Link] = {}
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
+        self._stopped = False
         self.game_messages_sent = 0
         self.game_bytes_sent = 0
 
@@ -69,7 +70,7 @@ class Driver:
 
     def recognises(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
         """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""
-        if isinstance(data, str) or player not in self._links:
+        if isinstance(data, str) or self._stopped:
             return False
         return self._match.recognises(player, attempt, link.binding, data)
 
@@ -96,7 +97,7 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        self._links = {}
+        self._links, self._stopped = {}, True
 
     def _pump(self) -> None:
         while (output := self._match.poll()) is not None:

@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 _DEPARTED_GRACE_S = 2.0
 """Only the player's line to the service may have broken, with all exchanged that a connection needs."""
 
+_ATTEMPTS_OF_A_PROCESS = 100
+"""To make another connection to one player: more than are made in any pause, and few enough to be joined."""
+
 _PREPARED_FOR_S = 30.0
 """What was gathered is true for so long: address translators forget sooner or later (RFC 4787, REQ-5), and
 machines change networks. Gathering anew takes milliseconds."""
@@ -140,17 +143,20 @@ class Mesh:
     def receive_signal(self, signal: MatchSignal) -> bool:
         """Take in a connection signal; return whether it was a player's."""
         connector = self._connectors.get(signal.from_player_id)
-        if connector is None:
-            return False
         rebuilder = self._rebuilders.get(signal.from_player_id)
-        if rebuilder is not None and rebuilder.concerns(signal.payload):
+        if rebuilder is not None and (connector is None or rebuilder.concerns(signal.payload)):
             rebuilder.receive_signal(signal.type, signal.payload)
-        else:
+        elif connector is not None:
             connector.receive_signal(signal.type, signal.payload)
-        return True
+        return connector is not None or rebuilder is not None
 
     def allow_rebuilding(
-        self, found: MatchFound, driver: Driver, on_rebuilt: Callable[[int, PeerConnection, int], None]
+        self,
+        found: MatchFound,
+        driver: Driver,
+        on_rebuilt: Callable[[int, PeerConnection, int], None],
+        *,
+        incarnation: int = 0,
     ) -> None:
         """Rebuild paths from now on, here by :meth:`rebuild` or as another player wants it.
 
@@ -159,17 +165,22 @@ class Mesh:
             driver: carries it.
             on_rebuilt: called with the player's index, the connection over which the match goes on, and how
                 many were tried.
+            incarnation: which process of this player's it is: the others go by the highest number of an
+                attempt, and know those of earlier ones.
         """
 
         def replaced(player: int, connection: PeerConnection, attempts: int) -> None:
-            self._leave(self.links[player])
+            if player in self.links:
+                self._leave(self.links[player])
             self.links[player] = connection
             on_rebuilt(player, connection, attempts)
 
         for player, peer in enumerate(found.players):
             if peer.player_id != found.player_id:
                 make = partial(self._next_connector, found, peer)
-                self._rebuilders[peer.player_id] = Rebuilder(driver, player, make, replaced)
+                self._rebuilders[peer.player_id] = Rebuilder(
+                    driver, player, make, replaced, number=_ATTEMPTS_OF_A_PROCESS * incarnation
+                )
 
     def rebuild(self, peer: SeatId) -> None:
         """Make a new connection to a player beside the one that carries nothing."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import statistics
 from collections import deque
 from functools import partial
@@ -33,11 +32,12 @@ from gym_p2p.core.match.events import (
     Resumed,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.seals import SECRET_BYTES
+from gym_p2p.core.match.return_events import PlayerAway
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
@@ -55,6 +55,7 @@ from gym_p2p.net.worker.messages import (
     PlayerPlan,
     Polled,
     ReleaseFrames,
+    Resumable,
     Vote,
     WorkerCommand,
 )
@@ -112,6 +113,7 @@ class PlayerWorker(NetworkWorker):
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
+        self._began = 0.0
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
@@ -137,10 +139,13 @@ class PlayerWorker(NetworkWorker):
 
     async def _work(self) -> None:
         found = await self._find_match()
+        self._emit(Resumable(self._client.resume_token))
         self._emit(found)
         self._ids = [player.player_id for player in found.players]
         driver = self._driver = self._make_driver(found)
-        await self._mesh.expect(found)
+        returns, sync = self._plan.returns, self._plan.config.sync
+        if returns is None:
+            await self._mesh.expect(found)
         if self._plan.config.spectators:
             self._feed = self._make_feed(found)
         if found.queue is not None:
@@ -148,25 +153,30 @@ class PlayerWorker(NetworkWorker):
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         self._client.events.listen(PeerReturned, self._on_peer_returned)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._client.events.listen(LineChanged, self._on_line)
+        self._began = asyncio.get_running_loop().time()
+        if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
+            incarnation = 0 if returns is None else returns.comeback.incarnation
+            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt, incarnation=incarnation)
+        if returns is None:
+            await self._open_all(found, driver)
+        else:
+            for peer in found.peers:
+                self._mesh.rebuild(peer.player_id)
+        await self._over.wait()
 
-        def on_open(player: int, connection: PeerConnection) -> None:
-            self._emit(LinkOpened(player, loop.time() - began))
-            self._start_polling(player, connection)
-
-        if self._plan.config.sync.reconnect_timeout_s:
-            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt)
+    async def _open_all(self, found: MatchFound, driver: Driver) -> None:
         try:
-            await self._mesh.open(found, driver, on_open)
+            await self._mesh.open(found, driver, self._start_polling)
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
-        await self._over.wait()
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
         plan = self._plan
+        if plan.returns is not None:
+            return await find_match(plan, self._client, self._emit)
         preparing = asyncio.ensure_future(self._mesh.prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
             found = await find_match(plan, self._client, self._emit)
@@ -183,7 +193,8 @@ class PlayerWorker(NetworkWorker):
             description=self._plan.description,
             match_seed=found.seed,
             sync=self._plan.config.sync,
-            secret=secrets.token_bytes(SECRET_BYTES),
+            secret=self._plan.secret,
+            comeback=None if self._plan.returns is None else self._plan.returns.comeback,
         )
         return Driver(match, clock=LoopClock(asyncio.get_running_loop()), emit=self._on_event)
 
@@ -199,6 +210,8 @@ class PlayerWorker(NetworkWorker):
         )
 
     def _start_polling(self, player: int, connection: PeerConnection) -> None:
+        self._emit(LinkOpened(player, asyncio.get_running_loop().time() - self._began))
+
         def on_poll(poll: Poll) -> None:
             self._emit(Polled(player, poll))
             if self._reports is not None:
@@ -235,7 +248,7 @@ class PlayerWorker(NetworkWorker):
         if isinstance(event, Interrupted):
             link = self._mesh.links[event.player]
             self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
-        elif isinstance(event, Resumed | PlayerGone) and (
+        elif isinstance(event, Resumed | PlayerGone | PlayerAway) and (
             tried := self._mesh.settle(self._ids[event.player])
         ):
             self._emit(PathTried(event.player, tried))
@@ -249,12 +262,19 @@ class PlayerWorker(NetworkWorker):
                 self._over.set()
 
     def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
-        now = connection.path_now()
-        self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
-        poller = self._pollers[player]
-        poller.replace(connection)
-        connection.on_game_transport = poller.poll_soon
+        poller = self._pollers.get(player)
+        if poller is None:  # we have come back, and this is the first one
+            self._start_polling(player, connection)
+        else:
+            now = connection.path_now()
+            self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
+            poller.replace(connection)
+            connection.on_game_transport = poller.poll_soon
         self._choose_game_way(player, connection)
+
+    def _on_line(self, line: LineChanged) -> None:
+        if line.up:
+            self._emit(Resumable(self._client.resume_token))
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))

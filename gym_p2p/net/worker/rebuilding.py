@@ -155,6 +155,7 @@ class Rebuilder:
     Args:
         make_connector: makes what connects.
         on_taken: called with a new link that the match goes on over, and how many attempts this break took.
+        number: of the newest attempt before, as far as is known here.
     """
 
     def __init__(
@@ -163,13 +164,15 @@ class Rebuilder:
         player: int,
         make_connector: MakeConnector,
         on_taken: Callable[[int, PeerConnection, int], None],
+        *,
+        number: int = 0,
     ) -> None:
         self._driver = driver
         self._player = player
         self._make_connector = make_connector
         self._on_taken = on_taken
-        self._number = 0
-        self._before = 0
+        self._number = number
+        self._before = number
         """The newest attempt before this break."""
         self._broken = False
         self._closed = False

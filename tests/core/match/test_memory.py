@@ -63,7 +63,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "holdings of all": lambda n: _wire(8, n, [[player, n, "peer_lost"] for player in range(64)]),
     "states": lambda n: encode(StatePart(1, 0, n % 32, 32, b"x" * 32_768)),
     "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
-    "introductions": lambda n: encode(Resume(n, b"x" * 16)),
+    "introductions": lambda n: encode(Resume(n, b"x" * 16, 0)),
     "counts": lambda n: encode(Continue(n)),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),

@@ -272,7 +272,7 @@ def connected(**options: Any) -> Match:
     match = lone_match(2, sync=SyncConfig(reconnect_timeout_s=6, **options))
     match.opened(1, 0.0)
     key = seals_of(1, 2).key_for(0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000)), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000, 0)), 0.0)
     outputs_of(match)
     return match
 
@@ -281,29 +281,29 @@ def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
     match = connected()
     stranger, they = seals_of(2, 2), seals_of(1, 2)
     for attempt, message in (
-        (1, Resume(1, stranger.proof_for(0, 1, LINK))),
-        (1, Resume(1, b"")),
-        (2, Resume(2, they.proof_for(0, 1, LINK))),  # of an earlier attempt
-        (2, Resume(1, they.proof_for(0, 1, LINK))),
-        (1, Resume(1, they.proof_for(1, 1, LINK))),  # as made for somebody else
-        (1, Resume(1, they.proof_for(0, 1, b"another link"))),  # passed on by whoever stands between
+        (1, Resume(1, stranger.proof_for(0, 1, LINK), 0)),
+        (1, Resume(1, b"", 0)),
+        (2, Resume(2, they.proof_for(0, 1, LINK), 0)),  # of an earlier attempt
+        (2, Resume(1, they.proof_for(0, 1, LINK), 0)),
+        (1, Resume(1, they.proof_for(1, 1, LINK), 0)),  # as made for somebody else
+        (1, Resume(1, they.proof_for(0, 1, b"another link"), 0)),  # passed on by whoever stands between
         (1, Continue(0)),
     ):
         assert not match.recognises(1, attempt, LINK, encode(message))
     assert not match.recognises(1, 1, LINK, b"nonsense")
-    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK))))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK), 0)))
 
 
 def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    assert match.recognises(1, 1, LINK, encode(Resume(1, b"")))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, b"", 0)))
 
 
 def greet(match: Match, player: int, reconnect_ms: int) -> None:
     key = seals_of(player, 3).key_for(0)
     match.opened(player, 0.0)
-    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms)
+    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, 0)
     match.receive(player, encode(hello), 0.0)
 
 
@@ -334,7 +334,7 @@ def test_the_least_patient_player_says_how_long_everybody_waits(told_ms: tuple[i
 def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0, 0)), 0.0)
     outputs_of(match)
     match.handle_timeout(0.6)
     (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
@@ -511,7 +511,7 @@ def test_who_is_gone_comes_back_over_no_link() -> None:
     match = connected()
     assert gone_in(pass_time(match, 0.0, 6.1)) == ["peer_lost"]
     proof = seals_of(1, 2).proof_for(0, 1, LINK)
-    assert not match.recognises(1, 1, LINK, encode(Resume(1, proof)))
+    assert not match.recognises(1, 1, LINK, encode(Resume(1, proof, 0)))
     match.replaced(1, 6.2)
     assert outputs_of(match) == []
 

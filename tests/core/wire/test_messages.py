@@ -157,7 +157,7 @@ def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() ->
 
 
 def test_another_version_is_read_as_far_as_its_number() -> None:
-    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0)
+    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0, 0)
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=MAX_INPUT_BYTES), max_size=400))
@@ -191,10 +191,10 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Goodbye("x", 0, 0, None, Cause.LEFT, (bytes(17),)),
         Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
         Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
-        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0),
-        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1),
-        Resume(-1, b""),
-        Resume(1, bytes(17)),
+        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0, 0),
+        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1, 0),
+        Resume(-1, b"", 0),
+        Resume(1, bytes(17), 0),
         Continue(-1),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
