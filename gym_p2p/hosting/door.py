@@ -75,8 +75,9 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, reuse_port=False)
     except (OSError, UnicodeError) as error:
-        option = "port" if getattr(error, "errno", None) in {errno.EADDRINUSE, errno.EACCES} else "host"
-        said = getattr(error, "strerror", None) or str(error)
+        number = error.errno if isinstance(error, OSError) else None
+        option = "port" if number in {errno.EADDRINUSE, errno.EACCES} else "host"
+        said = os.strerror(number) if number is not None and number > 0 else str(error)
         raise ConfigurationError(
             option, f"cannot listen on {host}:{port} ({said}): take another one"
         ) from None
