@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
@@ -28,8 +28,16 @@ from gym_p2p.play.waits import Waits
 
 __all__ = ["LiveEpisode", "Viewer"]
 
-Viewer = Callable[["LiveEpisode"], None]
-"""Is called with the episode when it shows something new, before the rest of a frame's time is waited for."""
+
+class Viewer(Protocol):
+    """Who is shown an episode."""
+
+    def look(self, episode: LiveEpisode) -> None:
+        """See something new, before the rest of a frame's time is waited for."""
+
+    def waits(self) -> None:
+        """Called now and then while others are waited for; raises to wait no longer."""
+
 
 _LOOK_EVERY_S = 0.002
 
@@ -59,11 +67,12 @@ class LiveEpisode:
         client: MatchClient,
         recorder: Recorder,
         waits: Waits,
+        again: bool = False,
     ) -> None:
         self._client = client
         self._recorder = recorder
         self._waits = waits
-        self.runner = EpisodeRunner(match, began)
+        self.runner = EpisodeRunner(match, began, again=again)
         self._config = match.config
         self._game = match.game
         self._pacer = Pacer(match.config.fps)
@@ -80,7 +89,7 @@ class LiveEpisode:
     def show_to(self, viewer: Viewer) -> None:
         """Show somebody what is shown now, and everything from now on."""
         self._viewer = viewer
-        viewer(self)
+        viewer.look(self)
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
@@ -117,7 +126,7 @@ class LiveEpisode:
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)
             if self._viewer is not None:
-                self._viewer(self)
+                self._viewer.look(self)
             self._pace()
         return result
 
@@ -143,6 +152,19 @@ class LiveEpisode:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
         return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
+
+    def catch_up(self) -> None:
+        """Play on until this player has something to decide, who has come back: up to there they had."""
+        runner, began = self.runner, time.monotonic()
+        while runner.session.was_played and not runner.rollout.over and self._over is None:
+            if not runner.awaits_end():
+                runner.session.add_local_input(b"")  # the one that was given then counts
+            with self._unseen_pictures():
+                advanced = self._advance()
+            if not advanced and self._wait(began) is not None:
+                break
+        self._waits.over()
+        self.outcome, self.frame_shown = runner.rollout.outcome, runner.session.frame - 1
 
     def render(self) -> Any:
         """Return the environment's picture of what was shown last."""

@@ -17,9 +17,11 @@ __all__ = [
     "JUMPS_KEPT",
     "OUTAGES_KEPT",
     "PAUSES_KEPT",
+    "REJOINS_KEPT",
     "ClockJump",
     "Departure",
     "Pause",
+    "Rejoin",
     "ServiceOutage",
     "newest_departures",
 ]
@@ -33,6 +35,8 @@ OUTAGES_KEPT = 1000
 
 JUMPS_KEPT = 1000
 """Nor a clock that is set again and again."""
+REJOINS_KEPT = 1000
+"""Nor may a player whose process ends again and again."""
 
 
 class Departure(DocumentPart, frozen=True, kw_only=True):
@@ -65,9 +69,9 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
 
     player_ids: list[SeatId]
     """The ids of the players who were waited for, as of the pause's end."""
-    reason: Literal["input", "silent", "reset"]
+    reason: Literal["input", "silent", "reset", "away"]
     """What was wanted. input: they were connected and did not play. silent: nothing arrived from them.
-    reset: they had not begun the next episode."""
+    reset: they had not begun the next episode. away: their process had ended, and another one could come."""
     frame: Count | None
     """The frame of the running episode; null before the first."""
     timestamp: int
@@ -79,6 +83,28 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     cause: Literal["frozen"] | None = None
     """Why, where that is known. frozen: a process of the player named, whose document this is, stood still
     (stopped, its machine asleep, or not let run); null: unknown."""
+
+
+class Rejoin(DocumentPart, frozen=True, kw_only=True):
+    """A player whose process ended, and who came back in another one; the match stood still meanwhile."""
+
+    player_id: SeatId
+    """The id of the player."""
+    episode: Count
+    """The episode that they came back to, as the players count them; 0 before the first."""
+    frame_left: Count
+    """The frame of it from which on they had given no input."""
+    frame_returned: Count
+    """The frame of the first input that they gave again."""
+    frames_caught_up: Count
+    """How many frames they played again, in all episodes."""
+    away_ms: Milliseconds | None
+    """For how long they were away for this player, in milliseconds; null for themselves, who cannot know."""
+    catch_up_ms: Milliseconds | None
+    """How long they took from asking for what was played to their seat, in milliseconds; null for the others,
+    who cannot know."""
+    timestamp: int
+    """When they were back, in Unix milliseconds."""
 
 
 class ServiceOutage(DocumentPart, frozen=True, kw_only=True):
