@@ -46,7 +46,7 @@ async def find_match(
         resume_token=None if returns is None else returns.resume_token,
         match=None if returns is None else returns.found,
     )
-    client.events.listen(LineChanged, _Outage(emit).changed)
+    client.events.listen_beside(LineChanged, _Outage(emit).changed)
     if returns is not None:
         return returns.found
     client.events.listen(TurnedAway, emit)
