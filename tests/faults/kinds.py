@@ -371,12 +371,14 @@ KINDS: Mapping[str, Kind] = {
         stage=_REJOIN,
     ),
     "service killed": Kind(
-        about="kill -9 of the service, for good", draw=_once("service killed"), expected=Expected(naming=None)
+        about="kill -9 of the service, for good",
+        draw=_once("service killed"),
+        expected=Expected(naming="service outage", names="all"),
     ),
     "service restarted": Kind(
         about="kill -9 of the service, which is back after 3 s",
         draw=_once("service killed", seconds=3.0),
-        expected=Expected(naming=None),
+        expected=Expected(naming="service outage", names="all"),
     ),
     "freeze": Kind(
         about="SIGSTOP of both halves of a player for 5 s",

@@ -23,6 +23,7 @@ _GONE_LATE_MS = 20_000.0
 """Who is lost is waited for first."""
 _NOTICE_S = 0.5
 """The product's: a shorter silence is none."""
+_HOUR_MS = 3_600_000.0
 
 
 @attrs.frozen
@@ -86,6 +87,27 @@ def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | 
     return _first(evidence, fault, paused) or Told(None)
 
 
+def _service_outage(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A time in which the service could not be reached."""
+    return _first(evidence, fault, (one["start"] for one in left.documents["session"]["serviceOutages"]))
+
+
+def _clock_jump(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A wall clock that was set by about an hour."""
+    jumps = left.documents["session"].get("clockJumps", ())
+    times = (one["timestamp"] for one in jumps if abs(abs(one["jumpMs"]) - _HOUR_MS) < _LATE_MS)
+    return _first(evidence, fault, times)
+
+
+def _standstill(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A pause of their own, with its cause, where a player stood still themselves; else as for a path."""
+    if left.host not in fault["hosts"]:
+        return _pause(evidence, fault, left)
+    pauses = left.documents["session"]["pauses"]
+    own = (one["timestamp"] for one in pauses if one.get("cause") == "frozen")
+    return Told(None) if _first(evidence, fault, own) else None
+
+
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A round trip well above the path's own."""
     well_above = 2 * evidence.scene["one_way_ms"] + fault["amount"] / 8
@@ -130,6 +152,9 @@ RULES: Mapping[str, Rule] = {
     "pause": _pause,
     "departure": _departure,
     "rejoin": _rejoin,
+    "service outage": _service_outage,
+    "clock jump": _clock_jump,
+    "standstill": _standstill,
     "slower": _slower,
     "new connection": _new_connection,
     "pause or not": _pause_or_not,
