@@ -271,7 +271,15 @@ class WatchEnded:
 
 
 JoinEvent = (
-    JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+    JoinAck
+    | RoomStatus
+    | TurnedAway
+    | QueueAck
+    | QueueStatus
+    | MatchProposed
+    | MatchFound
+    | ServiceReachable
+    | Resumable
 )
 """On the way to a match; the service may also come and go during it."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
@@ -280,7 +288,6 @@ WorkerEvent = (
     Event
     | JoinEvent
     | WatchEvent
-    | Resumable
     | LinkOpened
     | PathBroken
     | PathRebuilt
