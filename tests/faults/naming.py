@@ -57,12 +57,20 @@ def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any
 
 
 def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A path to the other player that was found broken, or a pause, which began with their silence."""
+    """A path to the other player that was found broken, or a pause, or another way that was taken.
+
+    A pause began with their silence, so that where the path was found broken, that is when it was noticed. Of a
+    path that is not in use nobody can tell more than that.
+    """
     session, others = left.documents["session"], _others(evidence, fault, left)
     broken = session["reconnection"]["disconnections"]
     found = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
     paused = (one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"]))
-    return found or _first(evidence, fault, paused)
+    ways = [one for one in session["waysTaken"] if one["otherPeer"] in others]
+    around = _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct"))
+    before = [one["way"] for one in ways if one["timestamp"] < evidence.unix_ms(fault["from"])]
+    in_use = Told(None) if before and before[-1] != "direct" else None
+    return found or _first(evidence, fault, paused) or around or in_use
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
