@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.hosting.house import Enter, House, Refuse
+from gym_p2p.hosting.house import Enter, House, Refuse, Why
 from gym_p2p.hosting.links import Link
 from gym_p2p.hosting.messages import Began, End, Ended, Failed, FromProcess, Over, Part
 from gym_p2p.hosting.processes import SeatProcess, SeatProcesses
@@ -81,7 +81,8 @@ class Hall:
             case Refuse():
                 return answer
             case Enter(new=False):
-                return self._seats[link.code]
+                told = self._states.get(link.code)  # its page is closed, and the documents are being written
+                return self._seats[link.code] if told is None else Refuse(Why.OVER, told.state)
         try:
             self._seats[link.code] = seat = self._start(link, answer)
             if answer.first and answer.room is not None:

@@ -56,7 +56,8 @@ class Refuse:
 
     Attributes:
         why: the reason.
-        state: of a match that is over: what its page was told last; else ``None``.
+        state: what the page is told first: of a match that is over what it was told last, of a process that
+            died whether the link is still good; else ``None``.
     """
 
     why: Why
@@ -140,7 +141,7 @@ class House:
             return None
         room = self._seated.pop(code)
         if crashed:
-            self._over[code] = Refuse(Why.CRASHED)
+            self._over[code] = Refuse(Why.CRASHED, {"phase": "over", "again": code not in self._begun})
         elif code in self._begun:
             self._over[code] = Refuse(Why.OVER, state)
         if room is None:

@@ -130,6 +130,8 @@ def run(work: int, owner: Owner) -> None:
     from gym_p2p.hosting.visitors import HandedOver  # noqa: PLC0415 - see rehearse
 
     wanted, lent = first
+    if isinstance(wanted, Part):
+        _log_as(str(wanted.options.get("subject_id")))
     entrance = None
     if isinstance(wanted, Part) and wanted.person is not None:
         entrance = HandedOver(wanted.person.url)
@@ -146,6 +148,13 @@ def run(work: int, owner: Owner) -> None:
 
         _log.exception("a seat failed")
         orders.tell(Failed(own_words(error)))
+
+
+def _log_as(code: str) -> None:
+    """Say in every line of the log whose seat it is of."""
+    logging.basicConfig(format=f"{code}: %(message)s", level=logging.WARNING)
+    # That a program waits for a person who gets ready, or who thinks, is no news to who hosts them.
+    logging.getLogger("gym_p2p.play.waits").setLevel(logging.ERROR)
 
 
 def _do(wanted: object, lent: int | None, entrance: HandedOver | None, orders: _Orders) -> None:

@@ -30,6 +30,9 @@ class Scenery(Protocol):
     def player(self, host: str) -> Player:
         """Return the player of a host."""
 
+    def start_again(self, host: str) -> None:
+        """Start the player of a host once more, as they would themselves."""
+
     def kill_service(self) -> None:
         """Kill it without a word."""
 
@@ -108,6 +111,10 @@ def _set_clock(scene: Scenery, fault: Fault) -> None:
     scene.clock.set(fault.amount)
 
 
+def _start_again(scene: Scenery, fault: Fault) -> None:
+    scene.start_again(fault.hosts[0])
+
+
 def _fill_disk(scene: Scenery, fault: Fault) -> None:
     ballast = scene.player(fault.hosts[0]).exports / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
@@ -127,8 +134,8 @@ ACTS: Mapping[str, Act] = {
     "relay blackout": Act(_relay(to=True), _relay(to=False), strikes=False),
     "path change": Act(_roam),
     "rebinding": Act(lambda scene, fault: scene.lab.rebind(fault.hosts[0])),
-    "player killed": Act(_send(signal.SIGKILL, "both")),
-    "user half killed": Act(_send(signal.SIGKILL, "user")),
+    "player killed": Act(_send(signal.SIGKILL, "both"), _start_again),
+    "user half killed": Act(_send(signal.SIGKILL, "user"), _start_again),
     "network half killed": Act(_send(signal.SIGKILL, "network")),
     "player stopped": _stopped("both"),
     "user half stopped": _stopped("user"),

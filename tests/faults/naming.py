@@ -75,6 +75,17 @@ def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told
     return _first(evidence, fault, times, _GONE_LATE_MS)
 
 
+def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A player whose process ended, and who came back."""
+    struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
+    session = left.documents["session"]
+    back = [one["timestamp"] for one in session.get("rejoins", ()) if one["playerId"] in struck]
+    if _first(evidence, fault, back, _GONE_LATE_MS) is None:
+        return None
+    paused = (one["timestamp"] for one in session["pauses"] if struck & set(one["playerIds"]))
+    return _first(evidence, fault, paused) or Told(None)
+
+
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A round trip well above the path's own."""
     well_above = 2 * evidence.scene["one_way_ms"] + fault["amount"] / 8
@@ -118,6 +129,7 @@ def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> 
 RULES: Mapping[str, Rule] = {
     "pause": _pause,
     "departure": _departure,
+    "rejoin": _rejoin,
     "slower": _slower,
     "new connection": _new_connection,
     "pause or not": _pause_or_not,

@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +33,6 @@ class Player:
         seat: theirs.
         folder: where their files are.
         process: the half that plays.
-        started: when, on the monotonic clock.
         struck: whether a fault struck it.
         frames: how many actions it was asked for so far.
     """
@@ -43,7 +41,6 @@ class Player:
     seat: str
     folder: Path
     process: subprocess.Popen[bytes]
-    started: float
     struck: bool = False
     frames: int = 0
     _read: int = 0
@@ -99,8 +96,16 @@ class Player:
 
 
 def start_player(
-    lab: Lab, host: str, seat: str, plan: Plan, url: str, folder: Path, environment: Mapping[str, str]
-) -> Player:
+    lab: Lab,
+    host: str,
+    seat: str,
+    plan: Plan,
+    url: str,
+    folder: Path,
+    *,
+    options: Sequence[str],
+    environment: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
     """Start one: ``gym-p2p join``, with nothing of ours but the game and the policy."""
     folder.mkdir(exist_ok=True)
     (folder / "exports").mkdir(exist_ok=True)
@@ -109,13 +114,12 @@ def start_player(
         *("--env-arg", f"max_frames={EPISODE_FRAMES}", "--policy", "tests.faults.games:act"),
         *("--server", url, "--room", "faults", "--seat", seat, "--subject", f"subject-of-{seat}"),
         *("--sync", plan.sync, "--fps", str(FPS), "--frames", str(plan.frames)),
-        *("--exports", str(folder / "exports"), "--json"),
+        *("--exports", str(folder / "exports"), "--json", *options),
     ]
     home = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "home" / "state")}
     own = {**os.environ, **home, ACCOUNT: str(folder / "account"), SEAT: seat, **environment}
     with (folder / "out.jsonl").open("ab") as out, (folder / "log").open("ab") as log:
-        process = lab.run(host, command, stdout=out, stderr=log, cwd=ROOT, env=own, start_new_session=True)
-    return Player(host, seat, folder, process, time.monotonic())
+        return lab.run(host, command, stdout=out, stderr=log, cwd=ROOT, env=own, start_new_session=True)
 
 
 def _name(pid: int) -> str:

@@ -59,11 +59,12 @@ def test_a_process_that_died_is_told_and_one_that_had_no_match_yet_is_started_ag
     house = House(seats=2)
     house.visit(link("a"), NOW)
     house.ended("a", crashed=True)
-    assert house.visit(link("a"), NOW) == Refuse(Why.CRASHED)
+    assert house.visit(link("a"), NOW) == Refuse(Why.CRASHED, {"phase": "over", "again": True})
     assert house.visit(link("a"), NOW) == Enter(new=True)
     house.began("a")
     house.ended("a", crashed=True)
-    assert house.visit(link("a"), NOW) == house.visit(link("a"), NOW) == Refuse(Why.CRASHED)
+    told = Refuse(Why.CRASHED, {"phase": "over", "again": False})
+    assert house.visit(link("a"), NOW) == house.visit(link("a"), NOW) == told
 
 
 def test_nobody_new_is_let_into_a_house_that_closes() -> None:

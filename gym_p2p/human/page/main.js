@@ -221,7 +221,7 @@ function ended(why) {
   const again = () => location.reload();
   if (why === "taken") card(texts.taken, "", "", [texts.takeBack, again]);
   else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
-  else if (why === "crashed") card(texts.crashed, "", "", [texts.tryAgain, again]);
+  else if (why === "crashed") card(texts.crashed, "", "", last.again === false ? null : [texts.tryAgain, again]);
   else if (why === "full") {
     card(texts.full);
     setTimeout(again, FULL_AGAIN_MS);

@@ -89,13 +89,13 @@ def test_joining_a_room_and_its_match() -> None:
         '{"match_id":"match-1","room":"r","player_id":0,"seats_taken":[0],'
         + players
         + '"username":"9:ann","credential":"secret"}],"relay_only":false,"token":"token-0","queue":null,'
-        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"match_token":null}'
+        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"relays":true,"match_token":null}'
     )
     assert bob[2] == (
         '{"match_id":"match-1","room":"r","player_id":"b","seats_taken":["b",2],'
         + players
         + '"username":"9:bob","credential":"secret"}],"relay_only":false,"token":"token-b","queue":null,'
-        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"match_token":null}'
+        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"relays":true,"match_token":null}'
     )
 
 
@@ -307,7 +307,7 @@ def test_a_queue() -> None:
         f'{{"proposal_id":"{proposed["proposal_id"]}","queue":"lab","subjects":["ann","bob"],'
         '"probe":{"waited_s":3.0,"pairs":[{"subjects":["ann","bob"],"rtt_ms":40.0,"reports":{"ann":'
         '{"rtt_ms":40.0,"success":true,"samples_ms":[39.0,41.0],"jitter_ms":null,"loss":null,"path":null,'
-        '"failure":null}}}]},"answer_within_s":5.0}'
+        '"failure":null}}}]},"answer_within_s":5.0,"page_rtts_ms":{}}'
     )
     lab.queues.answer("ann", proposed["proposal_id"], Verdict.REJECT, 3.0)
     for now in (60.0, 62.0):
