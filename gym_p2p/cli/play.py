@@ -96,6 +96,8 @@ class Status:
     """The sync mode, and what keeping together has cost so far, in words."""
     paused: str | None = None
     """For whom the match stands, in words."""
+    relayed: tuple[str, ...] = ()
+    """To whom messages do not go directly, in words."""
 
 
 @attrs.frozen(kw_only=True)
@@ -320,6 +322,7 @@ class _SeatedPlayer:
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
             sync=_sync_in_words(progress),
+            relayed=tuple(map(str, progress.relayed)),
         )
 
     def _rate(self) -> float | None:

@@ -23,6 +23,7 @@ from gym_p2p.core.match.events import (
     PlayerFinished,
     PlayerGone,
 )
+from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
@@ -337,7 +338,7 @@ class MatchClient:
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():
                 self._ready.clear()
-            case LinkOpened(player):
+            case LinkOpened(player) | WayChanged(player):
                 self._open.add(player)
         self._silences.take(event)
         self.fold(event)

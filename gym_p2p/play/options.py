@@ -31,6 +31,8 @@ class P2POptions(TypedDict, total=False):
     ice_servers: Sequence[Mapping[str, Any]]
     relay_only: bool
     connect_timeout_s: float
+    relay: Literal["service", "players", "none"]
+    relay_above_ms: float
     emulation: Mapping[str, Any]
     sync: Literal["auto", "lockstep", "rollback"]
     input_delay: int | Literal["auto"]

@@ -158,7 +158,7 @@ class EpisodeRunner:
 
     def _send_input(self, give: GiveInput) -> None:
         self._command(give)
-        self._match.record.inputs_sent += self._others
+        self._match.record.input_sent(self._others)
 
     def _follow(self, delay: AutoDelay, player: int, rtt_ms: float) -> None:
         """Set the input delay by the path to the farthest player."""

@@ -128,6 +128,8 @@ WRONG: dict[str, list[Any]] = {
     ],
     "relay_only": ["yes", 1, None],
     "connect_timeout_s": ["15", 0, float("nan"), None],
+    "relay": ["yes", True, None, "turn"],
+    "relay_above_ms": ["500", 0, 60_001, None],
     "emulation": [3, None, "slow", [50], {"loss": 2}, {"loss": "much"}, {"delay": 3}],
     "sync": ["fast", None, 3],
     "input_delay": ["some", -1, 61, 1.5, None, "auto"],  # without fps

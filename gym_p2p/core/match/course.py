@@ -70,7 +70,9 @@ class Course:
         for peer in self._peers.values():
             early, peer.early = peer.early, None
             if early is not None:
+                now_by_service, peer.ways.by_service = peer.ways.by_service, peer.ways.early_by_service
                 self.take_inputs(peer, early, now)
+                peer.ways.by_service = now_by_service
             following = peer.ready.get(self._exchange.episode + 1)
             if following is not None and peer.state is PeerState.PLAYING:
                 self.finished(peer, following)
@@ -94,7 +96,7 @@ class Course:
         given = 0 if is_early else self._exchange.given
         check_inputs(peer, message, local=self._local, given=given, peers=self._peers)
         if is_early:
-            peer.early = message
+            peer.early, peer.ways.early_by_service = message, peer.ways.by_service
             return
         peer.acknowledges(message, self._local)
         peer.reported_at = now

@@ -28,10 +28,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from gym_p2p.core.match.confirmed import Confirmed
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
 from gym_p2p.core.match.history import History
-from gym_p2p.core.match.input_buffers import LocalInputs
+from gym_p2p.core.match.input_buffers import LocalInputs, room_for_inputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.unreported import Unreported
-from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
+from gym_p2p.core.wire.messages import Inputs, Share
 
 __all__ = ["InputExchange"]
 
@@ -172,7 +172,8 @@ class InputExchange:
             self._forget()
         elif not fresh:
             return None
-        return InputsArrived(peer.index, peer.remote_inputs.count - len(fresh), tuple(fresh), confirmed)
+        start = peer.remote_inputs.count - len(fresh)
+        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service)
 
     def _hold(self, player: int, count: int) -> None:
         self._held[player] = count

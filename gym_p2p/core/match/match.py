@@ -22,15 +22,10 @@ those who are left agree on the last frame, and on whether the next episode begi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.answers import Answers
-from gym_p2p.core.match.barrier import Barrier
-from gym_p2p.core.match.catching_up import CatchingUp, Comeback
-from gym_p2p.core.match.comparison import Comparison
-from gym_p2p.core.match.course import Course
-from gym_p2p.core.match.deadlines import Deadlines
+from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.events import (
     BeginEpisode,
     Command,
@@ -44,20 +39,11 @@ from gym_p2p.core.match.events import (
     LineOpened,
     SetInputDelay,
 )
-from gym_p2p.core.match.handshake import Handshake
-from gym_p2p.core.match.history import History
-from gym_p2p.core.match.inbox import Inbox
-from gym_p2p.core.match.input_exchange import InputExchange
-from gym_p2p.core.match.leaving import Leaving
-from gym_p2p.core.match.membership import Departures
-from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
+from gym_p2p.core.match.outputs import MatchOutput, Transmit
+from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
-from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.return_events import TakeSeat
-from gym_p2p.core.match.returning import Returning
-from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.state_transfer import state_parts
-from gym_p2p.core.match.taking_seat import TakingSeat
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import Cause, Checksum, Ready
 
@@ -80,6 +66,8 @@ class Match:
         secret: random bytes of this player's alone, :data:`~gym_p2p.core.match.seals.SECRET_BYTES` of them.
         comeback: of a player whose process before this one ended, and who had the same secret; ``None`` of
             the first one.
+        relay: who may pass messages on, as :attr:`gym_p2p.config.LinkConfig.relay` says.
+        relay_above_ms: a direct path with longer round trips is bad.
     """
 
     def __init__(
@@ -92,94 +80,40 @@ class Match:
         sync: SyncConfig,
         secret: bytes,
         comeback: Comeback | None = None,
+        relay: Literal["service", "players", "none"] = "none",
+        relay_above_ms: float = 500.0,
     ) -> None:
+        parts = Parts(
+            local=local,
+            players=players,
+            description=description,
+            match_seed=match_seed,
+            sync=sync,
+            secret=secret,
+            comeback=comeback,
+            relay=relay,
+            relay_above_ms=relay_above_ms,
+        )
         self._local = local
-        self._peers = peers = {
-            i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local
-        }
-        self._outputs = outputs = Outputs()
-        self.poll: Callable[[], MatchOutput | None] = outputs.poll
+        self._peers = parts.peers
+        self._outputs = parts.outputs
+        self.poll: Callable[[], MatchOutput | None] = parts.outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
-        self._seals = Seals(secret, players=players)
-        if comeback is not None:
-            self._seals = Seals(
-                secret, players=players, incarnation=comeback.incarnation, theirs=comeback.keys
-            )
-        self._handshake = handshake = Handshake(
-            description,
-            peers,
-            self._seals,
-            reconnect_ms=round(sync.reconnect_timeout_s * 1e3),
-            rejoin_ms=round(sync.rejoin_timeout_s * 1e3),
-        )
-        self._barrier = barrier = Barrier(local=local, peers=peers, match_seed=match_seed)
-        self._exchange = exchange = InputExchange(local=local, peers=peers, paced=sync.fps is not None)
-        self._departures = departures = Departures(
-            local=local,
-            peers=peers,
-            exchange=exchange,
-            barrier=barrier,
-            handshake=handshake,
-            seals=self._seals,
-        )
-        self._answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
-        self._comparison = comparison = Comparison(local=local, players=players)
-        self._leaving = leaving = Leaving(
-            peers=peers, exchange=exchange, departures=departures, comparison=comparison
-        )
-        deadlines = Deadlines(local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving)
-        self._course = course = Course(
-            local=local,
-            peers=peers,
-            outputs=outputs,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
-        )
-        self._reconnecting = reconnecting = Reconnecting(
-            peers, outputs=outputs, seals=self._seals, exchange=exchange
-        )
-        self._returning = returning = Returning(
-            local=local, peers=peers, outputs=outputs, handshake=handshake, barrier=barrier, exchange=exchange
-        )
-        if sync.rejoin_timeout_s:
-            exchange.history = History(players)
-        self._inbox = Inbox(
-            outputs=outputs,
-            handshake=handshake,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
-            course=course,
-            leaving=leaving,
-            reconnecting=reconnecting,
-            returning=returning,
-            deadlines=deadlines,
-        )
-        self._taking_seat: TakingSeat | None = None
-        if comeback is not None:
-            history = exchange.history or History(players)
-            catching_up = CatchingUp(local=local, peers=peers, outputs=outputs, history=history)
-            self._inbox.catching_up = catching_up
-            self._taking_seat = deadlines.taking_seat = TakingSeat(
-                catching_up,
-                local=local,
-                peers=peers,
-                outputs=outputs,
-                seals=self._seals,
-                handshake=handshake,
-                barrier=barrier,
-                exchange=exchange,
-                departures=departures,
-                comparison=comparison,
-                course=course,
-                limit_s=sync.rejoin_timeout_s,
-                on_known=self._inbox.end_catching_up,
-                handle=self._inbox.handle_late,
-            )
-        self._deadlines = deadlines
+        self._seals = parts.seals
+        self._handshake = parts.handshake
+        self._barrier = parts.barrier
+        self._exchange = parts.exchange
+        self._departures = parts.departures
+        self._answers = parts.answers
+        self._comparison = parts.comparison
+        self._leaving = parts.leaving
+        self._rerouting = parts.rerouting
+        self._course = parts.course
+        self._reconnecting = parts.reconnecting
+        self._returning = parts.returning
+        self._inbox = parts.inbox
+        self._taking_seat = parts.taking_seat
+        self._deadlines = parts.deadlines
         self._awake_at: float | None = None
 
     def opened(self, player: int, now: float) -> None:
@@ -188,12 +122,26 @@ class Match:
         self._deadlines.forget()
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
+            peer.ways.link_open = True
             self._outputs.send(peer, self._handshake.hello(peer), now)
+        elif peer.present:
+            self._rerouting.link_opened(peer, now)
+
+    def service_up(self, *, up: bool) -> None:
+        """Note whether the service can pass messages on now; before the first time it cannot."""
+        self._rerouting.service_up(up=up)
+
+    def begin_by_service(self, player: int, now: float) -> None:
+        """Play with somebody to whom there is no direct path yet; :meth:`opened` may come later."""
+        self._deadlines.forget()
+        self._rerouting.begin_by_service(self._peers[player], now)
 
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
         self._deadlines.forget()
+        if self._rerouting.link_closed(peer):
+            return
         we_leave = self._leaving.since is not None
         loss = peer.closed(we_leave=we_leave)
         if peer.reconnects and not we_leave:
@@ -260,6 +208,15 @@ class Match:
         if self._leaving.since is not None:
             self._finish_leaving(now)
 
+    def receive_by_service(self, player: int, data: bytes, now: float) -> None:
+        """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
+        peer = self._peers[player]
+        if not peer.present and peer.state is not PeerState.CONNECTING:
+            return
+        self._deadlines.forget()
+        self._inbox.receive_by_service(peer, data, now)
+        self._finish_leaving(now)
+
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
         if isinstance(command, GiveInput):
@@ -287,8 +244,7 @@ class Match:
             case GiveUp(player):
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
             case LineClosed() | LineOpened():
-                self._peers[command.player].noted_line(command, now)
-                self._reconnecting.line_changed(self._peers[command.player])
+                self._reconnecting.line_changed(self._peers[command.player], command, now)
             case TakeSeat(caught_up):
                 if self._taking_seat is not None:
                     self._taking_seat.take(caught_up, now)
@@ -301,6 +257,7 @@ class Match:
             self._answers.excuse()
             for peer in self._peers.values():
                 peer.received_at = now
+            self._rerouting.woke_up(now)
         deadlines = self._deadlines
         deadlines.forget()
         at = deadlines.next()
@@ -308,6 +265,8 @@ class Match:
             for peer in self._peers.values():
                 for due in deadlines.due(peer, now) if peer.present else ():
                     self._do(peer, due, now)
+                if peer.present:
+                    self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
         for peer, loss in tuple(self._returning.overdue(now)):
             self._lose(peer, loss, now, for_good=True)
@@ -339,6 +298,7 @@ class Match:
         match due:
             case Due.PING:
                 self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+                self._rerouting.pinged(peer, now)
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:

@@ -14,9 +14,10 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.control_log import ControlLog
-from gym_p2p.core.match.events import LineClosed, LineOpened, PlayerFinished, PlayerGone, Source
+from gym_p2p.core.match.events import PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
+from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
@@ -26,6 +27,9 @@ __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 PING_INTERVAL_S = 1.3
 """About one a second, but not in step with what is done every second (the measurement of latency): packets
 that leave together delay each other, and a measurement that always meets a ping comes out too long."""
+
+SUSPECT_INTERVAL_S = 0.1
+"""While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
 
 KEEP_ALIVE_S = 0.2
 """Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
@@ -168,6 +172,8 @@ class Peer:
     """Whether it has refused to play."""
     protocol_errors: int = 0
     pings: Pings = attrs.field(factory=Pings)
+    """Over the way that messages take."""
+    ways: Ways = attrs.field(factory=Ways)
     fragment_number: int = 0
     opened_at: float = 0.0
     received_at: float = 0.0
@@ -208,15 +214,13 @@ class Peer:
         self.interrupted = False
         return silent_s
 
-    def noted_line(self, line: LineClosed | LineOpened, now: float) -> None:
-        """Note what the service says of its player's line there."""
-        self.line_closed_at = now if isinstance(line, LineClosed) else None
-        self.line_cut_off = isinstance(line, LineClosed) and line.cut_off
-
-    def restart_link(self) -> None:
-        """Begin anew what belongs to a link: another one has taken its place."""
+    def restart_way(self) -> None:
+        """Begin anew what belongs to a way: another one is taken, or the same once more."""
         self.control.held_back = True
         self.reassembler = Reassembler()
+
+    def is_there(self) -> None:
+        """Note that it has shown to be there, over a new link or another way."""
         self.line_closed_at = self.closed_at = self.closed_loss = None
 
     def begin_incarnation(self, incarnation: int) -> None:
@@ -224,7 +228,7 @@ class Peer:
         self.incarnation, self.seated = incarnation, False
         self.control = self.control.anew()
         self.reassembler = Reassembler()
-        self.pings = Pings()
+        self.pings, self.ways = Pings(), Ways(link_open=True)
         self.ahead = FrameAdvantage()
         self.received = [0] * self.players
         self.acknowledged = self.fragment_number = 0
@@ -236,13 +240,6 @@ class Peer:
     def _has_greeted(self) -> bool:
         """Whether it stays, by all that is known."""
         return self.state is PeerState.PLAYING or self.state is PeerState.RETURNING
-
-    @property
-    def waited_until(self) -> float | None:
-        """When its player is not waited for any more, who is away; ``None`` where they are not."""
-        if self.away_at is None or self.state is PeerState.GONE:
-            return None
-        return self.away_at + self.rejoin_s
 
     @property
     def reconnects(self) -> bool:
@@ -366,7 +363,8 @@ class Peer:
             tick_s: the time between two of our inputs.
             unreported_since: since when inputs are here that were not reported to it.
         """
-        ping = min(self.pings.sent_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
+        interval_s = SUSPECT_INTERVAL_S if self.ways.suspect else PING_INTERVAL_S
+        ping = min(self.pings.sent_at + interval_s, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf

@@ -41,7 +41,7 @@ from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Returning"]
+__all__ = ["Returning", "nothing_past", "waited_until"]
 
 _PROCESS_ENDED = frozenset({Cause.CRASHED, Cause.LOST})
 """Of a player who is lost in another way the process is there, and another one would not do better."""
@@ -212,7 +212,8 @@ class Returning:
     def overdue(self, now: float) -> Iterator[tuple[Peer, Loss]]:
         """Yield those who were waited for long enough, and how they are gone."""
         for peer in self._peers.values():
-            if peer.waited_until is not None and peer.waited_until <= now:
+            until = waited_until(peer)
+            if until is not None and until <= now:
                 yield peer, peer.away_loss
 
     def _others_hold_all(self) -> None:
@@ -222,6 +223,12 @@ class Returning:
             arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
             if arrived is not None:
                 self._outputs.emit(arrived)
+
+
+def waited_until(peer: Peer) -> float | None:
+    """Return when a player is not waited for any more, who is away; ``None`` where they are not."""
+    away = peer.away_at is not None and peer.state is not PeerState.GONE
+    return peer.away_at + peer.rejoin_s if away and peer.away_at is not None else None
 
 
 def nothing_past(recall: Recall, newest: int, *, returning: bool) -> Past:

@@ -6,8 +6,9 @@ only these two read, and puts one seal for each into the goodbye: a keyed digest
 is not the recipient does not know the recipient's key, and can neither make nor change what it seals. (These
 are the authenticators of Castro and Liskov, "Practical Byzantine fault tolerance", 1999.)
 
-The same key proves who is at the other end of a link that replaces another one
-(:mod:`gym_p2p.core.match.reconnecting`).
+The same key seals what two players send each other by the service or a third player
+(:mod:`gym_p2p.core.match.forwards`): who passes it on can neither make nor change it. And it proves who is at
+the other end of a link that replaces another one (:mod:`gym_p2p.core.match.reconnecting`).
 
 Knows keys and digests; refuses to know what a goodbye leads to. A goodbye that comes from its sender's own
 link needs no seal.
@@ -22,7 +23,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, Resume, encode
+from gym_p2p.core.wire.messages import FORWARD_SEAL_BYTES, SEAL_BYTES, Goodbye, Resume, encode
 
 __all__ = ["SECRET_BYTES", "Seals"]
 
@@ -83,6 +84,24 @@ class Seals:
         proof = _proof(key, resume.incarnation, resume.attempt, binding)
         return hmac.compare_digest(resume.proof, proof)
 
+    def knows(self, player: int) -> bool:
+        """Whether a player has given us what their seals are known by."""
+        return bool(self._theirs.get(player))
+
+    def forward_seal(self, unsealed: bytes, recipient: int) -> bytes:
+        """Return the seal on what others pass on for us.
+
+        Args:
+            unsealed: all of it.
+            recipient: for whom it is.
+        """
+        return _forward_seal(unsealed, self.key_for(recipient))
+
+    def is_forwarded(self, unsealed: bytes, origin: int, seal: bytes) -> bool:
+        """Whether what others passed on is from who it is said to be."""
+        key = self._theirs.get(origin)
+        return key is not None and hmac.compare_digest(seal, _forward_seal(unsealed, key))
+
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
         seals = tuple([_seal(goodbye, self.key_for(player)) for player in range(self._players)])
@@ -105,6 +124,10 @@ class Seals:
 def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:
     named = b"resume %d %d " % (incarnation, attempt) + binding
     return blake2b(named, key=key, digest_size=SEAL_BYTES).digest()
+
+
+def _forward_seal(unsealed: bytes, key: bytes) -> bytes:
+    return blake2b(b"forward" + unsealed, key=key, digest_size=FORWARD_SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

@@ -21,6 +21,7 @@ from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, 
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import Policy
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Document", "common_keys"]
@@ -48,6 +49,10 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Times in which the match stood still for somebody, in order; not more than the first thousand."""
     rejoins: list[Rejoin] = field(default_factory=list)
     """Players whose process ended and who came back, in order; not more than the first thousand."""
+    ways_taken: list[WayTaken] = field(default_factory=list)
+    """Every other way that messages to another player took, in order; not more than the first thousand."""
+    passed_on: list[PassedOn] = field(default_factory=list)
+    """Between whom this player passed messages on, in order; not more than the first thousand."""
     service_outages: list[ServiceOutage] = field(default_factory=list)
     """Times in which the service could not be reached, in order; not more than the first thousand."""
     clock_offsets: dict[str, list[ClockOffsetAt]]
@@ -85,6 +90,8 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "departures": newest_departures(record.departures.copy()),
         "pauses": record.pauses.copy(),
         "rejoins": record.rejoins.copy(),
+        "ways_taken": record.ways_taken.copy(),
+        "passed_on": record.passed_on.copy(),
         "service_outages": _outages(record, now_ms),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},

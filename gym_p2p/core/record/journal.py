@@ -48,6 +48,7 @@ from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAtt
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import PolicyRecord
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -155,6 +156,11 @@ _MATCH = Node(
         "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
+        "ways_taken": Rows(WayTaken),
+        "passed_on": Rows(PassedOn),
+        "inputs_sent_by_service": Whole(int),
+        "inputs_received_by_service": Whole(int),
+        "peers_by_service": Whole(int),
         "probe": Whole(Any),
         "sync": Whole(Any),
         "human": _HUMAN,

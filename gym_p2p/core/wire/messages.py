@@ -20,6 +20,8 @@ from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
+    "FORWARD_HEAD_BYTES",
+    "FORWARD_SEAL_BYTES",
     "INPUT_HEAD_BYTES",
     "MAX_DIFFERENCES",
     "MAX_INPUTS_PER_MESSAGE",
@@ -32,6 +34,8 @@ __all__ = [
     "Channel",
     "Checksum",
     "Continue",
+    "ForwardedControl",
+    "ForwardedGame",
     "Goodbye",
     "Hello",
     "Holdings",
@@ -47,7 +51,6 @@ __all__ = [
     "StatePart",
     "decode",
     "encode",
-    "room_for_inputs",
 ]
 
 PROTOCOL_VERSION = 6
@@ -72,6 +75,13 @@ _RELAY_HEAD_BYTES = 16
 INPUT_HEAD_BYTES = 3
 """What an input takes beside its own bytes, at most."""
 
+FORWARD_SEAL_BYTES = 8
+"""Of the seal on what others pass on: who guesses one has a chance in 2^64, and 256 wrong ones to go."""
+
+FORWARD_HEAD_BYTES = 1 + 3 + 2 + FORWARD_SEAL_BYTES + 3
+"""What a :class:`ForwardedGame` takes beside what is passed on, at most: its head, its kind and the two
+players, and the two other fields with their heads."""
+
 SEAL_BYTES = 16
 """Of a seal and of its key: 128 bits."""
 
@@ -82,6 +92,9 @@ _Input = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUT_BYTES)]
 _Inputs = Annotated[tuple[_Input, ...], msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _Micros = Annotated[int, msgspec.Meta(ge=0)]
 _Seal = Annotated[bytes, msgspec.Meta(max_length=SEAL_BYTES)]
+_Change = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+_ForwardSeal = Annotated[bytes, msgspec.Meta(max_length=FORWARD_SEAL_BYTES)]
+_Forwarded = Annotated[bytes, msgspec.Meta(max_length=MAX_MESSAGE_BYTES)]
 _PingNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
@@ -270,12 +283,16 @@ class Resume(WireMessage, tag=0x0B, frozen=True):
 
 
 class Continue(WireMessage, tag=0x0C, frozen=True):
-    """The sender has left the old link, and holds so many of the recipient's control messages.
+    """The sender takes this way from now on, and holds so many of the recipient's control messages.
 
-    Those are all but :class:`Resume` and this, complete ones, over all links so far.
+    Those are all but :class:`Resume` and this, complete ones, over all ways so far.
+
+    Attributes:
+        change: of these two players' way, from 1 on; the recipient takes the way of the highest one, too.
     """
 
     control_count: Count
+    change: _Change
 
 
 class Inputs(WireMessage, tag=0x10, frozen=True):
@@ -297,6 +314,35 @@ class Inputs(WireMessage, tag=0x10, frozen=True):
     advantage: _Advantage
     inputs: _Inputs
     delay: _Delay
+
+
+class ForwardedControl(WireMessage, tag=0x0D, frozen=True):
+    """A message of the control channel that others pass on, or a fragment of one.
+
+    Attributes:
+        origin: the player who it comes from.
+        recipient: the player for whom it is.
+        change: of these two players' way since which it is numbered.
+        number: 0 for the :class:`Continue` of that change; then from 1 on, none left out.
+        seal: a digest of all else under the key in the origin's greeting; empty before that.
+        message: as it would travel directly.
+    """
+
+    origin: _Player
+    recipient: _Player
+    change: _Change
+    number: Count
+    seal: _ForwardSeal
+    message: _Forwarded
+
+
+class ForwardedGame(WireMessage, tag=0x13, frozen=True):
+    """A message of the game channel that others pass on; see :class:`ForwardedControl`."""
+
+    origin: _Player
+    recipient: _Player
+    seal: _ForwardSeal
+    message: _Forwarded
 
 
 class Ping(WireMessage, tag=0x11, frozen=True):
@@ -331,6 +377,8 @@ _AfterGreeting = (
     | Relay
     | Resume
     | Continue
+    | ForwardedControl
+    | ForwardedGame
     | Inputs
     | Ping
     | Pong
@@ -345,13 +393,3 @@ _codec: Codec[Any] = Codec(
 
 encode: Callable[[Message], bytes] = _codec.encode
 decode: Callable[[bytes], Message] = _codec.decode
-
-
-def room_for_inputs(players: int) -> int:
-    """Return how many bytes the inputs in one :class:`Inputs` may take in a match of so many players.
-
-    Every input takes its own bytes and :data:`INPUT_HEAD_BYTES`. All else takes at most: the message's head
-    and kind 1 each, the heads of ``received`` and ``inputs`` 3 each, the delay 1, and 9 for each of three
-    numbers and for each player's in ``received``.
-    """
-    return MAX_MESSAGE_BYTES - 9 - 9 * (3 + players)

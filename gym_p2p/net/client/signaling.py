@@ -23,7 +23,8 @@ from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
-from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
+from gym_p2p.core.api.relaying import RelayedMessage
+from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, RelayMessage, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import (
     JoinAck,
     MatchFound,
@@ -234,6 +235,10 @@ class SignalingClient:
         """Send a connection signal to another player, or to a spectator, of a match; see :meth:`send`."""
         self.send(SendMatchSignal(game_id, target, type, None if payload is None else dict(payload)))
 
+    def relay(self, game_id: str, target: SeatId, data: str) -> bool:
+        """Have a message passed on to another player of a match; return whether it was sent."""
+        return self._line.send_now(RelayMessage(game_id, target, data))
+
     async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.
 
@@ -290,7 +295,10 @@ class SignalingClient:
             return
         match payload:
             case (
-                MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id) | PeerReturned(match_id=match_id)
+                MatchSignal(game_id=match_id)
+                | RelayedMessage(game_id=match_id)
+                | PeerLeft(match_id=match_id)
+                | PeerReturned(match_id=match_id)
             ):
                 if match_id != (self._watched_id if self.match is None else self.match.match_id):
                     _LOG.debug("%s of another match was ignored", event)

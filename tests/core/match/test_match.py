@@ -233,7 +233,7 @@ def test_our_greeting_begins_with_its_kind_and_our_version_so_that_version_1_can
     match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig(), secret=b"ours")
     match.opened(1, 0.0)
     first, *others = [output.data for output in outputs_of(match) if isinstance(output, Transmit)]
-    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 5])
+    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 6])
 
 
 def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent() -> None:

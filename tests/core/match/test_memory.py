@@ -45,7 +45,7 @@ def _wire(kind: int, *fields: object) -> bytes:
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {
-    "greetings": lambda n: _wire(1, PROTOCOL_VERSION, LISTS, b"", n)[1:],
+    "greetings": lambda n: _wire(1, PROTOCOL_VERSION, LISTS, b"", n, n)[1:],
     "refusals": lambda n: _wire(2, [[str(n), "x" * 900, "y" * 900]] * 30),
     "barriers with options": lambda n: _wire(3, n, None, LISTS, 0, 0),
     "barriers with one option": lambda n: _wire(3, 2 + n % 2, None, json.dumps({"x": "y" * 60_000}), n, 0),
@@ -64,7 +64,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "states": lambda n: encode(StatePart(1, 0, n % 32, 32, b"x" * 32_768)),
     "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
     "introductions": lambda n: encode(Resume(n, b"x" * 16, 0)),
-    "counts": lambda n: encode(Continue(n)),
+    "counts": lambda n: encode(Continue(n, 0)),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
