@@ -25,6 +25,7 @@ IMPORTS_BY_NAME = {
     "config/names.py",  # what the user has named in a configuration of their own
     "game/env/load.py",  # what the user has named, or an installed package has registered
     "game/determinism/fresh_process.py",  # from the process that has started this one
+    "hosting/process.py",  # modules that the program which has started this one has, too
     "processes/fork_server.py",  # from the process that has started this one
     "bench/worker.py",
     "bench/faults.py",  # the tests' laboratory

@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": "run the service where players meet",
     "token": "make a join token for a participant",
     "join": "play a seat of an environment against anyone on a service",
+    "host": "seats for people who have nothing but a link: a page, and a process for each",
     "watch": "look on at a running match",
     "simulate": "play matches on virtual time, and see what delay does",
     "replay": "play a recorded match again: verify it, show it, write its transitions",

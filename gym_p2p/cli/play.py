@@ -15,8 +15,7 @@ from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import PersonGone
-from gym_p2p.game.drawing import own_rate
+from gym_p2p.errors import P2PError, PersonGone
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
@@ -147,6 +146,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     options = part.options
     paced = part.person is not None or any(part.reactions.values())
     if paced and options.get("fps") is None:
+        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
+
         options = {**options, "fps": own_rate(drawn)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
     env.p2p.environment = named_recipe(part.env, part.env_args)
@@ -228,13 +229,26 @@ class _SeatedPlayer:
     def _play(self, seat: HumanSeat | PolicySeat) -> str:
         episodes = 0
         while True:
-            self._env.reset(seed=self._part.seed)
-            ending = self._episode(seat)
+            ending = self._begin(played=episodes) or self._episode(seat)
             episodes += 1
             if ending is not None:
                 return ending
             if episodes == self._part.episodes or self._played_all():
                 return "done"
+
+    def _begin(self, *, played: int) -> str | None:
+        """Begin an episode; return how the match ended, where nobody is left to go on with after one."""
+        try:
+            self._env.reset(seed=self._part.seed)
+        except P2PError:
+            if not played or self._env.p2p.ending is None:
+                raise
+        return self._over()
+
+    def _over(self) -> str | None:
+        """Return how the match ended, ``None`` if it goes on: also with who began anew."""
+        ending = self._env.p2p.ending
+        return None if ending is None or ending.reason == "peer_reset" else ending.reason
 
     @contextlib.contextmanager
     def _reported_while_waiting(self) -> Iterator[None]:
@@ -276,9 +290,8 @@ class _SeatedPlayer:
             self._reward += reward
             over = terminated or truncated
             self._tick()
-            ending = self._env.p2p.ending
-            if ending is not None and ending.reason != "peer_reset":
-                return ending.reason
+            if (ending := self._over()) is not None:
+                return ending
         return None
 
     def _tick(self) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gym_p2p.cli.matchmakers import add_queue_options, make_matchmaker
 from gym_p2p.cli.options import count, find_local_modules, whole
 from gym_p2p.cli.secret import JOIN_SECRET, TURN_SECRET, secret
-from gym_p2p.cli.surroundings import heeded
+from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import DEFAULT_DATA_DIR, IceServer, MatchmakingConfig, ServiceConfig
 from gym_p2p.config.names import load_named
 from gym_p2p.core.matchmaking.strategy import Matchmaker
@@ -177,23 +175,8 @@ async def _serve(config: ServiceConfig, matchmaker: Matchmaker, hook: Callable[.
 
     stopped = asyncio.Event()
     service = Service(config, matchmaker=matchmaker, pre_match=hook)
-    with _called_at_signals(stopped.set):
+    with called_at_signals(stopped.set):
         await _run(service, config, stopped)
-
-
-@contextlib.contextmanager
-def _called_at_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let this event loop stop in good order at a signal; afterwards signals do what they did before."""
-    loop = asyncio.get_running_loop()
-    before = {n: signal.getsignal(n) for n in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in before:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
 
 
 async def _run(service: Service, config: ServiceConfig, stopped: asyncio.Event) -> None:

@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gym_p2p.errors import UsageError
 
 __all__ = [
+    "called_at_signals",
     "ended_by_signals",
     "heeded",
     "let_go_of_output",
@@ -96,6 +97,23 @@ def ended_by_signals() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def called_at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call this on this event loop at a signal that ends it; afterwards signals do what they did before."""
+    import asyncio  # noqa: PLC0415 - half of what --help would load
+
+    loop = asyncio.get_running_loop()
+    before = {n: signal.getsignal(n) for n in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
 

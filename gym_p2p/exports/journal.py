@@ -127,6 +127,9 @@ def claimed_journal(path: Path) -> Iterator[Iterator[bytes] | None]:
         yield None
         return
     with file:
+        if os.fstat(file.fileno()).st_size == 0:  # somebody is about to begin it, and must find it free
+            yield None
+            return
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

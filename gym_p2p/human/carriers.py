@@ -12,13 +12,11 @@ from typing import Any, Protocol
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import PageLink
+from gym_p2p.human.messages import CLOSE_CODES
 from gym_p2p.human.person import ClosePage, Output, SendFrame, SendToPage
 from gym_p2p.net.loop import LATE_S
 
-__all__ = ["CLOSE_CODES", "Carrier", "SocketCarrier", "close_code"]
-
-CLOSE_CODES = {"taken_over": 4001, "dropped": 4002, "over": 4003, "version": 4004}
-"""Private codes (RFC 6455, 7.4.2), by which the page knows what to say."""
+__all__ = ["Carrier", "SocketCarrier", "close_code"]
 
 _GOING_AWAY = 1001
 
@@ -73,7 +71,7 @@ class SocketCarrier:
         return True
 
     async def close(self, limit_s: float = 0.0) -> None:
-        """Send what was taken, for a while at most, and be closed. Idempotent."""
+        """Send what was taken, for a while at most. Idempotent."""
         if limit_s:
             await asyncio.wait({self.sending}, timeout=limit_s)
         self.sending.cancel()

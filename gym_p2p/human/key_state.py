@@ -87,8 +87,13 @@ class KeyState:
         """Whether a key was pressed since the last frame."""
         return bool(self._pressed)
 
+    @property
+    def now(self) -> tuple[str, ...]:
+        """The codes that a frame would be played with, in the order of :attr:`Sample.held`."""
+        return (*(code for code in self._pressed if code not in self._held), *self._held)
+
     def sample(self) -> Sample:
         """Return what this frame is played with; the next one begins."""
-        over = tuple(code for code in self._pressed if code not in self._held)
+        sample = Sample(self.now, self.seq)
         self._pressed.clear()
-        return Sample((*over, *self._held), self.seq)
+        return sample

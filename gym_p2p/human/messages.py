@@ -16,6 +16,7 @@ from msgspec import Meta
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
+    "CLOSE_CODES",
     "MAX_OFFER_BYTES",
     "MAX_PAGE_MESSAGE_BYTES",
     "VERSION",
@@ -39,6 +40,22 @@ VERSION = 2
 MAX_PAGE_MESSAGE_BYTES = 4096
 """Of a message from a page: all keys of a keyboard at once are half as much."""
 
+CLOSE_CODES = {
+    "taken_over": 4001,
+    "dropped": 4002,
+    "over": 4003,
+    "version": 4004,
+    "full": 4005,
+    "expired": 4006,
+    "crashed": 4007,
+    "closing": 4008,
+    "elsewhere": 4009,
+}
+"""Private codes (RFC 6455, 7.4.2) with which a page's connection is closed: it knows what to say by them.
+
+From ``full`` on they are of a host of many seats, who lets nobody in: all seats are taken; the link is too
+old; the seat's process has died; the host is being stopped; another link, which was told before, is theirs.
+"""
 MAX_OFFER_BYTES = 65_536
 """A browser's offer of two channels has two thousand, and a candidate two hundred."""
 

@@ -104,6 +104,7 @@ class Person:
     Attributes:
         presence: where they are.
         gone: why they are gone; ``None`` while they are not.
+        told: what the page is told of how it stands.
         focused: whether they see the game.
         keys: what they hold.
         measures: what is measured at their page.
@@ -126,7 +127,7 @@ class Person:
     _links: dict[int, PageLink] = attrs.field(factory=dict, init=False)
     _page: int | None = attrs.field(default=None, init=False)
     _line_full: bool = attrs.field(default=False, init=False)
-    _state: dict[str, Any] = attrs.field(factory=dict, init=False)
+    told: dict[str, Any] = attrs.field(factory=dict, init=False)
     _ping: int = attrs.field(default=0, init=False)
     _ping_at: float | None = attrs.field(default=None, init=False)
     _heard_at: float = attrs.field(default=0.0, init=False)
@@ -215,8 +216,8 @@ class Person:
         self._ping_at = now
         self._focus(now, focused=True)
         self._send(encode("welcome", v=VERSION, **self.welcome))
-        if self._state:
-            self._send(encode("state", **self._state))
+        if self.told:
+            self._send(encode("state", **self.told))
         self._send_frames(now)
         self.handle_timeout(now)
         self._note_facts()
@@ -280,8 +281,8 @@ class Person:
 
     def tell(self, **state: Any) -> None:
         """Tell the page how it stands, where that is not what it was told last."""
-        if state != self._state:
-            self._state = state
+        if state != self.told:
+            self.told = state
             if self._page is not None:
                 self._send(encode("state", **state))
 

@@ -5,27 +5,28 @@ The face of this folder. Runs on the thread that plays; the page's server has it
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
-import sys
 import threading
 import time
-import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
+from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
+from gym_p2p.human.entrance import Entrance, OwnPort
+from gym_p2p.human.invitation import name_of, open_browser, print_link
 from gym_p2p.human.keys.codes import label_of
-from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.controls import Controls, Legal, effects
+from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
+from gym_p2p.human.standing import reason_of
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
@@ -35,6 +36,9 @@ _LOOK_EVERY_S = 0.25
 
 _SPARE_S = 1.0
 """What is left of the others' patience with a first action, after a countdown, for a slow machine or path."""
+
+_FIRST_PING_S = 0.5
+"""How long a page may take to answer for its path to be known to the others."""
 
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
@@ -64,10 +68,13 @@ class HumanSeat:
         browser: whether to open one, where there is a screen.
         announce: is told the link; ``None`` prints it to standard error.
         port: of the page; 0 is any free one.
+        entrance: where the page's connections come from instead, for who serves many pages on one port.
         open_limit_s: how long the link may wait until it is opened.
         hold_s: how long the seat of a page that was closed is held.
         countdown_s: before the first frame of each episode, and for a person alone before the first one; a
             second less than the others' patience (``input_timeout_s``) at most.
+        next_url: where the page leads when it is over, ``{match}`` in it is the match's code; ``None`` leads
+            nowhere.
         emulation: delay and loss on the way to the page, for demos and experiments: what
             :class:`~gym_p2p.config.LinkEmulation` takes. A WebSocket has the delay alone.
 
@@ -87,9 +94,11 @@ class HumanSeat:
         browser: bool = True,
         announce: Callable[[str], None] | None = None,
         port: int = 0,
+        entrance: Entrance | None = None,
         open_limit_s: float = 300.0,
         hold_s: float = 60.0,
         countdown_s: float = 3.0,
+        next_url: str | None = None,
         emulation: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
@@ -109,29 +118,39 @@ class HumanSeat:
         self._controls: Controls = controls_for(
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
         )
-        self._browser = browser
-        self._announce = announce or _print_link
+        self._browser, self._next_url = browser, next_url
+        self._elsewhere = entrance is not None
+        """Whether somebody else decides what a link is good for once this seat is given up."""
+        self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
             welcome={
-                "title": title or _name_of(stage.env),
+                "title": title or name_of(stage.env),
                 "controls": [
                     {
                         "codes": sorted(one.codes),
                         "keys": [label_of(c) for c in sorted(one.codes)],
                         "label": one.label,
+                        "same": same,
                     }
-                    for one in self._controls.bindings
+                    for one, same in zip(
+                        self._controls.bindings, effects(self._controls.bindings), strict=True
+                    )
                 ],
             },
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
         )
-        self._server = PageServer(self._person, port=port, emulation=LinkEmulation(**(emulation or {})))
+        self._server = PageServer(
+            self._person, entrance or OwnPort(port), emulation=LinkEmulation(**(emulation or {}))
+        )
         self._text: str | None = None
+        self._error: BaseException | None = None
         self._countdown: int | None = None
+        self._illegal: list[int] = []
+        self._given_mask: Any = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
         self._over = threading.Event()
@@ -151,20 +170,23 @@ class HumanSeat:
             raise UsageError("a HumanSeat is for one with block: make another one")
         self._server.start()
         try:
-            self._stage.open(self._show)
+            self._stage.open(self._show, self._wait_on)
             self._teller = OwnThread(target=self._keep_telling, name="gym_p2p seat", daemon=True)
             self._teller.start()
             self._announce(self.url)
-            if self._browser and _has_screen():
-                webbrowser.open(self.url)
+            if self._browser:
+                open_browser(self.url)
             self._await_page()
         except BaseException:
             self.close()
             raise
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        """Tell the page that it is over, and close it."""
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Tell the page that it is over, and why, and close it."""
+        self._error = error
         self.close()
 
     def close(self) -> None:
@@ -174,16 +196,24 @@ class HumanSeat:
         self._over.set()
         if self._teller is not None:
             self._teller.join()
+            self._stage.show_last()
         self._stage.close()
         self._tell(over=True)
         with self._server.lock:
             self._person.finish()
         self._server.close()
+        self._stage.keep(self._person.measures)  # what was shown since the last action
 
     @property
     def url(self) -> str:
         """The link to the page: whoever opens it takes the seat."""
         return self._server.url
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the page was told last of how it stands."""
+        with self._server.lock:
+            return self._person.told
 
     @property
     def measured(self) -> HumanRecord:
@@ -192,12 +222,17 @@ class HumanSeat:
 
     # Playing.
 
-    def action(self, *, wait: bool | None = None) -> Any:
+    def action(self, *, wait: bool | None = None, mask: Any = None) -> Any:
         """Return the action for the keys that are held in this frame.
 
+        Keys of what an action mask forbids do nothing; where that leaves what is illegal, too, it is the
+        default action, or else the first legal one.
+
         Args:
-            wait: wait until a key of the controls is pressed; ``None`` does so in the person's turn of a game
-                whose agents take turns.
+            wait: wait until a key of the controls is pressed that does something legal; ``None`` does so in
+                the person's turn of a game whose agents take turns.
+            mask: which actions are legal; ``None`` takes what a match's observation or info says. For a
+                person alone nobody else says it: ``person.action(mask=info["action_mask"])``.
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
@@ -210,23 +245,35 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        wait = self._stage.own_turn is True if wait is None else wait
+        self._given_mask = mask
+        space, fits = self._stage.space, self._tell_legal()
+        legal = legal_by(self._controls, space, fits)
+        if self._stage.own_turn is True if wait is None else wait:
+            self._await_key(legal)
         with self._server.lock:
             self._require_person()
-            while wait and not self._person.keys.pressed:
-                self._server.changed.wait(_LOOK_EVERY_S)
-                self._require_person()
             sample, focused = self._person.sample(), self._person.focused
             self._stage.keep(self._person.measures)
         self._seqs[self._stage.frame + self._stage.input_delay] = sample.seq
         while len(self._seqs) > _SEQS_KEPT:
             del self._seqs[next(iter(self._seqs))]
         self._stage.acted(focused=focused)
-        return self._controls.act(sample.held)
+        action = self._controls.act(sample.held, legal)
+        return legal_or_nearest(space, fits, action, self._stage.nothing)
+
+    def _await_key(self, legal: Legal) -> None:
+        """Wait until a key is pressed that plays, the person is gone, or nobody is left to play with."""
+        keys = self._person.keys
+        while not self._stage.look_around():
+            with self._server.lock:
+                if self._person.gone is not None or (keys.pressed and self._controls.plays(keys.now, legal)):
+                    return
+                self._server.changed.wait(_LOOK_EVERY_S)
 
     def show(self, *, text: str | None) -> None:
         """Put a message on the page; ``None`` takes it away."""
         self._text = text
+        self._stage.show_last()
         self._tell()
 
     def _show(self, picture: Picture, frame: int) -> None:
@@ -240,6 +287,7 @@ class HumanSeat:
                 episode=self._stage.episode,
                 now=time.monotonic(),
             )
+        self._tell_legal()
         self._server.flush()
 
     def _await_page(self) -> None:
@@ -250,6 +298,15 @@ class HumanSeat:
                 if left_s <= 0:
                     raise _gone("page_unopened")
                 self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
+            if self._person.measures.clock is None:  # its first answer is a round trip away
+                self._server.changed.wait_for(lambda: self._person.measures.clock is not None, _FIRST_PING_S)
+            self._require_person()
+            clock = self._person.measures.clock
+            self._stage.taken(None if clock is None else clock.rtt_s * 1e3)
+
+    def _wait_on(self) -> None:
+        """Wait for others no longer than for the person."""
+        with self._server.lock:
             self._require_person()
 
     def _require_person(self) -> None:
@@ -274,16 +331,35 @@ class HumanSeat:
         while not self._over.wait(_LOOK_EVERY_S):
             self._tell()
 
+    def _tell_legal(self) -> Mask | None:
+        """Have the page show which keys do nothing now; return the mask that says so."""
+        mask = self._stage.mask
+        if self._given_mask is not None:
+            mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
+        illegal = illegal_bindings(self._controls, self._stage.space, mask)
+        if self._stage.own_turn is False:
+            illegal = list(range(len(self._controls.bindings)))
+        if illegal != self._illegal:
+            self._illegal = illegal
+            self._tell()
+        return mask
+
     def _tell(self, *, over: bool = False) -> None:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
+            standing["again"] = self._elsewhere and standing.get("code") is None
+            if self._next_url is not None:
+                standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
+            reason = reason_of(self._error, met=standing.get("code") is not None)
+            if reason is not None and not (standing.get("ending") or {}).get("reason"):
+                standing["ending"] = {"reason": reason, "result": None}
         elif self._countdown is not None:
             standing["phase"], standing["countdown"] = "countdown", self._countdown
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
-            self._person.tell(**standing, text=self._text, gone=self._person.gone)
+            self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
         self._server.flush()
 
 
@@ -297,22 +373,3 @@ _WORDS = {
     "page_unopened": "nobody opened the link in time",
     "page_dropped": "their page sent what no page sends",
 }
-
-
-def _name_of(env: Any) -> str:
-    spec = getattr(env, "spec", None)
-    told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
-    name = str(told or type(env).__name__)
-    return name.rpartition("/")[2].rpartition(":")[2]
-
-
-def _print_link(url: str) -> None:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"take the seat: {url}\n")
-        sys.stderr.flush()
-
-
-def _has_screen() -> bool:
-    """Whether a browser that is opened would be seen by somebody."""
-    needs_display = platform.system() == "Linux"
-    return not needs_display or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

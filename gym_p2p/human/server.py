@@ -1,19 +1,16 @@
-"""The page's server: a loopback port, a secret in the path, static files, WebSockets and offers, on a thread.
+"""The page's server: static files, WebSockets and offers of data channels, on a thread.
 
-Knows HTTP, and who may ask; what goes over a connection is :mod:`gym_p2p.human.connections`'s to know. It
-runs on its own event loop, so that a slow ``env.step`` keeps no key waiting.
+Knows HTTP; who may ask is :mod:`gym_p2p.human.entrance`'s to know, and what goes over a connection
+:mod:`gym_p2p.human.connections`'s. It runs on its own event loop, so that a slow ``env.step`` keeps no key
+waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
-import secrets
-import socket
 import threading
-from importlib import resources
 
 from aiohttp import WSMsgType, web
 
@@ -21,7 +18,9 @@ from gym_p2p.config import LinkConfig, LinkEmulation
 from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
 from gym_p2p.human.carriers import SocketCarrier, close_code
 from gym_p2p.human.connections import Connections
+from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.messages import MAX_OFFER_BYTES, MAX_PAGE_MESSAGE_BYTES, decode_offer
+from gym_p2p.human.page_files import PAGE_HEADERS, page_files
 from gym_p2p.human.person import Person
 from gym_p2p.net.loop import run_loop
 from gym_p2p.processes.threads import OwnThread
@@ -30,27 +29,11 @@ __all__ = ["PageServer"]
 
 _log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
-
 _HELLO_LIMIT_S = 10.0
 _START_LIMIT_S = 10.0
 _STOP_LIMIT_S = 2.0
 _CLOSE_LIMIT_S = 1.0
 """For a page to answer that it was closed."""
-
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 class PageServer:
@@ -58,7 +41,7 @@ class PageServer:
 
     Args:
         person: shared with the thread that plays, under :attr:`lock`.
-        port: to listen on; 0 takes a free one.
+        entrance: where the page's connections come from.
         emulation: of the path to the page, for demos and experiments.
 
     Attributes:
@@ -66,12 +49,11 @@ class PageServer:
         changed: notified, with the lock, after anything came from the page.
     """
 
-    def __init__(self, person: Person, *, port: int = 0, emulation: LinkEmulation | None = None) -> None:
+    def __init__(self, person: Person, entrance: Entrance, *, emulation: LinkEmulation | None = None) -> None:
         self._person = person
         self._link = LinkConfig() if emulation is None else LinkConfig(emulation=emulation)
-        self._port = port
-        self._token = secrets.token_urlsafe(24)
-        self._files = _page_files()
+        self._entrance = entrance
+        self._files = page_files()
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self._connections: Connections | None = None
@@ -84,19 +66,16 @@ class PageServer:
     @property
     def url(self) -> str:
         """The link; whoever has it has the seat."""
-        return f"http://{HOST}:{self._port}/{self._token}/"
+        return self._entrance.url
 
     def start(self) -> None:
-        """Listen.
+        """Let the page be opened.
 
         Raises:
             ConfigurationError: the port is taken.
         """
-        listening = self._listen()
-        self._port = listening.getsockname()[1]
-        self._thread = OwnThread(
-            target=run_loop, args=(self._run(listening),), name="gym_p2p page", daemon=True
-        )
+        self._entrance.open()
+        self._thread = OwnThread(target=run_loop, args=(self._run(),), name="gym_p2p page", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_LIMIT_S) or self._failure is not None:
             raise ConfigurationError("port", f"no page can be served: {self._failure}")
@@ -117,23 +96,9 @@ class PageServer:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._connections.carry_out)
 
-    def _listen(self) -> socket.socket:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, self._port))
-            listening.listen()
-        except OSError as error:
-            listening.close()
-            raise ConfigurationError(
-                "port",
-                f"cannot listen on {HOST}:{self._port} ({error.strerror}): take another one, or 0 for any",
-            ) from error
-        return listening
-
     # On the loop.
 
-    async def _run(self, listening: socket.socket) -> None:
+    async def _run(self) -> None:
         self._stop = asyncio.Event()
         connections = self._connections = Connections(self._person, self.changed)
         self._loop = asyncio.get_running_loop()
@@ -145,7 +110,7 @@ class PageServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_LIMIT_S)
         try:
             await runner.setup()
-            await web.SockSite(runner, listening).start()
+            await self._entrance.serve(runner)
             self._started.set()
             await self._stop.wait()
             await connections.close(_STOP_LIMIT_S / 2)
@@ -155,29 +120,21 @@ class PageServer:
         finally:
             self._started.set()
             await runner.cleanup()
-            listening.close()
+            self._entrance.close()
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._files.get(request.match_info.get("name", "index.html"))
-        if file is None or not self._may(request):
-            return web.Response(status=404, text="there is no such page", headers=_HEADERS)
+        if file is None or not self._entrance.admits(request):
+            return web.Response(status=404, text="there is no such page", headers=PAGE_HEADERS)
         content_type, body = file
-        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=_HEADERS)
-
-    def _may(self, request: web.Request) -> bool:
-        """Whether the link is right, and the page that asks is ours: no other site may open its socket."""
-        given = request.match_info["token"].encode()
-        here = f"{HOST}:{self._port}"
-        if request.host not in {here, f"localhost:{self._port}"}:
-            return False
-        return hmac.compare_digest(given, self._token.encode())
+        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=PAGE_HEADERS)
 
     def _refusal(self, request: web.Request, connections: Connections) -> web.Response | None:
         """Return the answer to a connection that is not to be; ``None`` where it may be."""
-        if not self._may(request) or request.headers.get("Origin") != f"http://{request.host}":
-            return web.Response(status=404, text="there is no such page", headers=_HEADERS)
+        if not self._entrance.admits(request, script=True):
+            return web.Response(status=404, text="there is no such page", headers=PAGE_HEADERS)
         if connections.full:
-            return web.Response(status=503, text="too many pages are open", headers=_HEADERS)
+            return web.Response(status=503, text="too many pages are open", headers=PAGE_HEADERS)
         return None
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -215,8 +172,8 @@ class PageServer:
             sdp = await answer_offer(decode_offer(await request.read()), self._link, connections)
         except (ProtocolError, NetworkError) as error:
             _log.debug("a page's offer cannot be used: %s", error)
-            return web.Response(status=400, text="this offer cannot be used", headers=_HEADERS)
-        return web.json_response({"type": "answer", "sdp": sdp}, headers=_HEADERS)
+            return web.Response(status=400, text="this offer cannot be used", headers=PAGE_HEADERS)
+        return web.json_response({"type": "answer", "sdp": sdp}, headers=PAGE_HEADERS)
 
     @property
     def _open(self) -> Connections:
@@ -240,15 +197,3 @@ async def _listen(page: web.WebSocketResponse, connections: Connections, number:
             return
         elif message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED}:
             return
-
-
-def _page_files() -> dict[str, tuple[str, bytes]]:
-    """Return types and contents of the page's files by name, under ``static/`` the package's modules."""
-    package = resources.files("gym_p2p")
-    found: dict[str, tuple[str, bytes]] = {}
-    for folder, prefix in ((package.joinpath("human", "page"), ""), (package.joinpath("static"), "static/")):
-        for file in folder.iterdir():
-            kind = _TYPES.get(file.name.rpartition(".")[2])
-            if kind is not None:
-                found[prefix + file.name] = kind, file.read_bytes()
-    return found

@@ -5,6 +5,7 @@ Knows environments and sessions; refuses to know pages and keys.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -18,10 +19,12 @@ from gym_p2p.core.record.episode import EpisodeRecord
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment, UsageError
 from gym_p2p.game.drawing import own_rate
+from gym_p2p.game.spaces.masks import Mask, mask_of
 from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
+from gym_p2p.play.handshake import Seated
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
@@ -53,8 +56,12 @@ class Stage(Protocol):
     def seat(self) -> Any:
         """The person's; ``None`` where there is only one, or while any free one is wanted."""
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
+
+        Args:
+            show: is given the pictures.
+            wait: is called now and then while others are waited for; raises to wait no longer.
 
         Raises:
             UsageError: somebody else is shown it.
@@ -63,12 +70,25 @@ class Stage(Protocol):
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
 
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Note that the person is there, and how far their page is; ``None`` is not known."""
+
     def before_action(self) -> None:
         """Called when the next frame's action is asked for, before the keys are looked at."""
 
     @property
     def own_turn(self) -> bool | None:
         """Whether it is the person's turn; ``None`` where all act at once."""
+
+    def look_around(self) -> bool:
+        """Take note of what others did while an action is chosen; return whether there is no use in one."""
+
+    def show_last(self) -> None:
+        """Show what the last step gave, where nobody has been shown it yet."""
+
+    @property
+    def mask(self) -> Mask | None:
+        """Which actions are legal, by what the person sees now; ``None`` where nobody says."""
 
     @property
     def episode(self) -> int:
@@ -160,6 +180,8 @@ class MatchStage:
             _log.warning("frames are not paced: faster than a person can see; give the environment fps=")
         self.patience_s = session.config.sync.input_limit_s(takes_turns=game.takes_turns)
         self._show: Show | None = None
+        self.waits: Callable[[], None] = _wait_on
+        """See :class:`~gym_p2p.play.episode.Viewer`."""
         self._live: LiveEpisode | None = None
         self._episodes = 0
         self._records: dict[int, EpisodeRecord] = {}
@@ -177,6 +199,21 @@ class MatchStage:
         game = self._session.game
         return game.env.aec_env.agent_selection == self.seat if game.takes_turns else None
 
+    def look_around(self) -> bool:
+        """Take note of what others did while an action is chosen; return whether there is no use in one."""
+        return self._session.drain()
+
+    def show_last(self) -> None:
+        """Nothing: every step shows what it gave."""
+
+    @property
+    def mask(self) -> Mask | None:
+        """Which actions are legal, by what the person sees now; ``None`` where nobody says."""
+        if self._live is None:
+            return None
+        outcome, seat = self._live.outcome, self._session.game.seats.index(self.seat)
+        return mask_of(self.space, outcome.observations[seat], outcome.infos[seat])
+
     @property
     def episode(self) -> int:
         """Counts episodes from 1 on."""
@@ -192,7 +229,7 @@ class MatchStage:
         """In how many frames an action has its effect."""
         return 0 if self._live is None else self._live.runner.session.input_delay
 
-    def open(self, show: Show) -> None:
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
         """Begin to show.
 
         Raises:
@@ -200,16 +237,22 @@ class MatchStage:
         """
         if self._session.viewer is not None:
             raise UsageError("another HumanSeat shows this environment: it has a page for one person")
-        self._session.played_by = "person"
-        self._session.viewer = self._look
-        self._show = show
+        self._session.seated = Seated("person")
+        self._session.viewer = self
+        self._show, self.waits = show, wait
 
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
         if self._show is not None:
             self._show = self._session.viewer = None
+            self.waits = _wait_on
 
-    def _look(self, episode: LiveEpisode) -> None:
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Note that the person is there, and how far their page is; ``None`` is not known."""
+        self._session.seated = Seated("person", page_rtt_ms)
+
+    def look(self, episode: LiveEpisode) -> None:
+        """Show what is new."""
         if self._show is None:
             return  # the episode goes on without the person
         if episode is not self._live:
@@ -252,6 +295,7 @@ class LoneStage:
 
     seat = None
     own_turn = None
+    mask = None
     input_delay = 0
     patience_s = math.inf
 
@@ -269,23 +313,42 @@ class LoneStage:
         self.frame = -1
         self.episode = 0
 
-    def open(self, show: Show) -> None:
-        """Begin to show."""
+    def open(self, show: Show, wait: Callable[[], None]) -> None:
+        """Begin to show; nobody else is waited for."""
+        del wait
         self._show = show
 
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
         self._show = None
 
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Nothing: nobody else is there."""
+
     def before_action(self) -> None:
         """Show what the step before gave; wait until the next frame is due."""
         self.frame += 1
         self.episode = 1
-        if self._show is not None:
-            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
+        self._look()
         wait_s = self._pacer.wait_s(time.monotonic())
         if wait_s > 0:
             time.sleep(wait_s)
+
+    def look_around(self) -> bool:
+        """Nobody else is there."""
+        return False
+
+    def show_last(self) -> None:
+        """Show what the step after the last action gave: no other action will be asked for, perhaps."""
+        if self.episode and self._show is not None:
+            self.frame += 1
+            with contextlib.suppress(Exception):  # it may have been closed before: then there is none
+                self._look()
+            self.frame -= 1
+
+    def _look(self) -> None:
+        if self._show is not None:
+            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
 
     def standing(self) -> dict[str, Any]:
         """Return how it stands: nobody says."""
@@ -296,6 +359,10 @@ class LoneStage:
 
     def acted(self, *, focused: bool) -> None:
         """Nothing either."""
+
+
+def _wait_on() -> None:
+    """Wait for others as long as it takes."""
 
 
 def _nearest_to_nothing(space: Space[Any]) -> Any:

@@ -14,10 +14,11 @@ from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.record.folders import short_id
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError, NoMatch, PersonGone
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["standing_in_match"]
+__all__ = ["reason_of", "standing_in_match"]
 
 
 def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
@@ -33,6 +34,28 @@ def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
         "ending": _ending(session, seat, record) if progress.state in _ENDED else None,
         "code": None if progress.match_id is None else short_id(progress.match_id),
     }
+
+
+def reason_of(error: BaseException | None, *, met: bool) -> str | None:
+    """Return the word for what broke a person's game off; ``None`` where nothing did, or the match says so.
+
+    Args:
+        error: with which it ended.
+        met: whether there was a match.
+    """
+    match error:
+        case None | PersonGone() | MatchOver():
+            return None
+        case NoMatch():
+            return "nobody_came"
+        case ConnectFailed() if not met:
+            return "nobody_came"
+        case NetworkError():
+            return "network_failed"
+        case KeyboardInterrupt():
+            return "interrupted"
+        case _:
+            return "failed"
 
 
 _ENDED = {SessionState.BETWEEN, SessionState.OVER, SessionState.CLOSED}

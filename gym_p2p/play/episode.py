@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.sync.pacing import Pacer
@@ -28,8 +28,16 @@ from gym_p2p.play.waits import Waits
 
 __all__ = ["LiveEpisode", "Viewer"]
 
-Viewer = Callable[["LiveEpisode"], None]
-"""Is called with the episode when it shows something new, before the rest of a frame's time is waited for."""
+
+class Viewer(Protocol):
+    """Who is shown an episode."""
+
+    def look(self, episode: LiveEpisode) -> None:
+        """See something new, before the rest of a frame's time is waited for."""
+
+    def waits(self) -> None:
+        """Called now and then while others are waited for; raises to wait no longer."""
+
 
 _LOOK_EVERY_S = 0.002
 
@@ -81,7 +89,7 @@ class LiveEpisode:
     def show_to(self, viewer: Viewer) -> None:
         """Show somebody what is shown now, and everything from now on."""
         self._viewer = viewer
-        viewer(self)
+        viewer.look(self)
 
     # One step plays one frame, and may take several turns of the loop until there is something to show.
     #
@@ -118,7 +126,7 @@ class LiveEpisode:
             if runner.rollout.pictures is not None:
                 runner.rollout.pictures.show(self.frame_shown)
             if self._viewer is not None:
-                self._viewer(self)
+                self._viewer.look(self)
             self._pace()
         return result
 

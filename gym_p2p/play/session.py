@@ -25,7 +25,6 @@ from typing import Any
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import MatchOver, NetworkError, P2PError, PeerLost, UsageError
 from gym_p2p.exports import Finished
@@ -35,7 +34,7 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode, Viewer
-from gym_p2p.play.handshake import seed_of, travelled
+from gym_p2p.play.handshake import Seated, seed_of, travelled
 from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.neighbours import Newcomer
@@ -70,8 +69,8 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self.viewer: Viewer | None = None
         """Sees every frame that is shown, in the calls of ``reset`` and ``step``."""
-        self.played_by: PlayedBy | None = None
-        """Who acts for this player, for the documents; ``None`` where nobody says."""
+        self.seated = Seated()
+        """Who acts for this player, for the documents and the service."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
         self.newcomer = Newcomer.of(config, self.seats)
@@ -254,7 +253,7 @@ class Session:
         recorder = self.recorder
         if recorder is None:
             return {}
-        self._drain()
+        self.drain()
         return recorder.latency()
 
     def document(self, kind: Kind) -> dict[str, Any]:
@@ -265,7 +264,7 @@ class Session:
         """
         if self.recorder is None:
             raise UsageError("nothing to export: no match was made yet, call reset() first")
-        self._drain()
+        self.drain()
         return self.recorder.document(kind)
 
     # Episodes.
@@ -274,9 +273,7 @@ class Session:
         self._access.process = os.getpid()
         try:
             with self.newcomer.calling():
-                return self._setup.meet(
-                    self._check_wait, environment=self.environment, played_by=self.played_by
-                )
+                return self._setup.meet(self._check_wait, environment=self.environment, seated=self.seated)
         except BaseException:
             self._access.process = None
             raise
@@ -389,9 +386,13 @@ class Session:
         if self._closing:
             raise MatchOver("closed")
         self.newcomer.waits()
+        if self.viewer is not None:
+            self.viewer.waits()
 
-    def _drain(self) -> None:
-        """Take in the events that are there, without waiting; not while another call is inside."""
+    def drain(self) -> bool:
+        """Take in the events that are there, without waiting; return whether the match has ended by them."""
         if self._match is not None and (door := self._access.if_free()) is not None:
             with door:
                 self._match.drain()
+        client = None if self._match is None else self._match.client
+        return client is not None and (client.gone is not None or client.ended)

@@ -17,7 +17,6 @@ from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
-from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
@@ -28,7 +27,7 @@ from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.coming_back import learn_past
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.handshake import agreed, as_before, holders, make_plan
+from gym_p2p.play.handshake import Seated, agreed, as_before, holders, make_plan
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
@@ -84,15 +83,13 @@ class MatchSetup:
         """Where this player stands in a queue, while they wait in one."""
         return None if self._client is None else self._client.queue_status
 
-    def meet(
-        self, check: Callable[[], None], *, environment: Recipe | None, played_by: PlayedBy | None
-    ) -> LiveMatch:
+    def meet(self, check: Callable[[], None], *, environment: Recipe | None, seated: Seated) -> LiveMatch:
         """Meet the others, and agree with them.
 
         Args:
             check: called before every wait; raises to give up.
             environment: how the environment was made, where that is known better than it knows itself.
-            played_by: who acts for this player; ``None`` where nobody says.
+            seated: who acts for this player.
 
         Raises:
             NetworkError, PeerError: no match came about; nothing is left running.
@@ -117,7 +114,7 @@ class MatchSetup:
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
         plan = make_plan(
-            self._game, config, take=self._wanted, votes=votes, offer=offer, played_by=played_by, kept=kept
+            self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
         )
         self._about = plan.description["about"]
         record = self._begin_record if kept is None else self._make_record

@@ -4,10 +4,11 @@ Nothing but this process is ever forked: it is a fresh interpreter with one thre
 without anything of the program that owns it. It ends with its owner, however that ends, and not at a signal:
 one that goes to everything that runs reaches the owner too. What it has forked lives on without it.
 
-Run by :mod:`gym_p2p.processes.forked`, as ``fork_server FD OWNER MODULE [WITHOUT ...]``. The module's
-``rehearse()`` is called first. Over the socket FD comes one byte for each process, with three descriptors
-(SCM_RIGHTS, unix(7)): the line on which that process is told of, its standard error, and the socket that is
-its work, with which the module's ``run(work, owner)`` is called. Modules after WITHOUT cannot be imported.
+Run by :mod:`gym_p2p.processes.forked`, as ``fork_server FD OWNER MODULE [TOLD ...] -- [WITHOUT ...]``. The
+module's ``rehearse(*told)`` is called first. Over the socket FD comes one byte for each process, with four
+descriptors (SCM_RIGHTS, unix(7)): the line on which that process is told of, its standard error, the socket
+that is its work, and the pidfd of who asks. With the last two the module's ``run(work, owner)`` is called.
+Modules that are named after the two dashes cannot be imported.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gym_p2p.processes.name import call_this_process
 from gym_p2p.processes.owner import SIGNALS_OF_OWNER, Owner
@@ -29,7 +30,7 @@ from gym_p2p.processes.reports import Report, send_report
 
 __all__ = ["Run"]
 
-_DESCRIPTORS = 3
+_DESCRIPTORS = 4
 """That come with a request."""
 
 Run = Callable[[int, Owner], None]
@@ -67,18 +68,18 @@ class _ForkServer:
             _close(*fds)
         return bool(request)
 
-    def _fork(self, line_fd: int, stderr: int, work: int) -> None:
+    def _fork(self, line_fd: int, stderr: int, work: int, asker: int) -> None:
         line = socket.socket(fileno=line_fd)
         try:
             process = os.fork()
         except OSError as error:
-            _close(stderr, work)
+            _close(stderr, work, asker)
             with line:
                 send_report(line, Report.failed(error))
             return
         if process == 0:
-            self._be_forked(line, stderr, work)
-        _close(stderr, work)
+            self._be_forked(line, stderr, work, asker)
+        _close(stderr, work, asker)
         pidfd = os.pidfd_open(process)  # it is not reaped yet, so it is this one's
         send_report(line, Report.forked(process), pidfd)
         self._children[pidfd] = process, line
@@ -92,7 +93,7 @@ class _ForkServer:
         with line:
             send_report(line, Report.ended(os.waitstatus_to_exitcode(status)))
 
-    def _be_forked(self, line: socket.socket, stderr: int, work: int) -> None:
+    def _be_forked(self, line: socket.socket, stderr: int, work: int, asker: int) -> None:
         """Do a forked process's work; does not return."""
         code = 1
         try:
@@ -101,7 +102,8 @@ class _ForkServer:
             for held in (line, self._requests, *(of_other for _, of_other in self._children.values())):
                 held.close()
             _close(stderr, *self._children)
-            self._run(work, self._owner)
+            self._owner.close()
+            self._run(work, Owner.known_by(asker))
             code = 0
         except BaseException:  # noqa: BLE001 - whatever it is: the server's code must not go on here
             traceback.print_exc()
@@ -116,7 +118,7 @@ def _close(*fds: int) -> None:
         os.close(fd)
 
 
-def _main(fd: int, process: int, module: str, *without: str) -> None:
+def _main(fd: int, process: int, module: str, told: Sequence[str], without: Sequence[str]) -> None:
     for number in SIGNALS_OF_OWNER:
         signal.signal(number, signal.SIG_IGN)
     # An owner who ignores the ends of its children has ours ignored, too.
@@ -129,11 +131,18 @@ def _main(fd: int, process: int, module: str, *without: str) -> None:
     sys.modules.update(dict.fromkeys(without))  # type: ignore[arg-type]  # None is no module
     gc.disable()  # what is imported stays, and looking through it again and again takes a tenth of the time
     imported = importlib.import_module(module)
-    imported.rehearse()
+    imported.rehearse(*told)
     gc.freeze()  # a collection in a forked process would copy every page
     gc.enable()
     _ForkServer(socket.socket(fileno=fd), owner, imported.run).serve()
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    dashes = len(sys.argv) - 1 - sys.argv[::-1].index("--")
+    _main(
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+        sys.argv[3],
+        told=sys.argv[4:dashes],
+        without=sys.argv[dashes + 1 :],
+    )

@@ -22,7 +22,15 @@ from gym_p2p.processes.owner import open_pidfd
 from gym_p2p.processes.python import python_command
 from gym_p2p.processes.reports import ReportKind, receive_report
 
-__all__ = ["ForkServer", "ForkedProcess", "OtherProcess", "StartedProcess", "can_fork", "socket_pair"]
+__all__ = [
+    "ForkLine",
+    "ForkServer",
+    "ForkedProcess",
+    "OtherProcess",
+    "StartedProcess",
+    "can_fork",
+    "socket_pair",
+]
 
 _FIRST_OWN_FD = 3
 """Below are standard input, output and error, also in a process that was started without them."""
@@ -162,52 +170,79 @@ class ForkedProcess:
                 self._ending = f"it could not start: {os.strerror(report.number)}"
 
 
-class ForkServer:
-    """A server that forks processes of a module, for this process; it starts at once, and ends with it.
+class ForkLine:
+    """The line to a fork server: whoever holds it can ask.
 
     Args:
-        module: its ``rehearse()`` is called once, and its ``run(work, owner)`` in each process; ``work`` is
-            the number of a socket.
+        requests: it; closed with this.
+    """
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        let_go_in_forks(requests)
+
+    def fork(self, work: socket.socket) -> ForkedProcess:
+        """Return a process whose work is the other end of this socket; it may start a moment later.
+
+        Its owner is this process.
+
+        Raises:
+            OSError: the server is gone.
+        """
+        line, theirs = socket_pair()
+        asker = os.pidfd_open(os.getpid())
+        try:
+            with theirs, _standard_error() as stderr:
+                sent = [theirs.fileno(), stderr, work.fileno(), asker]
+                socket.send_fds(self._requests, [b"f"], sent)
+        except OSError:
+            line.close()
+            raise
+        finally:
+            os.close(asker)
+        return ForkedProcess(line)
+
+    def lend(self) -> socket.socket:
+        """Return this line once more, for another process to ask over."""
+        return self._requests.dup()
+
+    def close(self) -> None:
+        """Ask nothing any more. Idempotent."""
+        self._requests.close()
+
+
+class ForkServer(ForkLine):
+    """A server that forks processes of a module; it starts at once, and ends with this process.
+
+    Args:
+        module: its ``rehearse(*told)`` is called once, and its ``run(work, owner)`` in each process; ``work``
+            is the number of a socket.
+        told: what it is told.
         without: modules that the libraries which it needs would load, and get on without.
 
     Raises:
         OSError: it could not start.
     """
 
-    def __init__(self, module: str, *, without: Sequence[str] = ()) -> None:
-        self._requests, theirs = socket_pair()
+    def __init__(self, module: str, *told: str, without: Sequence[str] = ()) -> None:
+        requests, theirs = socket_pair()
         with theirs:
-            told = str(theirs.fileno()), str(os.getpid()), module, *without
+            start = str(theirs.fileno()), str(os.getpid()), module, *told, "--", *without
             try:
-                self._process = StartedProcess("gym_p2p.processes.fork_server", *told, passed=theirs)
+                self._process = StartedProcess("gym_p2p.processes.fork_server", *start, passed=theirs)
             except BaseException:
-                self._requests.close()
+                requests.close()
                 raise
         self.pid = self._process.pid
-        let_go_in_forks(self._requests)
+        super().__init__(requests)
 
     def is_there(self) -> bool:
         """Return whether it can be asked, as far as is known."""
         return not self._process.has_ended()
 
-    def fork(self, work: socket.socket) -> ForkedProcess:
-        """Return a process whose work is the other end of this socket; it may start a moment later.
-
-        Raises:
-            OSError: the server is gone.
-        """
-        line, theirs = socket_pair()
-        try:
-            with theirs, _standard_error() as stderr:
-                socket.send_fds(self._requests, [b"f"], [theirs.fileno(), stderr, work.fileno()])
-        except OSError:
-            line.close()
-            raise
-        return ForkedProcess(line)
-
     def close(self) -> None:
         """End it, whatever it is at: it holds nothing. What it has forked goes on. Idempotent."""
-        self._requests.close()
+        super().close()
         self._process.kill()
         self._process.has_ended(_END_S)
 

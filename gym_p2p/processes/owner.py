@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+from typing import Self
 
 __all__ = ["SIGNALS_OF_OWNER", "Owner", "open_pidfd"]
 
@@ -32,6 +33,13 @@ class Owner:
         """Becomes readable when it has ended; -1 where there is none."""
         # Only now: had it ended before, its id could be another process's.
         self._ended = os.getppid() != process
+
+    @classmethod
+    def known_by(cls, pidfd: int) -> Self:
+        """Return one that gave this process its pidfd, which is closed with it."""
+        owner = cls(os.getppid(), by_pidfd=False)
+        owner.pidfd = pidfd
+        return owner
 
     def has_ended(self) -> bool:
         """Return whether it has."""

@@ -6,12 +6,13 @@ const pages = new Map();
 
 obey({
   /** Open a link in a window of its own, or in another tab of a page's window. */
-  async open({ page, url, width = 1000, height = 700, touch = false, beside = null }) {
+  async open({ page, url, width = 1000, height = 700, touch = false, beside = null, init = "" }) {
     const context =
       beside === null
         ? await browser.newContext({ viewport: { width, height }, hasTouch: touch, isMobile: touch })
         : pages.get(beside).opened.context();
     const opened = await context.newPage();
+    if (init) await opened.addInitScript(init);
     const errors = [];
     const requests = [];
     opened.on("pageerror", (error) => errors.push(error.message));
@@ -39,6 +40,7 @@ obey({
   release: ({ page, code }) => pages.get(page).opened.keyboard.up(code),
   tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
   click: ({ page, selector }) => pages.get(page).opened.click(selector),
+  resize: ({ page, width, height }) => pages.get(page).opened.setViewportSize({ width, height }).then(() => null),
   reload: ({ page }) => pages.get(page).opened.reload().then(() => null),
   screenshot: ({ page, path }) => pages.get(page).opened.screenshot({ path }).then(() => null),
   seen: ({ page }) => {

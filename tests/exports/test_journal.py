@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import threading
@@ -90,6 +91,25 @@ def test_a_discarded_journal_is_gone_and_leaves_one_that_took_its_place(tmp_path
     journal.path.write_text("another one's")
     journal.discard()
     assert journal.path.read_text() == "another one's"
+
+
+def test_a_journal_that_is_being_begun_is_left_alone_by_whoever_looks_for_leftovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_of(played(new_record(), 5), tmp_path / "match")
+    lock = fcntl.flock
+    looked: list[bool] = []
+
+    def begun(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        looked.append(recover(journal.path).played)  # before it is locked, as another process may
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", begun)
+    journal.append()
+    assert looked == [True]
+    assert frames(journal) == 5
+    journal.close()
 
 
 def test_who_was_killed_between_their_documents_and_the_index_is_in_it_all_the_same(tmp_path: Path) -> None:

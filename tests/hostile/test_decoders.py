@@ -89,6 +89,8 @@ OURS = {
     "gym_p2p.play.aftermath": "a player and the process that outlives it",
     "gym_p2p.game.replay.partial:_end": "a digest that reading the recording has made",
     "gym_p2p.server.subjects": "a table that the operator names",
+    "gym_p2p.hosting.messages": "the host of seats and its own processes",
+    "gym_p2p.hosting.link_file": "a table that the operator names",
 }
 """Sites, or modules and packages of them, that read nothing of anybody else's; or where they are held."""
 

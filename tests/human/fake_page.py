@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -34,7 +35,9 @@ class FakePage:
 
     Attributes:
         states: what it was told, the newest last.
+        said: what else it was told, the newest of each kind.
         frames: how many it has got.
+        shown: which of the episode these were.
         code: with which it was closed.
     """
 
@@ -43,7 +46,9 @@ class FakePage:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self.states: list[dict[str, Any]] = []
+        self.said: dict[str, dict[str, Any]] = {}
         self.frames = 0
+        self.shown: list[int] = []
         self.code: int | None = None
         self._seq = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="fake page")
@@ -75,15 +80,23 @@ class FakePage:
         )
 
     def say(self, **message: Any) -> None:
-        self._call(lambda: self._send(message))
+        self.say_raw(json.dumps(message))
+
+    def say_raw(self, text: str) -> None:
+        """Send what no page does."""
+        self._call(lambda: self._send_text(text))
 
     def _call(self, do: Callable[[], Any]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(do()))
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_text(json.dumps(message))
+
+    async def _send_text(self, text: str) -> None:
         if self._socket is not None and not self._socket.closed:
-            await self._socket.send_str(json.dumps(message))
+            with contextlib.suppress(ConnectionError):  # it is being closed
+                await self._socket.send_str(text)
 
     async def _close(self) -> None:
         if self._socket is not None:
@@ -96,8 +109,8 @@ class FakePage:
             aiohttp.ClientSession() as session,
             session.ws_connect(self._url + "page", origin=origin) as page,
         ):
-            await page.send_str(json.dumps(HELLO))
             self._socket = page
+            await self._send(HELLO)
             async for message in page:
                 await self._hear(message.data, time.monotonic() * 1e3)
             self.code = page.close_code
@@ -105,10 +118,12 @@ class FakePage:
     async def _hear(self, data: str | bytes, now: float) -> None:
         if isinstance(data, bytes):
             self.frames += 1
+            self.shown.append(int.from_bytes(data[10:14], "big", signed=True))
             number = int.from_bytes(data[2:6], "big")
             await self._send({"t": "ack", "n": number, "shown": [[number, now]]})
             return
         told = json.loads(data)
+        self.said[told["t"]] = told
         if told["t"] == "state":
             self.states.append(told)
         elif told["t"] == "ping":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import json
 import sys
@@ -18,8 +19,10 @@ from hypothesis.extra import numpy as numpy_st
 
 import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.spaces.masks import legal_or_nearest
 from gym_p2p.human.keys.codes import KNOWN_CODES, code_of, label_of
-from gym_p2p.human.keys.controls import Controls
+from gym_p2p.human.keys.controls import Controls, effects
+from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.offered import offers
 from gym_p2p.human.keys.tables import controls_for, read_keys
 
@@ -117,6 +120,48 @@ def test_a_manual_policy_is_read_as_far_as_it_can_be(
     assert found == ([1] if "UP" in text else [])
 
 
+class Turtle(enum.IntEnum):
+    left = 0
+    right = 1
+    forward = 2
+    pickup = 3
+    toggle = 5
+    done = 6
+
+
+@pytest.mark.parametrize(
+    ("named", "keys"),
+    [
+        ({"actions": Turtle}, {"ArrowLeft": 0, "ArrowRight": 1, "ArrowUp": 2, "Space": 3, "KeyX": 5}),
+        (
+            {
+                "action_set": (
+                    "move_forward",
+                    "pick_up_or_drop",
+                    "toggle",
+                    "no-op",
+                    "rotate_left",
+                    "rotate_right",
+                )
+            },
+            {"ArrowUp": 0, "Space": 1, "KeyX": 2, "ArrowLeft": 4, "ArrowRight": 5},
+        ),
+        ({"action_set": "fast", "actions": 7}, None),
+    ],
+)
+def test_names_of_actions_are_read_wherever_they_are_kept(
+    named: dict[str, Any], keys: dict[str, int] | None
+) -> None:
+    env = Silent()
+    vars(env).update(named)
+    if keys is None:
+        with pytest.raises(ConfigurationError, match="nobody says"):
+            controls(spaces.Discrete(7), env=env)
+    else:
+        made = controls(spaces.Discrete(7), env=env)
+        assert {next(iter(one.codes)): one.action for one in made.bindings} == keys
+
+
 def test_numbers_of_pygame_are_keys() -> None:
     env = gymnasium.make("MountainCar-v0")
     made = controls(env.action_space, env=env.unwrapped)
@@ -177,6 +222,20 @@ def test_actions_that_are_mapped_to_those_of_ale_mean_what_these_do() -> None:
     made = controls(spaces.Discrete(6), env=Atari())
     assert [made.act(held) for held in ((), ("Space",), ("ArrowRight",), ("ArrowLeft",))] == [0, 1, 2, 3]
     assert made.act(("ArrowLeft", "Space")) == 5
+
+
+@pytest.mark.parametrize(
+    ("module", "keys"),
+    [
+        ("tictactoe_v3", {"KeyQ": 0, "KeyS": 4, "KeyX": 5, "KeyE": 6, "Numpad7": 0, "Numpad3": 8}),
+        ("connect_four_v3", {"Digit1": 0, "Digit7": 6}),
+    ],
+)
+def test_boards_are_played_by_keys_that_lie_like_them(module: str, keys: dict[str, int]) -> None:
+    env = importlib.import_module(f"pettingzoo.classic.{module}").env()
+    made = controls(env.action_space("player_1" if "tic" in module else "player_0"), env=env.unwrapped)
+    assert {key: made.act((key,)) for key in keys} == keys
+    assert len(set(effects(made.bindings))) == env.action_space(env.possible_agents[0]).n
 
 
 def test_agents_of_mpe_move_by_arrows() -> None:
@@ -299,6 +358,57 @@ def test_a_file_that_holds_none_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         read_keys(tmp_path / "none.json")
+
+
+def test_a_key_of_what_is_illegal_does_nothing_and_another_one_that_is_held_counts() -> None:
+    space = spaces.Discrete(4)
+    made = controls(space, keys={"ArrowUp": 1, "ArrowUp+Space": 2, "x": 3})
+    legal = legal_by(made, space, np.array([1, 1, 0, 1]))
+    assert made.act(("ArrowUp", "Space"), legal) == 1
+    assert made.act(("ArrowUp", "KeyX"), legal) == 3
+    assert made.plays(("ArrowUp",), legal)
+    assert not made.plays(("Space",), legal)
+    assert not made.plays((), legal)
+    none = legal_by(made, space, np.array([1, 0, 0, 0]))
+    assert made.act(("ArrowUp", "KeyX"), none) == 0
+    assert not made.plays(("ArrowUp", "Space", "KeyX"), none)
+    assert illegal_bindings(made, space, np.array([1, 0, 0, 0])) == [0, 1, 2]
+    assert illegal_bindings(made, space, None) == []
+
+
+def test_a_mask_of_several_choices_is_minded_in_each() -> None:
+    space = spaces.MultiDiscrete([3, 2], start=[0, 5])
+    by_part = controls(space, keys=[{"x": 1, "y": 2}, {"z": 6}], nothing=np.array([0, 5]))
+    mask = (np.array([1, 0, 1]), np.array([1, 0]))
+    legal = legal_by(by_part, space, mask)
+    assert by_part.act(("KeyX", "KeyZ"), legal).tolist() == [0, 5]
+    assert by_part.act(("KeyX", "KeyY"), legal).tolist() == [2, 5]
+    assert illegal_bindings(by_part, space, mask) == [0, 2]
+    whole = controls(space, keys={"x": [1, 5], "y": [2, 5]}, nothing=np.array([0, 5]))
+    assert illegal_bindings(whole, space, mask) == [0]
+
+
+@given(st.lists(st.booleans(), min_size=5, max_size=5), st.lists(st.sampled_from("abcd"), unique=True))
+def test_whatever_is_held_what_is_legal_is_done_where_anything_is(mask: list[bool], held: list[str]) -> None:
+    space = spaces.Discrete(5)
+    made = controls(space, keys={key: number for number, key in enumerate("abcd", 1)})
+    fits = np.array(mask, np.int8)
+    legal = legal_by(made, space, fits)
+    codes = [f"Key{key.upper()}" for key in held]
+    action = legal_or_nearest(space, fits, made.act(codes, legal), 0)
+    assert not any(mask) or mask[action]
+    if made.plays(codes, legal):
+        assert action == max(
+            (number for number in range(1, 5) if mask[number] and "abcd"[number - 1] in held),
+            key=lambda number: held.index("abcd"[number - 1]),
+        )
+
+
+def test_keys_that_do_the_same_are_known_as_such() -> None:
+    made = controls(spaces.Box(-1, 1, (4,)), nothing=np.zeros(4, np.float32))
+    assert effects(made.bindings) == list(range(8))
+    twice = controls(spaces.Discrete(3), keys={"w": 1, "ArrowUp": 1, "s": 2, "": 0})
+    assert effects(twice.bindings) == [0, 0, 2]
 
 
 _spaces = st.one_of(

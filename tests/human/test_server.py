@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.human.entrance import OwnPort
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from tests.human.fake_page import HELLO
@@ -25,7 +26,7 @@ from tests.waiting import PATIENCE_S, until
 
 @pytest.fixture
 def server() -> Iterator[PageServer]:
-    made = PageServer(Person(known=["Space"], welcome={"title": "Rally"}, hold_s=10.0))
+    made = PageServer(Person(known=["Space"], welcome={"title": "Rally"}, hold_s=10.0), OwnPort())
     made.start()
     yield made
     made.close()
@@ -185,7 +186,7 @@ def test_a_port_that_is_taken_is_told() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = PageServer(Person(known=[], welcome={}, hold_s=1.0), port=taken.getsockname()[1])
+        server = PageServer(Person(known=[], welcome={}, hold_s=1.0), OwnPort(taken.getsockname()[1]))
         with pytest.raises(ConfigurationError, match="port"):
             server.start()
         server.close()

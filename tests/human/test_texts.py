@@ -11,8 +11,7 @@ import pytest
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.wire.messages import Cause
-from gym_p2p.human.carriers import CLOSE_CODES
-from gym_p2p.human.messages import VERSION
+from gym_p2p.human.messages import CLOSE_CODES, VERSION
 from gym_p2p.human.seat import _WORDS as GONE
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.paused import PauseReason
@@ -52,9 +51,17 @@ def test_there_is_a_text_for_everything_that_is_told(part: str, told: set[str]) 
 
 def test_the_page_knows_every_code_that_it_is_closed_with_and_the_version() -> None:
     assert f"const VERSION = {VERSION};" in LINK
-    found = re.search(r"CLOSED = \{(.*?)\};", LINK)
+    found = re.search(r"CLOSED = \{(.*?)\n\};", LINK, re.DOTALL)
     assert found is not None
     known = {int(code): why for code, why in re.findall(r"(\d+): \"(\w+)\"", found[1])}
     assert known.keys() == set(CLOSE_CODES.values())
     for why in known.values():
         assert re.search(rf"^  {why}: \[", TEXTS, re.MULTILINE)
+
+
+def test_there_is_a_text_for_everything_that_gamepads_tell() -> None:
+    told = set(
+        re.findall(r'tell\((?:.*\? )?"(\w+)"(?: : "(\w+)")?\)', PAGE.joinpath("gamepads.js").read_text())
+    )
+    words = {word for pair in told for word in pair if word}
+    assert words == _keys("gamepad") == {"connected", "disconnected", "unknown"}

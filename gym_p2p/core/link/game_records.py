@@ -175,7 +175,8 @@ class GameRecords:
         self.received += 1
         self._note_count(record[1] << 8 | record[2], now)
         # Where ours do not go yet the other side may be waiting for a count, too.
-        news = self._confirm(now) or self.received == 1
+        confirmed = self.transport is GameTransport.CHANNEL and self._confirm(now)
+        news = confirmed or self.received == 1
         answer = self._seal(b"") if self._agreed and news else None
         return record[HEAD_BYTES:], answer
 
@@ -224,9 +225,9 @@ class GameRecords:
         self._doubted = False
 
     def _confirm(self, now: float) -> bool:
-        """Use records if both agree and it has been shown that they arrive; return whether that is new."""
+        """Use records if both agree and it has been shown that they arrive; return whether they are now."""
         confirmed = self._agreed and self._arrived > 0 and self._shown_at == now and now >= self._trusted_from
-        if self.transport is GameTransport.RECORDS or not confirmed or self.returns >= MAX_RETURNS:
+        if not confirmed or self.returns >= MAX_RETURNS:
             return False
         self.transport = GameTransport.RECORDS
         self.settled = True

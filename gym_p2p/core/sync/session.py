@@ -240,8 +240,11 @@ class SyncSession:
 
     def _note_input(self) -> None:
         """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
-        if self._window or self._limits or min([track.count for track in self._tracks]) > self.frame:
-            self._has_news = True
+        if not (self._window or self._limits):
+            for track in self._tracks:
+                if track.count <= self.frame:
+                    return
+        self._has_news = True
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)

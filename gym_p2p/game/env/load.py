@@ -25,6 +25,7 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import P2PError, UsageError
 
 __all__ = [
+    "import_environment",
     "import_module",
     "import_namespace",
     "load_environment",
@@ -57,6 +58,28 @@ def load_environment(name: str, kwargs: Mapping[str, Any] | None = None) -> Any:
     if _is_identifier(name) and "." in name:
         return _from_module(name, kwargs)
     return _by_id(name, kwargs, name=name, module=None)
+
+
+def import_environment(name: str) -> None:
+    """Import the modules that an environment of that name comes from; make nothing of it.
+
+    Raises:
+        UsageError: there is no such module.
+    """
+    package, _, env_id = name.rpartition(":")
+    if package:
+        import_module(package)
+    elif "." in name and _is_identifier(name):
+        import_module(name)
+    else:
+        import_namespace(name)
+    entry = None
+    if env_id in gymnasium.registry:
+        entry = gymnasium.registry[env_id].entry_point
+    elif env_id in pettingzoo.parallel_registry:
+        entry = pettingzoo.spec("parallel", env_id).entry_point
+    if isinstance(entry, str):
+        import_module(entry.partition(":")[0])
 
 
 def load_function(module: str, function: str) -> Any:

@@ -6,13 +6,13 @@ Of every kind of action space one class: a choice (``Discrete``), several choice
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import attrs
 import numpy as np
 
-__all__ = ["Axes", "Axis", "Binding", "Choice", "Controls", "Parts"]
+__all__ = ["Axes", "Axis", "Binding", "Choice", "Controls", "Legal", "Parts", "effects"]
 
 
 @attrs.frozen
@@ -23,11 +23,21 @@ class Binding:
         codes: of the keys.
         action: what they do.
         label: what that is, in words; "" where nobody says.
+        part: of the action, where its parts have keys of their own.
     """
 
     codes: frozenset[str]
     action: Any
     label: str = ""
+    part: int = 0
+
+
+Legal = Callable[[Binding], bool]
+"""Whether what a binding does is legal now."""
+
+
+def _any(_binding: Binding) -> bool:
+    return True
 
 
 class Controls(Protocol):
@@ -37,13 +47,28 @@ class Controls(Protocol):
     def bindings(self) -> tuple[Binding, ...]:
         """Every key and combination, for the page."""
 
-    def act(self, held: Sequence[str]) -> Any:
+    def act(self, held: Sequence[str], legal: Legal = _any) -> Any:
         """Return this frame's action.
 
         Args:
             held: the codes, in the order in which they were pressed; a key that was pressed and released
                 since the frame before is among them.
+            legal: which bindings count; the others' keys do nothing.
         """
+
+    def plays(self, held: Sequence[str], legal: Legal = _any) -> bool:
+        """Whether the held keys do anything."""
+
+
+def effects(bindings: Sequence[Binding]) -> list[int]:
+    """Return for each binding the first one that does the same.
+
+    >>> effects([Binding(frozenset({code}), action) for code, action in (("w", 2), ("s", 3), ("ArrowUp", 2))])
+    [0, 1, 0]
+    """
+    first: dict[Any, int] = {}
+    doing = [(one.part, np.asarray(one.action).tobytes()) for one in bindings]
+    return [first.setdefault(what, place) for place, what in enumerate(doing)]
 
 
 @attrs.frozen
@@ -57,21 +82,39 @@ class Choice:
     bindings: tuple[Binding, ...]
     nothing: Any
 
-    def act(self, held: Sequence[str]) -> Any:
+    def act(self, held: Sequence[str], legal: Legal = _any) -> Any:
         """Return the action of the held keys."""
-        place = {code: index for index, code in enumerate(held)}
-        fits = [binding for binding in self.bindings if binding.codes and binding.codes <= place.keys()]
+        fits = self._fitting(held, legal)
         if not fits:
             return self.nothing
+        place = {code: index for index, code in enumerate(held)}
         best = max(fits, key=lambda one: (len(one.codes), max(place[code] for code in one.codes)))
         return best.action
+
+    def plays(self, held: Sequence[str], legal: Legal = _any) -> bool:
+        """Whether the held keys do anything."""
+        return bool(self._fitting(held, legal))
+
+    def _fitting(self, held: Sequence[str], legal: Legal) -> list[Binding]:
+        codes = frozenset(held)
+        return [one for one in self.bindings if one.codes and one.codes <= codes and legal(one)]
+
+
+def _numbered(parts: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Let every binding know of which part of the action it is."""
+    return tuple(
+        [
+            attrs.evolve(part, bindings=tuple([attrs.evolve(one, part=place) for one in part.bindings]))
+            for place, part in enumerate(parts)
+        ]
+    )
 
 
 @attrs.frozen(eq=False)
 class Parts:
     """Several choices at once, each with keys of its own."""
 
-    parts: tuple[Choice, ...]
+    parts: tuple[Choice, ...] = attrs.field(converter=_numbered)
     dtype: np.dtype[Any]
 
     @property
@@ -79,9 +122,13 @@ class Parts:
         """Every key, for the page."""
         return _all(part.bindings for part in self.parts)
 
-    def act(self, held: Sequence[str]) -> np.ndarray[Any, Any]:
+    def act(self, held: Sequence[str], legal: Legal = _any) -> np.ndarray[Any, Any]:
         """Return the action of the held keys."""
-        return np.array([part.act(held) for part in self.parts], self.dtype)
+        return np.array([part.act(held, legal) for part in self.parts], self.dtype)
+
+    def plays(self, held: Sequence[str], legal: Legal = _any) -> bool:
+        """Whether the held keys do anything."""
+        return any(part.plays(held, legal) for part in self.parts)
 
 
 @attrs.frozen
@@ -105,6 +152,11 @@ class Axis:
     rest: float
     step: float
     label: str = ""
+
+    def label_of(self, sign: str) -> str:
+        """Return what a key does that moves it up or down, in words: a sign where it goes both ways."""
+        both = self.up and self.down
+        return f"{self.label} {sign}".strip() if both or not self.label else self.label
 
     def moved(self, level: float, held: Sequence[str]) -> float:
         """Return where it is after a frame with these keys held: the one pressed last counts."""
@@ -137,12 +189,16 @@ class Axes:
     def bindings(self) -> tuple[Binding, ...]:
         """Every key, for the page."""
         return _all(
-            [Binding(frozenset({code}), sign, f"{axis.label} {sign}".strip()) for code in sorted(codes)]
-            for axis in self.axes.values()
+            [Binding(frozenset({code}), sign, axis.label_of(sign), at) for code in sorted(codes)]
+            for at, axis in self.axes.items()
             for sign, codes in (("+", axis.up), ("-", axis.down))
         )
 
-    def act(self, held: Sequence[str]) -> np.ndarray[Any, Any]:
+    def plays(self, held: Sequence[str], _legal: Legal = _any) -> bool:
+        """Whether the held keys do anything: no mask is of numbers."""
+        return any(code in axis.up | axis.down for code in held for axis in self.axes.values())
+
+    def act(self, held: Sequence[str], _legal: Legal = _any) -> np.ndarray[Any, Any]:
         """Return the action of the held keys; every call is a frame."""
         action = self.rest.copy()
         for place, axis in self.axes.items():

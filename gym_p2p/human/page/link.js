@@ -6,7 +6,7 @@
  * with a WebSocket where they do not open. `?link=websocket` or `?link=datachannel` asks for one.
  */
 
-import { ChannelCarrier, SocketCarrier } from "./carriers.js";
+import { SocketCarrier } from "./socket.js";
 
 const VERSION = 2;
 const FIRST_RETRY_MS = 200;
@@ -16,7 +16,10 @@ const SILENCE_MS = 6000; // twelve pings
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /** What a connection is closed with on purpose, and is not to be opened again. */
-export const CLOSED = { 4001: "taken", 4002: "dropped", 4003: "over", 4004: "version" };
+export const CLOSED = {
+  ...{ 4001: "taken", 4002: "dropped", 4003: "over", 4004: "version" },
+  ...{ 4005: "full", 4006: "expired", 4007: "crashed", 4008: "closing", 4009: "elsewhere" },
+};
 
 export class Link {
   #handlers;
@@ -53,11 +56,19 @@ export class Link {
 
   #connect() {
     const asked = new URLSearchParams(location.search).get("link");
-    if (asked === "datachannel") this.#take(ChannelCarrier, "asked");
+    if (asked === "datachannel") this.#takeChannels("asked");
     else if (asked === "websocket") this.#take(SocketCarrier, "asked");
     else if (LOOPBACK.includes(location.hostname)) this.#take(SocketCarrier, "loopback");
     else if (typeof RTCPeerConnection === "undefined") this.#take(SocketCarrier, "unsupported");
-    else this.#take(ChannelCarrier, "opened");
+    else this.#takeChannels("opened");
+  }
+
+  /** Load what only those need who have channels. */
+  #takeChannels(why) {
+    import("./channels.js").then(
+      ({ ChannelCarrier }) => this.#take(ChannelCarrier, why),
+      () => this.#closed(null),
+    );
   }
 
   #take(Carrier, why) {

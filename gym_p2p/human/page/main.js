@@ -1,17 +1,23 @@
 /** The page of one person: puts the line, the screen and the keys together, and says in words how it stands. */
 
-import { KeyBoard, makePad } from "./keys.js";
+import { Gamepads } from "./gamepads.js";
+import { KeyBoard } from "./keys.js";
 import { Link } from "./link.js";
+import { greyOut, makePad } from "./pad.js";
 import { Screen } from "./screen.js";
+import * as sound from "./sound.js";
 import { KeyTeller } from "./telling.js";
 import { texts } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const WAITED_STEP_S = 10; // a screen reader reads each
+const NOTICE_MS = 5000;
 const openedAt = performance.now();
 let finished = false;
 let simplified = false; // whether it is said that the picture is
+let notice = ""; // what is said for a moment, of a gamepad
 let last = {}; // what was told of the game last
+const FULL_AGAIN_MS = 10_000;
 
 const link = new Link({
   opened: () => {
@@ -33,14 +39,21 @@ const link = new Link({
 const screen = new Screen($("screen"), link);
 const teller = new KeyTeller(link);
 const board = new KeyBoard(teller);
+const gamepads = new Gamepads(board, (what) => note(texts.gamepad[what]));
 for (const change of ["focus", "blur", "visibilitychange"]) addEventListener(change, () => status(), true);
 
 card(texts.connecting);
 window.page = { screen, link }; // for whoever looks from outside, as tests do
 
+/** Go where the host has a seat for whoever comes through its door; the way back does not lead through it again. */
+function elsewhere({ token }) {
+  location.replace(`../${encodeURIComponent(token)}/`);
+}
+
 function hear(message) {
   if (message.t === "welcome") welcome(message);
   else if (message.t === "state") tell(message);
+  else if (message.t === "elsewhere") elsewhere(message);
   else if (message.t === "heard") teller.heard(message.seq);
 }
 
@@ -49,10 +62,10 @@ function status() {
 }
 
 function welcome({ title, controls }) {
-  document.title = title;
   $("title").textContent = title;
   $("screen").setAttribute("aria-label", texts.screen(title));
   board.use(controls);
+  gamepads.use(controls);
   makePad($("pad"), controls, board);
   list(controls);
   if (matchMedia("(pointer: coarse)").matches) showPad();
@@ -67,14 +80,16 @@ function showPad() {
 /** Show which keys do what: several for one action stand together; combinations are left out, for they follow. */
 function list(controls) {
   const byLabel = new Map();
-  for (const { codes, keys, label } of controls) {
-    if (codes.length > 1) continue;
+  controls.forEach(({ codes, keys, label }, place) => {
+    if (codes.length > 1) return;
     const words = label || texts.keyNames[codes[0]] || "";
-    byLabel.set(words, [...(byLabel.get(words) ?? []), keys[0]]);
-  }
+    const { keys: before = [], places = [] } = byLabel.get(words) ?? {};
+    byLabel.set(words, { keys: [...before, keys[0]], places: [...places, place] });
+  });
   $("controls").replaceChildren(
-    ...[...byLabel].map(([label, keys]) => {
+    ...[...byLabel].map(([label, { keys, places }]) => {
       const row = document.createElement("div");
+      row.dataset.places = places.join(" ");
       const term = document.createElement("dt");
       term.append(...keys.map((key) => Object.assign(document.createElement("kbd"), { textContent: key })));
       row.append(term, Object.assign(document.createElement("dd"), { textContent: label }));
@@ -90,23 +105,26 @@ function tell(state) {
   document.body.dataset.phase = state.phase;
   if (state.gone) {
     finished = true;
-    card(texts.gone[state.gone] ?? texts.over);
+    lastCard(texts.gone[state.gone] ?? texts.over, "", state);
   } else if (state.phase === "waiting") {
     const [head, text] = texts.waiting;
-    card([head, text(state.waiting?.others ?? null)], waited());
+    card([head, text(state.waiting?.others ?? null)], waited(), "", audible());
   } else if (state.phase === "countdown") {
-    if (last.phase !== "countdown") beep();
+    if (last.phase !== "countdown") sound.ring();
     card([String(state.countdown), texts.countdown], "", "big");
   } else if (state.phase === "paused" && state.partner) {
     const { who, why, leftS } = state.partner;
-    card([texts.paused, texts.partner[why](who, leftS)]);
+    card([texts.paused, texts.partner[why](state.seats.length > 2 ? who : null, leftS)]);
   } else if (state.phase === "between" || state.phase === "over") {
     finished = state.phase === "over";
-    card(result(state), finished && state.code ? texts.code(state.code) : "");
+    if (finished) lastCard(result(state), state.code ? texts.code(state.code) : "", state);
+    else card(result(state));
   } else {
     card(null);
   }
+  greyOut(document.body, state.illegal ?? []);
   last = state;
+  document.title = [texts.inTitle[state.phase], $("title").textContent].filter(Boolean).join(" · ");
   status();
   quiet();
 }
@@ -122,6 +140,23 @@ setInterval(() => last.phase === "waiting" && link.open && tell(last), 1000);
 function quiet() {
   $("leave").classList.toggle("gone", finished);
   document.body.classList.toggle("quiet", finished);
+}
+
+/** What is next when it is over, as a button; null is nothing. */
+function onwards({ next, again }) {
+  if (again) return [texts.tryAgain, () => location.reload()];
+  return next ? [texts.next, () => location.assign(next)] : null;
+}
+
+/** Say that it is over, and what is next. */
+function lastCard([head, text], code, state) {
+  const button = onwards(state);
+  card([head, [text, button === null ? texts.close : ""].filter(Boolean).join(" ")], code, "", button);
+}
+
+/** A button by which the person is told with a sound that it starts; null where they are. */
+function audible() {
+  return sound.audible() ? null : [texts.sound, () => sound.allow().then(() => tell(last))];
 }
 
 function result(state) {
@@ -145,7 +180,19 @@ function seats(all) {
   );
 }
 
+/** Say something for a moment. */
+function note(text) {
+  notice = text;
+  status();
+  setTimeout(() => {
+    if (notice === text) notice = "";
+    status();
+  }, NOTICE_MS);
+}
+
 function line({ quality, phase: now }) {
+  if (finished) return "";
+  if (notice) return notice;
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
   if (now === "playing" && screen.simplified) return texts.simplified;
   return now === "playing" ? (texts.quality[quality] ?? "") : "";
@@ -174,8 +221,14 @@ function ended(why) {
   const again = () => location.reload();
   if (why === "taken") card(texts.taken, "", "", [texts.takeBack, again]);
   else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
+  else if (why === "crashed") card(texts.crashed, "", "", last.again === false ? null : [texts.tryAgain, again]);
+  else if (why === "full") {
+    card(texts.full);
+    setTimeout(again, FULL_AGAIN_MS);
+  } else if (why === "elsewhere") return;
   else if (!finished) card(texts[why] ?? texts.over);
   finished = true;
+  status();
   quiet();
 }
 
@@ -190,20 +243,3 @@ leave.onclick = () => {
   }
   $("screen").focus();
 };
-
-/** Say that it starts, to somebody who looked away. Browsers allow it once the page was touched. */
-function beep() {
-  try {
-    const context = new AudioContext();
-    const tone = context.createOscillator();
-    const loudness = context.createGain();
-    loudness.gain.value = 0.05;
-    tone.connect(loudness).connect(context.destination);
-    tone.frequency.value = 660;
-    tone.start();
-    tone.stop(context.currentTime + 0.15);
-    tone.onended = () => context.close();
-  } catch {
-    // no sound here
-  }
-}

@@ -89,6 +89,7 @@ async def _from_queue(
         take=None if plan.take is None else plan.take[0],
         asks=plan.votes,
         spectators=plan.config.spectators,
+        page_rtt_ms=plan.page_rtt_ms,
         plays=_digest(plan.description.get("must")),
     )
     probes = ProbeManager(client, client.subject_id, link=plan.config.link)

@@ -113,6 +113,7 @@ class PlayerPlan:
         take: the seats of this player; ``None`` takes any free one.
         description: what both sides must agree on (``must``) and what they need not (``about``).
         votes: whether the user's half votes on a queue's match before it is made.
+        page_rtt_ms: the round trip to the page of the person who plays; ``None`` without one.
         secret: what this player is known by to the others comes from it.
         returns: where a match is taken up again; ``None`` where one is looked for.
     """
@@ -123,6 +124,7 @@ class PlayerPlan:
     take: tuple[SeatId, ...] | None
     description: Mapping[str, Any]
     votes: bool = False
+    page_rtt_ms: float | None = None
     secret: bytes = attrs.field(factory=partial(secrets.token_bytes, SECRET_BYTES), repr=False)
     returns: ReturnPlan | None = None
 

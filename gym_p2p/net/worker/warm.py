@@ -17,6 +17,7 @@ import threading
 
 from gym_p2p.processes.forked import (
     ForkedProcess,
+    ForkLine,
     ForkServer,
     OtherProcess,
     StartedProcess,
@@ -25,7 +26,16 @@ from gym_p2p.processes.forked import (
 )
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["Forked", "StartedAhead", "WarmProcesses", "prepare_process", "take_process"]
+__all__ = [
+    "Borrowed",
+    "Forked",
+    "StartedAhead",
+    "WarmProcesses",
+    "borrow_processes",
+    "lend_processes",
+    "prepare_process",
+    "take_process",
+]
 
 _CHILD = "gym_p2p.net.worker.child"
 
@@ -66,6 +76,14 @@ class WarmProcesses(abc.ABC):
         with self._lock:
             return self._take()
 
+    def lend(self) -> socket.socket | None:
+        """Return a line by which others can take processes; ``None`` where there is none such.
+
+        Raises:
+            OSError: nothing can be started.
+        """
+        return None
+
     @abc.abstractmethod
     def close(self) -> None:
         """End what is at hand; not what was taken."""
@@ -89,6 +107,11 @@ class Forked(WarmProcesses):
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    def lend(self) -> socket.socket | None:
+        """Return the line to the server."""
+        with self._lock:
+            return self._running_server().lend()
 
     def _prepare(self) -> None:
         self._running_server()
@@ -116,6 +139,41 @@ class Forked(WarmProcesses):
         if self._server is None:
             self._server, self._imported_with = ForkServer(_CHILD, without=_NEVER_USED), read
         return self._server
+
+
+class Borrowed(Forked):
+    """Forked by another process's server while that is there, and then by one of this process.
+
+    Args:
+        line: to that server.
+    """
+
+    def __init__(self, line: ForkLine) -> None:
+        super().__init__()
+        self._line: ForkLine | None = line
+
+    def lend(self) -> socket.socket | None:
+        """Return the line to whichever server it is."""
+        return super().lend() if self._line is None else self._line.lend()
+
+    def close(self) -> None:
+        """Let go of the line; end the server, if there is one of this process."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        super().close()
+
+    def _prepare(self) -> None:
+        if self._line is None:
+            super()._prepare()
+
+    def _fork(self, theirs: socket.socket) -> ForkedProcess:
+        if self._line is not None:
+            try:
+                return self._line.fork(theirs)
+            except OSError:
+                self.close()
+        return super()._fork(theirs)
 
 
 class StartedAhead(WarmProcesses):
@@ -176,6 +234,11 @@ class _OfThisProcess:
                 self._made = Forked() if can_fork() else StartedAhead()
             return self._made
 
+    def borrow(self, line: socket.socket) -> None:
+        """Have what another process's server forks."""
+        with self._lock:
+            self._made = Borrowed(ForkLine(line))
+
     def close(self) -> None:
         """End it."""
         if self._made is not None and self._made.owner == os.getpid():
@@ -199,6 +262,22 @@ def prepare_process() -> None:
         OSError: nothing can be started.
     """
     _here.get().prepare()
+
+
+def lend_processes() -> socket.socket | None:
+    """Return a line by which a process that this one has started can have its network processes forked, too.
+
+    ``None`` where nothing is forked.
+
+    Raises:
+        OSError: nothing can be started.
+    """
+    return _here.get().lend()
+
+
+def borrow_processes(line: socket.socket) -> None:
+    """Have this process's network processes forked over a line that another one has lent."""
+    _here.borrow(line)
 
 
 def take_process() -> tuple[socket.socket, OtherProcess]:

@@ -88,6 +88,12 @@ def lockstep(players: int, cuts: Sequence[Cut] = (), **options: Any) -> WayTable
     return WayTable(players, cuts, **{"path": Path(one_way_ms=20), "frames": 120, "episodes": 3, **options})
 
 
+def slow_lockstep(players: int, cuts: Sequence[Cut] = (), *, frames: int, **options: Any) -> WayTable:
+    """Lockstep at 20 frames a second: what takes long does not take many of them."""
+    pace: dict[str, Any] = {"tick_s": 1 / 20, "frames": frames // 3, "episodes": 1}
+    return lockstep(players, cuts, **pace, **options)
+
+
 @pytest.mark.parametrize("make", [lockstep, rollback])
 def test_a_path_that_is_gone_for_good_is_gone_round_by_the_service(make: Any) -> None:
     table = make(2, [Cut((0, 1), 1.0, FOR_GOOD_S, None)])
@@ -102,7 +108,7 @@ def test_a_path_that_is_gone_for_good_is_gone_round_by_the_service(make: Any) ->
     assert {table.ways(seat)[0][3] for seat in (0, 1)} <= {Why.LOST, Why.OTHER_PLAYER}
 
 
-@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("make", [slow_lockstep, rollback])
 def test_a_path_that_is_back_is_taken_once_it_was_good_for_five_seconds(make: Any) -> None:
     table = make(2, [Cut((0, 1), 1.0, 4.0, None)], frames=900)
     changed: dict[WayKind, float] = {}
@@ -119,7 +125,7 @@ def test_a_path_that_is_back_is_taken_once_it_was_good_for_five_seconds(make: An
     assert changed[WayKind.DIRECT] == pytest.approx(1.0 + 4.0 + 5.0, abs=1.0)
 
 
-@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("make", [slow_lockstep, rollback])
 def test_a_new_link_is_taken_in_place_of_the_service_once_it_was_good_for_a_while(make: Any) -> None:
     table = make(2, [Cut((0, 1), 1.0, FOR_GOOD_S, 3.0)], frames=900)
     assert table.run(120)
@@ -144,7 +150,7 @@ def test_two_who_cannot_reach_each_other_are_reached_through_a_third_player(make
 
 
 def test_where_the_third_player_is_gone_too_the_service_is_next() -> None:
-    table = rollback(4, [Cut((0, 1), 1.0, FOR_GOOD_S, None), Cut((0, 2), 1.0, FOR_GOOD_S, None)], frames=600)
+    table = rollback(4, [Cut((0, 1), 1.0, FOR_GOOD_S, None), Cut((0, 2), 1.0, FOR_GOOD_S, None)], frames=420)
     for pair in ((0, 3), (1, 3), (2, 3)):
         table.clock.call_at(4.0, partial(table._cut, Cut(pair, 0, 0, None)))
     assert table.run(60)
@@ -163,10 +169,10 @@ def test_nobody_passes_anything_on_where_relay_says_so() -> None:
         assert not table.seats[seat].events_of(Forwarding)
 
 
-@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("make", [slow_lockstep, rollback])
 def test_a_path_that_loses_much_is_left_and_taken_again_when_it_is_good(make: Any) -> None:
     bad = {ends: Path(one_way_ms=30, loss=0.55) for ends in ((0, 1), (1, 0))}
-    table = make(2, paths=bad, frames=1500)
+    table = make(2, paths=bad, frames=1300)
     table.clock.call_at(12.0, table.network._paths.clear)
     assert table.run(200)
     assert_undisturbed(table)
@@ -190,10 +196,10 @@ def test_a_path_that_takes_too_long_is_left() -> None:
 
 
 def test_a_good_path_is_never_left() -> None:
-    table = rollback(3, path=Path(one_way_ms=60, loss=0.05, jitter_ms=5), frames=1200)
+    table = rollback(2, path=Path(one_way_ms=60, loss=0.08, jitter_ms=5), frames=600)
     assert table.run(60)
     assert_undisturbed(table)
-    assert not [way for seat in range(3) for way in table.ways(seat)]
+    assert not [way for seat in range(2) for way in table.ways(seat)]
     assert table.passed_on == 0
 
 
@@ -242,7 +248,7 @@ def test_a_match_begins_by_the_service_where_there_is_no_direct_path(mode: str, 
     assert Why.NO_DIRECT_PATH in {table.ways(seat)[0][3] for seat in (0, 1)}
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     service_s=st.tuples(st.floats(0.1, 4), st.none() | st.floats(0.1, 4)),
     direct_s=st.tuples(st.floats(0.1, 6), st.floats(0.1, 6)),
@@ -251,7 +257,7 @@ def test_a_match_begins_by_the_service_where_there_is_no_direct_path(mode: str, 
 def test_whichever_way_is_there_first_a_match_begins_and_ends_up_direct(
     service_s: tuple[float, float | None], direct_s: tuple[float, float], seed: int
 ) -> None:
-    table = BegunByService(2, seed=seed, frames=900, tick_s=TICK_S, path=Path(one_way_ms=20, jitter_ms=3))
+    table = BegunByService(2, seed=seed, frames=400, tick_s=1 / 30, path=Path(one_way_ms=20, jitter_ms=3))
     for here, at_s in enumerate(service_s):
         if at_s is not None:
             table.begin_by_service(here, 1 - here, at_s)
@@ -264,7 +270,7 @@ def test_whichever_way_is_there_first_a_match_begins_and_ends_up_direct(
 
 
 def test_what_is_lost_on_the_way_round_is_sent_again() -> None:
-    table = lockstep(2, [Cut((0, 1), 1.0, FOR_GOOD_S, None)], frames=400)
+    table = slow_lockstep(2, [Cut((0, 1), 1.0, FOR_GOOD_S, None)], frames=900)
     number = 0
 
     def loses(_data: bytes) -> bool:
@@ -279,7 +285,7 @@ def test_what_is_lost_on_the_way_round_is_sent_again() -> None:
 
 
 def test_where_the_service_is_away_for_a_while_the_match_goes_on_when_it_is_back() -> None:
-    table = lockstep(2, [Cut((0, 1), 1.0, FOR_GOOD_S, None)], frames=400)
+    table = slow_lockstep(2, [Cut((0, 1), 1.0, FOR_GOOD_S, None)], frames=900)
     table.clock.call_at(4.0, lambda: table.set_service(there=False))
     table.clock.call_at(8.0, lambda: table.set_service(there=True))
     assert table.run(120)
@@ -287,7 +293,7 @@ def test_where_the_service_is_away_for_a_while_the_match_goes_on_when_it_is_back
     assert [e.silent_s for e in table.seats[0].events_of(Resumed)][1] == pytest.approx(4.0, abs=1.8)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     players=st.integers(2, 4),
     window=st.booleans(),
@@ -332,7 +338,7 @@ def test_whatever_fails_and_returns_nobody_differs_and_nobody_hangs(
         "relay": relay,
         "frames": 300,
     }
-    table = rollback(players, cuts, **options) if window else lockstep(players, cuts, **options)
+    table = rollback(players, cuts, **options) if window else slow_lockstep(players, cuts, **options)
     if away is not None:
         table.clock.call_at(away[0], lambda: table.set_service(there=False))
         table.clock.call_at(sum(away), lambda: table.set_service(there=True))

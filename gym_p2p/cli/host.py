@@ -1,0 +1,379 @@
+"""``gym-p2p host``: seats for people who have nothing but a link, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gym_p2p.cli.options import (
+    above_zero,
+    add_match_options,
+    between,
+    count,
+    env_arguments,
+    find_local_modules,
+    match_options,
+    name,
+    seat_id,
+    seats_option,
+    whole,
+)
+from gym_p2p.cli.seat_options import POLICY_FORMS, add_reaction_options, reactions
+from gym_p2p.cli.surroundings import called_at_signals
+from gym_p2p.config import ServiceConfig
+from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.files.private import check_directory
+from gym_p2p.processes.progress import doing
+
+if TYPE_CHECKING:
+    from gym_p2p.hosting.door import Address
+    from gym_p2p.hosting.hall import Setting
+    from gym_p2p.hosting.house import House
+    from gym_p2p.hosting.links import Link
+    from gym_p2p.hosting.messages import Measured, Part
+    from gym_p2p.hosting.processes import SeatProcesses
+
+__all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
+
+PORT = 8770
+
+DESCRIPTION = (
+    "Host seats for people: whoever opens a link plays in a page of their browser, and a process on this "
+    "machine plays their seat as an ordinary peer."
+)
+EPILOG = """\
+examples:
+  gym-p2p host gym_p2p/Rally-v0                                    a link for everybody; two meet and play
+  gym-p2p host gym_p2p/Rally-v0 --partner scripted                 everybody plays against a program
+  gym-p2p host gym_p2p/Rally-v0 --links 40 --public-url https://play.example.org/rally
+  gym-p2p host pettingzoo.atari.pong_v3 --env-arg obs_type=ram --partner my_package.agents:greedy
+
+A link is for one person and one match; its code stands in the documents as the subject. Behind a proxy that
+speaks TLS, --public-url is what the links begin with; docs/human.md has such a proxy.
+"""
+
+EXIT_CODES = {
+    0: "ended by Ctrl-C or SIGTERM, everybody in good order",
+    1: "it could not listen on that address, or the environment failed",
+    2: "wrong usage, or an environment that people cannot play",
+    130: "interrupted before it had begun",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("env", help="as for join")
+    _add_meeting(parser.add_argument_group("who plays with whom"))
+    _add_links(parser.add_argument_group("links"))
+    _add_page(parser.add_argument_group("the page"))
+    add_match_options(parser)
+
+
+def _add_meeting(meeting: argparse._ArgumentGroup) -> None:
+    meeting.add_argument(
+        "--queue", type=name, default="lab", metavar="NAME", help="where people meet (default: %(default)s)"
+    )
+    meeting.add_argument(
+        "--partner", metavar="POLICY", help=f"programs play the other seats, and nobody waits: {POLICY_FORMS}"
+    )
+    add_reaction_options(meeting)
+    meeting.add_argument(
+        "--people", type=count, metavar="N", help="with --partner: people in a match (default: 1)"
+    )
+    meeting.add_argument("--seat", type=seat_id, help="with --partner: the first seat that people take")
+    meeting.add_argument(
+        "--server", metavar="URL", help="the service where they meet (default: one of this command's own)"
+    )
+    meeting.add_argument(
+        "--wait",
+        type=above_zero,
+        default=900.0,
+        metavar="S",
+        help="how long somebody waits for others at most (default: %(default)g)",
+    )
+    meeting.add_argument("--episodes", type=count, default=1, metavar="N", help="of a match (default: 1)")
+    meeting.add_argument(
+        "--split",
+        type=seats_option,
+        metavar="N|JSON",
+        help="how a joint action splits into seats; as --seats of join",
+    )
+
+
+def _add_links(links: argparse._ArgumentGroup) -> None:
+    links.add_argument(
+        "--links", type=whole, default=0, metavar="N", help="make N links, each for one person"
+    )
+    links.add_argument(
+        "--links-file",
+        metavar="FILE",
+        help="where they are written; those in it hold on (default: links.csv in --exports)",
+    )
+    links.add_argument(
+        "--links-last",
+        type=above_zero,
+        default=7 * 24.0,
+        metavar="HOURS",
+        help="after which a link that was not used is none (default: a week)",
+    )
+    links.add_argument(
+        "--open", action="store_true", help="one link more, for everybody (default: if there are no others)"
+    )
+    links.add_argument(
+        "--seats",
+        type=count,
+        metavar="N",
+        help="people who play or wait at once; the next is asked to wait (default: what this machine can do)",
+    )
+    links.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: %(default)s)"
+    )
+    links.add_argument("--port", type=whole, default=PORT, help="0 for any free one (default: %(default)s)")
+    links.add_argument(
+        "--public-url", metavar="URL", help="what links begin with, if a proxy stands in front"
+    )
+
+
+def _add_page(page: argparse._ArgumentGroup) -> None:
+    page.add_argument("--keys", metavar="FILE", help="JSON or TOML: which key does what; as for join")
+    page.add_argument("--title", help="above the game (default: the environment's name)")
+    page.add_argument(
+        "--hold",
+        type=between(1, 3600),
+        default=60.0,
+        metavar="S",
+        help="keep the seat of a page that was closed (default: %(default)g)",
+    )
+    page.add_argument(
+        "--next",
+        dest="next_url",
+        metavar="URL",
+        help="where the page leads when it is over; {code} and {match} stand for the link's and the match's",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Host until interrupted."""
+    find_local_modules()
+    if arguments.partner is None and (arguments.people is not None or arguments.seat is not None):
+        raise UsageError("--people and --seat want --partner: people who meet in a queue take any free seat")
+    asyncio.run(_host(arguments))
+    return 0
+
+
+async def _host(arguments: argparse.Namespace) -> None:
+    from gym_p2p.hosting.door import Address, Door, listen  # noqa: PLC0415 - the pages, which --help does not need
+    from gym_p2p.hosting.hall import Hall  # noqa: PLC0415 - the same
+    from gym_p2p.hosting.links import Links  # noqa: PLC0415 - the same
+
+    links = _links(arguments)
+    stopped = asyncio.Event()
+    with called_at_signals(stopped.set), contextlib.ExitStack() as stack:
+        listening = stack.enter_context(listen(arguments.host, arguments.port))
+        address = Address(arguments.host, listening.getsockname()[1], arguments.public_url)
+        with doing(f"trying {arguments.env}"):
+            processes, measured = await _tried(_part(arguments))
+        stack.callback(processes.close)
+        setting = _setting(arguments, measured, address)
+        house = _house(arguments, setting, measured)
+        check_directory(arguments.exports)
+        if arguments.server is None:
+            setting.part.options["server_url"] = stack.enter_context(_own_service(arguments))
+        hall = Hall(setting, house, processes, _say)
+        door = Door(hall, Links(links, _link_for_visitor), address)
+        try:
+            await door.open(listening)
+            _tell(arguments, links, address, house.seats)
+            await stopped.wait()
+            _say("ending: everybody is told, and the documents are written")
+        finally:
+            await hall.close()
+            await door.close()
+
+
+# What is played.
+
+
+def _part(arguments: argparse.Namespace) -> Part:
+    from gym_p2p.hosting.messages import Part, PersonsPart  # noqa: PLC0415 - as above
+
+    options = {**match_options(arguments), "room_timeout_s": arguments.wait}
+    if arguments.server is not None:
+        options["server_url"] = arguments.server
+    person = PersonsPart(
+        url="",
+        keys=None if arguments.keys is None else str(Path(arguments.keys).absolute()),
+        title=arguments.title,
+        hold_s=arguments.hold,
+        next_url=arguments.next_url,
+    )
+    return Part(
+        env=arguments.env,
+        env_args=env_arguments(arguments.env_arg),
+        options=options,
+        split=arguments.split,
+        episodes=arguments.episodes,
+        frames=arguments.frames,
+        seed=arguments.seed,
+        person=person,
+        policy=arguments.partner or "random",
+        **reactions(arguments),
+    )
+
+
+async def _tried(part: Part) -> tuple[SeatProcesses, Measured]:
+    """Play the environment for a moment, in a process of its own; return what it costs, and who starts more.
+
+    Raises:
+        P2PError: it cannot be played so.
+    """
+    from gym_p2p.hosting.messages import Failed, FromProcess, Measure, Measured  # noqa: PLC0415 - as above
+    from gym_p2p.hosting.processes import SeatProcesses  # noqa: PLC0415 - the same
+
+    answer: asyncio.Future[FromProcess | None] = asyncio.get_running_loop().create_future()
+
+    def hear(message: FromProcess | None) -> None:
+        if not answer.done():
+            answer.set_result(message)
+
+    trying = SeatProcesses(part.env)
+    try:
+        process = trying.start(Measure(part), hear=hear, gone=lambda: hear(None))
+        try:
+            found = await answer
+        finally:
+            process.kill()
+            await process.let_go()
+    finally:
+        trying.close()
+    match found:
+        case Measured():
+            return SeatProcesses(part.env, *found.modules), found
+        case Failed(problem, usage):
+            raise (UsageError if usage else P2PError)(problem)
+        case _:
+            raise P2PError(f"{part.env} ended its process while it was tried")
+
+
+def _setting(arguments: argparse.Namespace, measured: Measured, address: Address) -> Setting:
+    from gym_p2p.hosting.hall import Setting  # noqa: PLC0415 - as above
+
+    seats = list(measured.seats)
+    if arguments.seat is not None:
+        if arguments.seat not in seats:
+            raise UsageError(f"--seat: {arguments.env} has the seats {', '.join(map(str, seats))}")
+        seats.remove(arguments.seat)
+        seats.insert(0, arguments.seat)
+    people = arguments.people or 1
+    if arguments.partner is not None and people >= len(seats):
+        raise UsageError(f"--people: of {len(seats)} seats a program plays one at least, with --partner")
+    return Setting(
+        part=_part(arguments),
+        seats=tuple(seats),
+        queue=arguments.queue if arguments.partner is None else None,
+        people=people,
+        policy=arguments.partner or "random",
+        url=address.of,
+    )
+
+
+def _house(arguments: argparse.Namespace, setting: Setting, measured: Measured) -> House:
+    from gym_p2p.hosting.cost import free_bytes, room_for  # noqa: PLC0415 - as above
+    from gym_p2p.hosting.house import House  # noqa: PLC0415 - the same
+
+    programs = 0 if setting.queue is not None else len(setting.seats) - setting.people
+    room = room_for(
+        measured,
+        policies_each=programs / setting.people,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_bytes=free_bytes(),
+    )
+    if arguments.seats is not None and arguments.seats > room:
+        _say(f"note: at {measured.fps:g} frames a second there is room for about {room} people here")
+    return House(
+        seats=arguments.seats or room,
+        people=None if setting.queue is not None else setting.people,
+        room_prefix=f"{arguments.queue}.{secrets.token_hex(3)}",
+    )
+
+
+@contextlib.contextmanager
+def _own_service(arguments: argparse.Namespace) -> Iterator[str]:
+    from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - as above
+
+    data_dir = str(Path(arguments.exports) / "service")
+    with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
+        yield service.url
+
+
+# Links.
+
+
+def _links(arguments: argparse.Namespace) -> list[Link]:
+    """Return the links that were made before, and those that are made now."""
+    from gym_p2p.hosting.link_file import read_links  # noqa: PLC0415 - as above
+    from gym_p2p.hosting.links import Link  # noqa: PLC0415 - the same
+
+    links = read_links(_file(arguments))
+    taken = {link.code for link in links}
+    codes = (f"p{number:03}" for number in itertools.count(1))
+    expires_at = time.time() + arguments.links_last * 3600
+    while len(links) < arguments.links:
+        code = next(code for code in codes if code not in taken)
+        links.append(Link(code=code, token=secrets.token_urlsafe(24), expires_at=expires_at))
+    if arguments.open or not links:
+        links.append(Link(code="open", token=secrets.token_urlsafe(24), door=True))
+    return links
+
+
+def _file(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.links_file or Path(arguments.exports) / "links.csv")
+
+
+def _link_for_visitor() -> Link:
+    from gym_p2p.hosting.links import Link  # noqa: PLC0415 - as above
+
+    return Link(code=f"v-{secrets.token_hex(5)}", token=secrets.token_urlsafe(24))
+
+
+# What is said.
+
+
+def _tell(arguments: argparse.Namespace, links: Sequence[Link], address: Address, seats: int) -> None:
+    """Say where the pages are."""
+    from gym_p2p.hosting.link_file import write_links  # noqa: PLC0415 - as above
+
+    own = [link for link in links if not link.door]
+    if own:
+        write_links(_file(arguments), own, address.of)
+        print(f"links for {len(own)} people: {_file(arguments)}", flush=True)
+    for link in links:
+        if link.door:
+            print(f"a link for everybody: {address.of(link)}", flush=True)
+    print(f"seats for {seats} at once; documents go to {arguments.exports}", flush=True)
+    if urlsplit(address.base).scheme == "http" and not _is_loopback(arguments.host):
+        print(_OPEN_NOTE, file=sys.stderr, flush=True)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
+
+
+_OPEN_NOTE = (
+    "note: links and keys travel unencrypted to this port. Use it in a network that you trust, or put a TLS "
+    "proxy in front, and give its address as --public-url."
+)

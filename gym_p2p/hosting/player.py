@@ -1,0 +1,142 @@
+"""Plays one seat of the host's: a person's, at their page, or a program's beside them.
+
+Runs on the main thread of a process of its own; who wants it to end interrupts that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from gym_p2p.errors import P2PError, PersonGone
+from gym_p2p.game.drawing import own_rate
+from gym_p2p.game.env.load import load_environment
+from gym_p2p.game.env.recipe import named_recipe
+from gym_p2p.hosting.messages import Began, Ended, FromProcess, Over, Part
+from gym_p2p.human.entrance import Entrance
+from gym_p2p.human.seat import HumanSeat
+from gym_p2p.policies.seat import PolicySeat
+from gym_p2p.wrapper import P2PEnv
+
+if TYPE_CHECKING:
+    from gym_p2p.wrapper import P2POptions
+
+__all__ = ["Player", "make_environment", "seat_policy"]
+
+OPEN_LIMIT_S = 30.0
+"""A page has asked for its seat before there is one: if it does not come any more, it is gone."""
+
+Tell = Callable[[FromProcess], None]
+
+
+def make_environment(part: Part) -> P2PEnv:
+    """Return what a part is played in.
+
+    Raises:
+        P2PError: there is no such environment, or it cannot be played so.
+    """
+    drawn = {} if part.person is None else {"render_mode": "rgb_array"}
+    made = load_environment(part.env, {**part.env_args, **drawn})
+    options: dict[str, Any] = dict(part.options)
+    if options.get("fps") is None:
+        options["fps"] = own_rate(made)
+    env = P2PEnv(
+        made, seat=part.seat, watchers=part.watchers, seats=part.split, **cast("P2POptions", options)
+    )
+    env.p2p.environment = named_recipe(part.env, part.env_args)
+    return env
+
+
+def seat_policy(env: P2PEnv, part: Part) -> PolicySeat:
+    """Return the program that plays a part.
+
+    Raises:
+        UsageError: there is no such program.
+    """
+    return PolicySeat(env, part.policy, reaction_ms=part.reaction_ms, actions_per_s=part.actions_per_s)
+
+
+class Player:
+    """One player, from their environment to their documents.
+
+    Args:
+        part: what is played.
+        entrance: where a person's page comes from.
+        tell: is told how it goes.
+    """
+
+    def __init__(self, part: Part, entrance: Entrance | None, tell: Tell) -> None:
+        self._part = part
+        self._entrance = entrance
+        self._tell = tell
+        self._env = make_environment(part)
+
+    def play(self) -> None:
+        """Play to the end, and write the documents.
+
+        Raises:
+            P2PError: there was no match.
+            KeyboardInterrupt: nor had there been one when it was broken off.
+        """
+        session = self._env.p2p
+        ending = "failed"
+        try:
+            ending = self._play() if self._part.person is None else self._play_for_person()
+        except PersonGone as error:
+            ending = error.reason
+            if session.recorder is None:
+                raise
+        except KeyboardInterrupt:
+            ending = "interrupted"
+            if session.recorder is None:
+                raise
+        except P2PError:
+            ending = "connect_failed" if session.progress.episode == 0 else "failed"
+            raise
+        finally:
+            finished = session.close("normal" if ending == "done" else ending)
+        self._tell(Ended(ending=ending, problems=[] if finished is None else list(finished.problems)))
+
+    def _play_for_person(self) -> str:
+        person = self._part.person
+        assert person is not None  # noqa: S101 - the caller has looked
+        seat = HumanSeat(
+            self._env,
+            keys=person.keys,
+            title=person.title,
+            browser=False,
+            announce=lambda _url: None,
+            entrance=self._entrance,
+            open_limit_s=OPEN_LIMIT_S,
+            hold_s=person.hold_s,
+            countdown_s=person.countdown_s,
+            next_url=person.next_url,
+        )
+        try:
+            with seat:
+                return self._episodes(seat.action)
+        finally:
+            self._tell(Over(seat.told))
+
+    def _play(self) -> str:
+        return self._episodes(seat_policy(self._env, self._part).action)
+
+    def _episodes(self, act: Callable[[], Any]) -> str:
+        session, part = self._env.p2p, self._part
+        episodes = 0
+        while True:
+            self._env.reset(seed=part.seed)
+            if episodes == 0:
+                self._tell(Began(str(session.progress.match_id), session.seat))
+            over = False
+            while not over:
+                if session.progress.frames_total == part.frames:
+                    return "done"
+                _, _, terminated, truncated, _ = self._env.step(act())
+                over = terminated or truncated
+                ending = session.ending
+                if ending is not None and ending.reason != "peer_reset":
+                    return ending.reason
+            episodes += 1
+            if episodes == part.episodes:
+                return "done"

@@ -1,0 +1,194 @@
+"""A host as people meet it: links, seats, processes, documents, and every way in which a seat can end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gym_p2p
+from tests.hosting.hosts import Host
+from tests.human.fake_page import FakePage
+from tests.waiting import until
+
+SHORT = ("--env-arg", "max_frames=60")
+
+
+def wait_for(page: FakePage, phase: str) -> None:
+    until(lambda: page.phase == phase or page.code is not None)
+    assert page.phase == phase, (page.code, page.states[-1:])
+
+
+def reason(page: FakePage) -> str | None:
+    ending = page.states[-1]["ending"]
+    return None if ending is None else ending["reason"]
+
+
+def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes(tmp_path: Path) -> None:
+    with Host(
+        tmp_path, "--links", "3", *SHORT, "--next", "https://x.example/?who={code}&match={match}"
+    ) as host:
+        one, two, _ = host.links
+        with FakePage(one) as first:
+            wait_for(first, "waiting")
+            with FakePage(two) as second:
+                wait_for(first, "over")
+                wait_for(second, "over")
+        told = first.states[-1]
+        assert told["seats"][0]["playedBy"] == told["seats"][1]["playedBy"] == "person"
+        assert told["next"] == f"https://x.example/?who=p001&match={told['code']}"
+        until(lambda: host.said("p001 has played: done") and host.said("p002 has played: done"))
+
+        with FakePage(one) as again:  # the same is told once more
+            until(lambda: again.code == 4003)
+        assert again.states[-1] == told
+        assert host.end() == 0
+    assert host.errors == ["trying gym_p2p/Rally-v0 ..."]
+
+    study = gym_p2p.load(tmp_path / "p2p-exports")
+    played = study.players.to_pydict()
+    assert sorted(played["subject"]) == ["p001", "p002"]
+    (folder,) = (tmp_path / "p2p-exports").glob("*T*Z-*")
+    for path in folder.glob("*.multiplayer.json"):
+        document = json.loads(path.read_text())
+        assert document["human"]["framesShown"] > 0
+        assert folder.name.endswith(told["code"])
+
+
+@pytest.fixture
+def against_a_program(tmp_path: Path) -> Iterator[Host]:
+    with Host(tmp_path, "--partner", "random", "--links", "2", "--seats", "1", "--hold", "1") as host:
+        yield host
+
+
+def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(against_a_program: Host) -> None:
+    one, two = against_a_program.links
+    with FakePage(one) as first:
+        wait_for(first, "countdown")
+        with FakePage(two) as second:
+            until(lambda: second.code == 4005)
+        first.say(t="leave")
+        until(lambda: first.code == 4003)
+    until(lambda: against_a_program.said("p001 has played: left"))
+    until(lambda: not against_a_program.seats())
+    with FakePage(two) as second:
+        wait_for(second, "countdown")
+
+
+def test_a_seat_whose_process_is_killed_is_told_to_its_page(against_a_program: Host) -> None:
+    one, _ = against_a_program.links
+    with FakePage(one) as page:
+        wait_for(page, "playing")
+        persons = against_a_program.heard(r"p001 plays as (\w+) in")
+        seats = against_a_program.seats()
+        assert len(seats) == 2
+        assert persons == "left"
+        os.kill(seats[0].pid, signal.SIGKILL)
+        until(lambda: page.code is not None)
+    with FakePage(one) as page:
+        until(lambda: page.code == 4007)
+    until(lambda: against_a_program.said("p001: the seat's process has died (exit code -9)"))
+    until(lambda: not against_a_program.seats())  # nor is its program left
+
+
+def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_lost_player(
+    against_a_program: Host,
+) -> None:
+    one, _ = against_a_program.links
+    with FakePage(one) as page:
+        wait_for(page, "playing")
+    with FakePage(one) as page:
+        wait_for(page, "playing")
+        with FakePage(one) as second:
+            wait_for(second, "playing")
+            until(lambda: page.code == 4001)
+    until(lambda: against_a_program.said("p001 has played: page_closed"))
+    until(lambda: not against_a_program.seats())
+
+
+@pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])
+def test_a_page_that_sends_what_no_page_does_loses_its_seat(against_a_program: Host, message: str) -> None:
+    one, _ = against_a_program.links
+    with FakePage(one) as page:
+        wait_for(page, "countdown")
+        page.say_raw(message)
+        until(lambda: page.code is not None)
+        assert page.code in {4002, 1009}
+    until(lambda: against_a_program.said("p001 has played: page_dropped"))
+
+
+@pytest.mark.parametrize("how", ["leaves", "is closed"])
+def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
+    tmp_path: Path, how: str
+) -> None:
+    with Host(tmp_path, "--links", "2", "--hold", "1", *SHORT) as host:
+        one, two = host.links
+        with FakePage(one) as page:
+            wait_for(page, "waiting")
+            if how == "leaves":
+                page.say(t="leave")
+                until(lambda: page.code == 4003)
+                assert page.states[-1]["gone"] == "left"
+        until(lambda: host.said("p001 did not play"))
+        until(lambda: not host.seats())
+        with FakePage(two) as second:
+            wait_for(second, "waiting")
+            with FakePage(one) as page:
+                wait_for(page, "over")
+                assert reason(page) is None
+
+
+def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
+    with Host(tmp_path, "--links", "3") as host:
+        pages = [FakePage(link) for link in host.links]
+        with pages[0], pages[1]:
+            for page in pages[:2]:
+                wait_for(page, "playing")
+            with pages[2]:
+                wait_for(pages[2], "waiting")
+                assert host.end() == 0
+                until(lambda: all(page.code == 4003 for page in pages))
+                assert {page.phase for page in pages} == {"over"}
+    # Whoever hears of it second may hear it from the other one.
+    assert {reason(page) for page in pages} <= {"interrupted", "peer_left"}
+    assert reason(pages[2]) == "interrupted"
+    documents = list((tmp_path / "p2p-exports").glob("*T*Z-*/*.multiplayer.json"))
+    assert len(documents) == 2
+
+
+def test_who_comes_through_the_door_gets_a_link_of_their_own(tmp_path: Path) -> None:
+    with Host(tmp_path, "--partner", "random", *SHORT) as host:
+        with FakePage(host.door) as page:
+            until(lambda: page.code == 4009)
+        token = page.said["elsewhere"]["token"]
+        with FakePage(f"{host.door.rstrip('/').rpartition('/')[0]}/{token}/") as page:
+            wait_for(page, "over")
+        until(lambda: host.said("has played: done"))
+
+
+def test_links_that_were_given_out_hold_when_the_host_is_started_again(tmp_path: Path) -> None:
+    with Host(tmp_path, "--links", "2") as host:
+        before = host.links
+        host.end()
+    with Host(tmp_path, "--links", "3") as host:
+        tokens = [link.rstrip("/").rpartition("/")[2] for link in host.links]
+        assert tokens[:2] == [link.rstrip("/").rpartition("/")[2] for link in before]
+        assert len(set(tokens)) == 3
+        path = tmp_path / "p2p-exports" / "links.csv"
+        assert path.stat().st_mode & 0o077 == 0
+        with path.open(newline="") as file:
+            assert [row["code"] for row in csv.DictReader(file)] == ["p001", "p002", "p003"]
+
+
+def test_a_host_that_is_killed_leaves_no_seats(tmp_path: Path) -> None:
+    with Host(tmp_path, "--links", "1", "--partner", "random") as host, FakePage(host.links[0]) as page:
+        wait_for(page, "playing")
+        assert len(host.seats()) == 2
+        host.process.kill()
+        until(lambda: not host.seats())
+        until(lambda: page.code is not None)
