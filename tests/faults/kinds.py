@@ -288,9 +288,15 @@ KINDS: Mapping[str, Kind] = {
     ),
     "blackout 8": Kind(about="the same for 8 s", draw=_path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
     "blackout 20": Kind(
-        about="the same for 20 s, twice as long as a path is waited for",
+        about="the same for 20 s, twice as long as is waited where nobody passes messages on",
         draw=_path("blackout", [0.0], 20.0, 1),
         expected=_PAUSES,
+    ),
+    "blackout 20 alone": Kind(
+        about="the same where nobody does",
+        draw=_path("blackout", [0.0], 20.0, 1),
+        expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
+        stage=Stage(join=("--relay", "none")),
     ),
     "several": Kind(
         about="two paths at once around a barrier, and a direction before another one",
