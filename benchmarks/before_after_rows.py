@@ -6,14 +6,15 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
-from benchmarks.sides import PROGRAMS, Side
+from benchmarks.sides import PROGRAMS, NotMeasured, Side
 from gym_p2p.bench.processes import Pair
 from gym_p2p.bench.run import matches, new_room, players, wires
 from gym_p2p.core.latency.statistics import nearest_rank
+from gym_p2p.errors import P2PError
 
 __all__ = ["GROUPS", "NETWORKS", "ROWS", "Collected", "Row"]
 
@@ -108,29 +109,52 @@ def _add_both(found: Collected, side: str, key: str, samples: Sequence[float], l
     _add(found, side, f"{key} p99", nearest_rank(samples, 0.99) - less)
 
 
+@contextlib.contextmanager
+def _unless_it_cannot(side: Side, what: str) -> Iterator[None]:
+    """Leave rows out that a version cannot do, and say so."""
+    try:
+        yield
+    except P2PError as error:
+        _say_that_it_cannot(side, what, error)
+
+
+def _measured(side: Side, program: str, *arguments: str) -> Mapping[str, float | None]:
+    try:
+        return side.measured(PROGRAMS / program, *arguments)
+    except NotMeasured as error:
+        _say_that_it_cannot(side, program, error)
+        return {}
+
+
+def _say_that_it_cannot(side: Side, what: str, error: Exception) -> None:
+    sys.stderr.write(f"{side.name}: no {what}: {error}\n")
+
+
 def _echo(both: Both, found: Collected, rounds: int) -> None:
     with contextlib.ExitStack() as stack:
-        ends: dict[tuple[str, str], Pair] = {
-            (side.name, "echo"): stack.enter_context(wires("ours", "product", python=side.python))
-            for side in both
-        }
+        ends: dict[tuple[str, str], Pair] = {}
+        for side in both:
+            with _unless_it_cannot(side, "echo"):
+                pair = stack.enter_context(wires("ours", "product", python=side.python))
+                ends[side.name, "echo"] = pair
         ends["", "UDP echo"] = stack.enter_context(wires("udp", "product"))
         ends["", "aiortc echo"] = stack.enter_context(wires("aiortc", "asyncio"))
         for pair in ends.values():
             pair.other.request("reflect")
             pair.one.request("echo", count=WARM_UP)
         for _ in range(rounds):
-            for (side, key), pair in ends.items():
-                _add_both(found, side, key, pair.one.request("echo", count=ECHOES))
+            for (version, key), pair in ends.items():
+                _add_both(found, version, key, pair.one.request("echo", count=ECHOES))
 
 
 def _step(both: Both, found: Collected, rounds: int) -> None:
     with contextlib.ExitStack() as stack:
-        opened = {}
+        opened: dict[str, dict[str, Pair]] = {}
         for side in both:
-            url = stack.enter_context(side.service())
-            wanted = {network: {"network": network} for network in NETWORKS}
-            opened[side.name] = stack.enter_context(matches(url, wanted, side.python))
+            with _unless_it_cannot(side, "step"):
+                url = stack.enter_context(side.service())
+                wanted = {network: {"network": network} for network in NETWORKS}
+                opened[side.name] = stack.enter_context(matches(url, wanted, side.python))
         best = stack.enter_context(wires("ours", "product"))
         best.request("listen")
         usual = stack.enter_context(wires("aiortc", "asyncio"))
@@ -141,11 +165,11 @@ def _step(both: Both, found: Collected, rounds: int) -> None:
             _add_both(kept, "", "bare exchange", best.request("exchange", count=count)[0])
             _add_both(kept, "", "usual exchange", usual.request("exchange_by_future", count=count)[0])
             for network in NETWORKS:
-                for side in both:
-                    pair = opened[side.name][network]
+                for version, pairs in opened.items():
+                    pair = pairs[network]
                     bare_us = nearest_rank(pair.one.request("bare", frames=count), 0.5)
                     took_us = pair.request("play", frames=count)[0]["step"]
-                    _add_both(kept, side.name, f"step {network}", took_us, less=bare_us)
+                    _add_both(kept, version, f"step {network}", took_us, less=bare_us)
 
 
 def _reset(both: Both, found: Collected, rounds: int) -> None:
@@ -154,7 +178,7 @@ def _reset(both: Both, found: Collected, rounds: int) -> None:
         for _ in range(rounds):
             for network in NETWORKS:
                 for side in both:
-                    with players(side.python) as pair:
+                    with _unless_it_cannot(side, "reset"), players(side.python) as pair:
                         for when in ("first", "later"):
                             options = {"network": network}
                             took_ms = pair.request(
@@ -178,7 +202,7 @@ def _rollback(both: Both, found: Collected, rounds: int) -> None:
     keys, beside = {row.key for row in ROWS}, {row.floor for row in ROWS}
     for _ in range(rounds):
         for side in both:
-            for key, value in side.measured(PROGRAMS / "rollback.py", str(TICKS)).items():
+            for key, value in _measured(side, "rollback.py", str(TICKS)).items():
                 if value is not None and key in keys:
                     _add(found, side.name, key, value)
                 elif value is not None and key in beside and side is both[1]:
@@ -186,19 +210,19 @@ def _rollback(both: Both, found: Collected, rounds: int) -> None:
 
 
 def _scale(both: Both, found: Collected, rounds: int) -> None:
-    program = PROGRAMS / "scale.py"
     for _ in range(rounds):
         for mode in ("lockstep", "rollback"):
             for side in both:
-                for players_, cost_us in side.measured(program, mode, str(FRAMES), "2", "4", "8").items():
-                    _add(found, side.name, f"{mode} {players_}", cost_us)
+                for n, cost_us in _measured(side, "scale.py", mode, str(FRAMES), "2", "4", "8").items():
+                    if cost_us is not None:
+                        _add(found, side.name, f"{mode} {n}", cost_us)
 
 
 def _checkpoint(both: Both, found: Collected, rounds: int) -> None:
     for _ in range(rounds):
         for side in both:
-            for key, value in side.measured(PROGRAMS / "checkpoint.py").items():
-                if key.startswith("step"):
+            for key, value in _measured(side, "checkpoint.py").items():
+                if value is not None and key.startswith("step"):
                     _add(found, side.name, key, value)
 
 

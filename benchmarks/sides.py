@@ -19,11 +19,15 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Side", "sides"]
+__all__ = ["NotMeasured", "Side", "sides"]
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(__file__).with_name("measured")
 TIMEOUT_S = 300.0
+
+
+class NotMeasured(Exception):
+    """A program that measures has failed."""
 
 
 @attrs.frozen
@@ -43,8 +47,16 @@ class Side:
         return [self.python, "-P", *arguments]
 
     def measured(self, program: Path, *arguments: str) -> dict[str, Any]:
-        """Run a program that prints one JSON object; return that."""
-        found: dict[str, Any] = json.loads(_output(self.command(str(program), *arguments)).splitlines()[-1])
+        """Run a program that prints one JSON object; return that.
+
+        Raises:
+            NotMeasured: it failed.
+        """
+        try:
+            printed = _output(self.command(str(program), *arguments))
+        except (SystemExit, subprocess.TimeoutExpired) as error:
+            raise NotMeasured(str(error)) from None
+        found: dict[str, Any] = json.loads(printed.splitlines()[-1])
         return found
 
     @contextlib.contextmanager

@@ -2,8 +2,9 @@
 
 It catches nothing and closes nothing: what is left in order when it dies is the package's doing. Run as
 ``python -m tests.lone_player '{"seat": "a", "options": {}, "arguments": {}, "episodes": 1, "heir": null}'``;
-it says ``ready``, ``began`` and, every ten frames, ``frame N``; at the end of every episode ``over``. With an
-heir it says ``heir PID`` once it has begun: of a process that inherits what it can of this one's, and sleeps.
+it says ``ready``, ``began`` with what the info tells of ours and, every ten frames, ``frame N``; at the end
+of every episode ``over``. With an heir it says ``heir PID`` once it has begun: of a process that inherits
+what it can of this one's, and sleeps.
 """
 
 from __future__ import annotations
@@ -199,8 +200,8 @@ def main() -> None:
 
 
 def _play_episode(env: P2PEnv, heir: str | None, ends: str | None) -> None:
-    env.reset()
-    _say("began")
+    _, info = env.reset()
+    _say(f"began {json.dumps(info.get('p2p'))}")
     if heir is not None:
         _say(f"heir {HEIRS[heir]()}")
     frame, over = 0, False

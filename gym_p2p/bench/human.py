@@ -19,14 +19,22 @@ _KEYS = ("ArrowLeft", "ArrowRight")
 
 _FLOOR_PAGE = """
 window.samples = [];
-for (const kind of ["keydown", "keyup"]) {
-  addEventListener(kind, (event) => event.isTrusted && requestAnimationFrame(() => {
-    document.title = event.code + kind;
-    window.samples.push(performance.now() - event.timeStamp);
-  }));
-}
+addEventListener("DOMContentLoaded", () => {
+  const context = document.body.appendChild(document.createElement("canvas")).getContext("2d");
+  let pressed = [];
+  for (const kind of ["keydown", "keyup"]) {
+    addEventListener(kind, (event) => event.isTrusted && pressed.push(event.timeStamp));
+  }
+  const draw = () => {
+    context.fillStyle = pressed.length > 0 ? "red" : `rgb(${performance.now() % 256} 0 0)`;
+    context.fillRect(0, 0, 100, 100);
+    for (const at of pressed.splice(0)) window.samples.push(performance.now() - at);
+    requestAnimationFrame(draw);
+  };
+  draw();
+});
 """
-"""A page that reacts by itself, in the next frame of the screen."""
+"""A page that draws every frame of the screen by itself, and reacts in the next one."""
 
 _BEFORE = """
 window.bytes = 0;

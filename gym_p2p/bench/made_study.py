@@ -37,7 +37,7 @@ _FRAMES_A_RECORD = 256
 _MARK = "match-template"
 _NEW_KEYS = (
     *("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"),
-    *("checkpointsLate", "upload", "human"),
+    *("checkpointsLate", "upload", "human", "rejoins"),
 )
 _NEW_IN_PARTS = (
     *(("connection", "gameTransport"), ("connection", "gameTransportCounts")),

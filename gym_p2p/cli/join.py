@@ -28,6 +28,7 @@ from gym_p2p.cli.options import (
     add_match_options,
     add_seats_argument,
     add_watchers_argument,
+    between,
     count,
     env_arguments,
     environment_in_words,
@@ -98,6 +99,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_policy_options(parser, default="random")
     add_human_options(parser)
+    parser.add_argument(
+        "--rejoin-timeout",
+        type=between(0, 3600),
+        default=0.0,
+        metavar="S",
+        help="wait so long for a player whose program ended, who comes back by starting it again "
+        "(default: %(default)g: not at all)",
+    )
+    parser.add_argument(
+        "--no-rejoin",
+        dest="rejoin",
+        action="store_false",
+        help="join anew, even if the others of a match wait that this program was killed in",
+    )
     parser.add_argument("--episodes", type=count, metavar="N", help="leave after N episodes")
     add_watchers_argument(parser)
     add_seats_argument(parser)
@@ -129,6 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
             **_place(arguments),
             "server_url": arguments.server,
             "subject_id": arguments.subject,
+            "rejoin": arguments.rejoin,
+            "rejoin_timeout_s": arguments.rejoin_timeout,
         },
     )
     try:
@@ -203,17 +220,20 @@ def _picture(status: Status) -> RenderableType:
 @contextlib.contextmanager
 def _logged_above(console: Console) -> Iterator[None]:
     """Show, above the live view, who is waited for and when the players are connected."""
-    log = logging.getLogger("gym_p2p.play.match_client")
+    told_by = ("match_client", "coming_back", "kept_match")
+    logs = [logging.getLogger(f"gym_p2p.play.{name}") for name in told_by]
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
     if is_live(sys.stderr):
         handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
         # The live view shows it.
         handler.addFilter(lambda record: record.name != "gym_p2p.play.match_client.queue")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    for log in logs:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
     try:
         yield
     finally:
-        log.removeHandler(handler)
-        log.propagate = True
+        for log in logs:
+            log.removeHandler(handler)
+            log.propagate = True

@@ -93,6 +93,7 @@ def match_table(statuses: Iterable[Status], *, tells: bool = False) -> Renderabl
         for status in statuses
         if status.paused
     ]
+    lines += [Text(f"{status.seat}: {one}", style="yellow") for status in statuses for one in status.relayed]
     return Group(_links_table(statuses, tells=tells), *lines)
 
 

@@ -15,7 +15,7 @@ from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import PersonGone
+from gym_p2p.errors import P2PError, PersonGone
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
@@ -96,6 +96,8 @@ class Status:
     """The sync mode, and what keeping together has cost so far, in words."""
     paused: str | None = None
     """For whom the match stands, in words."""
+    relayed: tuple[str, ...] = ()
+    """To whom messages do not go directly, in words."""
 
 
 @attrs.frozen(kw_only=True)
@@ -227,13 +229,26 @@ class _SeatedPlayer:
     def _play(self, seat: HumanSeat | PolicySeat) -> str:
         episodes = 0
         while True:
-            self._env.reset(seed=self._part.seed)
-            ending = self._episode(seat)
+            ending = self._begin(played=episodes) or self._episode(seat)
             episodes += 1
             if ending is not None:
                 return ending
             if episodes == self._part.episodes or self._played_all():
                 return "done"
+
+    def _begin(self, *, played: int) -> str | None:
+        """Begin an episode; return how the match ended, where nobody is left to go on with after one."""
+        try:
+            self._env.reset(seed=self._part.seed)
+        except P2PError:
+            if not played or self._env.p2p.ending is None:
+                raise
+        return self._over()
+
+    def _over(self) -> str | None:
+        """Return how the match ended, ``None`` if it goes on: also with who began anew."""
+        ending = self._env.p2p.ending
+        return None if ending is None or ending.reason == "peer_reset" else ending.reason
 
     @contextlib.contextmanager
     def _reported_while_waiting(self) -> Iterator[None]:
@@ -275,9 +290,8 @@ class _SeatedPlayer:
             self._reward += reward
             over = terminated or truncated
             self._tick()
-            ending = self._env.p2p.ending
-            if ending is not None and ending.reason != "peer_reset":
-                return ending.reason
+            if (ending := self._over()) is not None:
+                return ending
         return None
 
     def _tick(self) -> None:
@@ -308,6 +322,7 @@ class _SeatedPlayer:
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
             sync=_sync_in_words(progress),
+            relayed=tuple(map(str, progress.relayed)),
         )
 
     def _rate(self) -> float | None:

@@ -123,6 +123,12 @@ def _add_path_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--relay-only", action="store_true", help="let the players connect through TURN alone"
     )
+    parser.add_argument(
+        "--no-relay-messages",
+        dest="relay_messages",
+        action="store_false",
+        help="pass no messages of a match on between players who have no better way to each other",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -152,6 +158,7 @@ def _config(args: argparse.Namespace) -> ServiceConfig:
             upload_quota_bytes=None if args.upload_quota_mb is None else args.upload_quota_mb * 1_000_000,
             ice_servers=tuple(_ice_server(text) for text in args.ice_server),
             relay_only=args.relay_only,
+            relay_messages=args.relay_messages,
             cors_origins=args.cors_origin,
             pseudonyms=args.pseudonyms,
             matchmaking=MatchmakingConfig(give_up_after_s=args.give_up_after),

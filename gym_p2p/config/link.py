@@ -1,10 +1,12 @@
-"""How peers reach each other: over which servers, and how long they try."""
+"""How peers reach each other: over which servers, how long they try, and who helps where they cannot."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
-from gym_p2p.config.checks import in_range, is_a, is_boolean, whole_in_range
+from gym_p2p.config.checks import in_range, is_a, is_boolean, one_of, whole_in_range
 from gym_p2p.config.ice import IceServer, ice_servers
 
 __all__ = ["LinkConfig", "LinkEmulation"]
@@ -40,4 +42,12 @@ class LinkConfig:
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
     connect_timeout_s: float = attrs.field(default=15.0, validator=in_range(0.1, 600))
     """From the match being found to every channel being open."""
+    relay: Literal["service", "players", "none"] = attrs.field(
+        default="service", validator=one_of("service", "players", "none")
+    )
+    """Who may pass messages on where two players have no path to each other, or a bad one: another player who
+    reaches both, or else the service; other players alone; or nobody. Both of the two have to allow it."""
+    relay_above_ms: float = attrs.field(default=500.0, validator=in_range(1, 60_000))
+    """A direct path whose round trips stay above this, or that loses more than three in ten messages, is bad:
+    inputs are passed on by others as well until it has been good for five seconds."""
     emulation: LinkEmulation = attrs.field(factory=LinkEmulation, validator=is_a(LinkEmulation))

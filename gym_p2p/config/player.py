@@ -114,6 +114,9 @@ class SyncConfig:
     """How long a path that carries nothing is waited for, and rebuilt meanwhile, before the player at its
     other end is lost; the match pauses. 0 rebuilds nothing, and waits for ``disconnect_timeout_s``, which is
     the least in any case. The shortest time among the players counts for all."""
+    rejoin_timeout_s: float = attrs.field(default=0.0, validator=in_range(0, 3600))
+    """How long a player whose process has ended is waited for, who may come back in another one; the match
+    pauses. 0: they are lost. The shortest time among the players counts for all."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
     ``None`` is five seconds (ten frames, where these take longer) if frames are paced (``fps``), and five
@@ -255,6 +258,9 @@ class P2PConfig:
         default=None, converter=as_secret, validator=optional(secret_text()), repr=False
     )
     """What lets this player in, where the service wants one; ``None`` is ``GYM_P2P_TOKEN``'s, if set."""
+    rejoin: bool = attrs.field(default=True, validator=is_boolean)
+    """Whether a match is taken up again that a process of this player's was killed in, with the same service,
+    place, subject, seats and environment, where ``rejoin_timeout_s`` lets the others wait for that."""
     subject_id: str | None = attrs.field(default=None, validator=optional(public_id))
     """Who this player is to the service; ``None`` makes up an anonymous one."""
     spectators: int = attrs.field(default=0, validator=whole_in_range(0, 16))

@@ -136,6 +136,8 @@ class ServiceConfig:
     """Handed to the players with every match. None by default: host candidates only."""
     relay_only: bool = attrs.field(default=False, validator=is_boolean)
     """Let the players use relay candidates alone, so that they never learn each other's address."""
+    relay_messages: bool = attrs.field(default=True, validator=is_boolean)
+    """Pass messages of a match on between players who have no better way to each other."""
     cors_origins: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_origins)
     """Web origins, other than the service's own, whose pages may connect."""
     max_upload_bytes: int = attrs.field(default=64 * 2**20, validator=whole_in_range(1024, 2**32))

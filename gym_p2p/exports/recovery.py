@@ -19,7 +19,7 @@ from gym_p2p.exports.index import append_to_index, is_in_index
 from gym_p2p.exports.journal import SUFFIX, claimed_journal
 from gym_p2p.files.problems import disk_problem
 
-__all__ = ["Recovered", "journals", "recover", "recover_all"]
+__all__ = ["Recovered", "discard", "journals", "recover", "recover_all"]
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +93,17 @@ def recover(journal: Path) -> Recovered:
         return _failed(journal, f"what it says does not fit together ({error!r})")
     _log.info("%s: documents made of what a killed player left", journal)
     return Recovered(journal, paths)
+
+
+def discard(journal: Path) -> None:
+    """Remove a journal that nobody writes any more: all that it holds is known from elsewhere.
+
+    Raises:
+        OSError: it cannot be read, or removed.
+    """
+    with claimed_journal(journal) as lines:
+        if lines is not None:
+            journal.unlink(missing_ok=True)
 
 
 def _write(account: Account, folder: Path) -> dict[Kind, Path]:

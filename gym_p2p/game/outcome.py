@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -40,6 +41,11 @@ class Outcome(msgspec.Struct, frozen=True):
         """Return a copy for somebody who may change what is in it."""
         return msgspec.structs.replace(self, observations=fresh(self.observations), infos=fresh(self.infos))
 
+    def with_told(self, told: Mapping[str, Any]) -> Outcome:
+        """Return the same, whose every info holds something of ours under ``"p2p"``."""
+        infos = tuple([{**info, "p2p": dict(told)} for info in self.infos])
+        return msgspec.structs.replace(self, infos=infos)
+
     def cut_short(self, reason: str, player: Any) -> Outcome:
         """Return how an episode ends that the environment does not end: all seats are truncated.
 
@@ -56,7 +62,7 @@ class Outcome(msgspec.Struct, frozen=True):
             rewards=(0.0,) * seats,
             terminations=(False,) * seats,
             truncations=(True,) * seats,
-            infos=tuple([{**info, "p2p": dict(told)} for info in self.infos]),
+            infos=self.with_told(told).infos,
             ended=True,
             unborn=self.unborn,
         )

@@ -8,7 +8,7 @@ and a whole picture is sent where rectangles would not be smaller: a slow line m
 larger than a whole one.
 
 A line that loses frames tells nobody of it: of those that are not acknowledged in time none is waited for.
-They stay bases, should they turn out to have been late.
+They stay bases, should they turn out to have been late. The newest one is sent again until it has arrived.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _MOST_UNDER_WAY = 16
 
 _LOST_AFTER_S = 0.1
 """Beyond two round trips: a page that draws, or collects garbage, acknowledges later."""
+_STILL_S = 1.0
+"""Without another picture; then the newest goes as it is, if it went with less detail."""
 
 
 @attrs.frozen
@@ -86,6 +88,8 @@ class FrameStream:
     _base: _Sent | None = attrs.field(default=None, init=False)
     _under_way: deque[_Sent] = attrs.field(init=False)
     _number: int = attrs.field(default=0, init=False)
+    _exact: bool = attrs.field(default=True, init=False)
+    _sent_at: float = attrs.field(default=0.0, init=False)
     _free_at: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -122,33 +126,41 @@ class FrameStream:
             interval_s: between two pictures.
         """
         newest, self._free_at = self._newest, None
-        if newest is None or not self._waiting:
+        if newest is None:
             return None
-        most = min(_ALWAYS_UNDER_WAY + math.ceil((rtt_s or 0.0) / interval_s), _MOST_UNDER_WAY)
-        if self.lossy:
-            lost_s = 2 * (rtt_s or 0.0) + _LOST_AFTER_S
-            awaited = [sent.at + lost_s for sent in self._under_way if sent.at + lost_s > now]
+        detail = self.control.detail
+        if self._waiting:
+            free_at = self._room_at(now, rtt_s or 0.0, interval_s)
+        elif self._under_way:  # the newest is sent again where it got lost, for nothing may follow it
+            free_at = self._under_way[-1].at + self._lost_s(rtt_s or 0.0)
+            detail = Detail.EXACT if self._exact else detail
+        elif not self._exact:  # of a game that stands still there is time for all of the picture
+            free_at, detail = self._sent_at + _STILL_S, Detail.EXACT
         else:
-            awaited = [math.inf] * len(self._under_way)
-        if len(awaited) >= most:
-            self._free_at = min(awaited) if self.lossy else None
             return None
-        self._waiting = False
+        if free_at > now:
+            self._free_at = free_at if free_at < math.inf else None
+            return None
+        self._waiting, self._exact, self._sent_at = False, detail is Detail.EXACT, now
         self._number += 1
         self.sent += 1
-        detail = self.control.detail
         picture = simplified(newest.picture, detail)
         base = None if self._base is None else (self._base.number, self._base.picture)
         self._under_way.append(_Sent(self._number, picture, now))
         data = self._encoder.encoded(
-            picture,
-            base,
-            number=self._number,
-            frame=newest.frame,
-            seq=newest.seq,
-            exact=detail is Detail.EXACT,
+            picture, base, number=self._number, frame=newest.frame, seq=newest.seq, exact=self._exact
         )
         return Frame(self._number, newest.episode, newest.frame, newest.seq, data)
+
+    def _room_at(self, now: float, rtt_s: float, interval_s: float) -> float:
+        """Return when another frame may be under way: now, or when one of those that are counts as lost."""
+        most = min(_ALWAYS_UNDER_WAY + math.ceil(rtt_s / interval_s), _MOST_UNDER_WAY)
+        lost_s = self._lost_s(rtt_s)
+        awaited = [sent.at + lost_s for sent in self._under_way if sent.at + lost_s > now]
+        return now if len(awaited) < most else min(awaited)
+
+    def _lost_s(self, rtt_s: float) -> float:
+        return 2 * rtt_s + _LOST_AFTER_S if self.lossy else math.inf
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`next` has one again, though nothing comes until then; ``None`` is never."""

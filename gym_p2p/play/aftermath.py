@@ -36,23 +36,27 @@ _LOOK_AGAIN_S = 0.05
 _NICENESS = 10
 
 
-def aftermath_command(folder: Path | None, player_id: SeatId, recording: Path | None) -> list[str]:
+def aftermath_command(
+    folder: Path | None, player_id: SeatId, recording: Path | None, *, wait_s: float = 0.0
+) -> list[str]:
     """Return the command that does it; empty where a player keeps nothing on the disk.
 
     Args:
         folder: of the match; ``None`` where no documents are written.
         player_id: the player.
         recording: where it will be; ``None`` where none is made.
+        wait_s: how long the player may come back, who makes all of it anew then.
     """
     if folder is None and recording is None:
         return []
-    left = [None if folder is None else str(folder), player_id, None if recording is None else str(recording)]
-    return python_command("gym_p2p.play.aftermath", json.dumps(left))
+    paths = [None if path is None else str(path) for path in (folder, recording)]
+    return python_command("gym_p2p.play.aftermath", json.dumps([player_id, *paths, wait_s]))
 
 
 def _main(told: str) -> None:
     os.nice(_NICENESS)
-    folder, player_id, recording = json.loads(told)
+    player_id, folder, recording, wait_s = json.loads(told)
+    time.sleep(wait_s)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_MAKING_S)
     until = time.monotonic() + _MAKING_S

@@ -5,16 +5,21 @@ Knows what the network half tells of a path, in its order; refuses to know how p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.ways import WayKind
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.worker.messages import PathBroken, PathRebuilt, PathTried
 
 __all__ = ["BrokenPaths"]
+
+
+_OVER: Mapping[WayKind, Literal["service", "player"]] = {WayKind.SERVICE: "service", WayKind.PLAYER: "player"}
 
 
 class BrokenPaths:
@@ -31,13 +36,31 @@ class BrokenPaths:
         self._states: dict[int, PathBroken] = {}
         self._silent_since_ms: dict[int, float] = {}
         self._tried: dict[int, PathRebuilt | PathTried] = {}
+        self._away: set[int] = set()
+        """Whose process has ended, and who may come back."""
 
     def fold(
-        self, at_ms: int, event: Interrupted | Resumed | PlayerGone | PathBroken | PathRebuilt | PathTried
+        self,
+        at_ms: int,
+        event: Interrupted
+        | Resumed
+        | PlayerAway
+        | PlayerReturned
+        | PlayerGone
+        | PathBroken
+        | PathRebuilt
+        | PathTried,
     ) -> None:
         """Take in what is told of a path."""
         player = event.player
         match event:
+            case PlayerAway():  # it was no path, or there is nobody at its other end
+                self._away.add(player)
+                self._gave_up(player, at_ms)
+            case PlayerReturned():
+                self._away.discard(player)
+            case Interrupted() | PathRebuilt() if player in self._away:
+                pass  # of a process that catches up
             case PathBroken():
                 self._states[player] = event
             case PathRebuilt() if player not in self._silent_since_ms:  # only they had lost sight of us
@@ -49,15 +72,19 @@ class BrokenPaths:
                 self._record.links[self._players[player]].gap_count += 1
                 self._silent_since_ms[player] = at_ms - silent_s * 1e3
                 self._disconnected(player, at_ms, "interrupted")
-            case Resumed(_, silent_s):
+            case Resumed(_, silent_s, over):
+                self._away.discard(player)
                 self._silent_since_ms.pop(player, None)
-                self._attempted(player, at_ms, silent_s * 1e3, "success")
+                self._attempted(player, at_ms, silent_s * 1e3, "success", over)
             case PlayerGone():
-                since_ms = self._silent_since_ms.pop(player, None)
-                if since_ms is not None and player in self._tried:
-                    self._attempted(player, at_ms, at_ms - since_ms, "timeout")
+                self._gave_up(player, at_ms)
                 if event.source is not Source.GOODBYE:
                     self._disconnected(player, at_ms, "closed")
+
+    def _gave_up(self, player: int, at_ms: int) -> None:
+        since_ms = self._silent_since_ms.pop(player, None)
+        if since_ms is not None and player in self._tried:
+            self._attempted(player, at_ms, at_ms - since_ms, "timeout")
 
     def _disconnected(self, player: int, at_ms: int, dc_state: str) -> None:
         states = self._states.pop(player, None)
@@ -73,13 +100,18 @@ class BrokenPaths:
         )
 
     def _attempted(
-        self, player: int, at_ms: int, duration_ms: float, outcome: Literal["success", "timeout"]
+        self,
+        player: int,
+        at_ms: int,
+        duration_ms: float,
+        outcome: Literal["success", "timeout"],
+        way: WayKind = WayKind.DIRECT,
     ) -> None:
         tried = self._tried.pop(player, None)
         rebuilt = tried if isinstance(tried, PathRebuilt) else None
-        over: Literal["old_connection", "new_connection"] | None = None
+        over: Literal["old_connection", "new_connection", "service", "player"] | None = None
         if outcome == "success":
-            over = "old_connection" if rebuilt is None else "new_connection"
+            over = _OVER.get(way, "old_connection" if rebuilt is None else "new_connection")
         self._record.attempts.append(
             ReconnectionAttempt(
                 timestamp=at_ms,

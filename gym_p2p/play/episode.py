@@ -67,11 +67,12 @@ class LiveEpisode:
         client: MatchClient,
         recorder: Recorder,
         waits: Waits,
+        again: bool = False,
     ) -> None:
         self._client = client
         self._recorder = recorder
         self._waits = waits
-        self.runner = EpisodeRunner(match, began)
+        self.runner = EpisodeRunner(match, began, again=again)
         self._config = match.config
         self._game = match.game
         self._pacer = Pacer(match.config.fps)
@@ -151,6 +152,19 @@ class LiveEpisode:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
         return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
+
+    def catch_up(self) -> None:
+        """Play on until this player has something to decide, who has come back: up to there they had."""
+        runner, began = self.runner, time.monotonic()
+        while runner.session.was_played and not runner.rollout.over and self._over is None:
+            if not runner.awaits_end():
+                runner.session.add_local_input(b"")  # the one that was given then counts
+            with self._unseen_pictures():
+                advanced = self._advance()
+            if not advanced and self._wait(began) is not None:
+                break
+        self._waits.over()
+        self.outcome, self.frame_shown = runner.rollout.outcome, runner.session.frame - 1
 
     def render(self) -> Any:
         """Return the environment's picture of what was shown last."""

@@ -23,14 +23,15 @@ from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
+from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
 from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.exported import introduction
+from gym_p2p.play.kept_match import KeptMatch
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, agree
 from gym_p2p.version import __version__
 
-__all__ = ["agreed", "game_terms", "holders", "make_plan", "seed_of", "travelled"]
+__all__ = ["agreed", "as_before", "game_terms", "holders", "make_plan", "seed_of", "travelled"]
 
 
 def make_plan(
@@ -41,6 +42,7 @@ def make_plan(
     votes: bool,
     offer: SyncOffer,
     played_by: PlayedBy | None = None,
+    kept: KeptMatch | None = None,
 ) -> PlayerPlan:
     """Return what the network half is to do, with what the others have to agree on.
 
@@ -51,6 +53,7 @@ def make_plan(
         votes: whether this player votes on a queue's match before it is made.
         offer: the sync modes that this player can play in.
         played_by: who acts for this player; ``None`` where nobody says.
+        kept: the match that is taken up again; ``None`` where one is looked for.
     """
     sync = config.sync
     must = {
@@ -67,7 +70,7 @@ def make_plan(
         "sync": offer.as_sent(),
         "game_transport": [way.value for way in GameTransport],
     }
-    return PlayerPlan(
+    plan = PlayerPlan(
         config=_without_callables(config),
         subject_id=config.subject_id or f"anonymous-{secrets.token_hex(6)}",
         seats=game.seats,
@@ -75,11 +78,33 @@ def make_plan(
         votes=votes,
         description={"must": must, "about": about},
     )
+    if kept is None:
+        return plan
+    return attrs.evolve(plan, subject_id=kept.subject_id, secret=kept.secret, returns=kept.returns)
 
 
 def game_terms(game: Game) -> dict[str, Any]:
     """Return what binds everybody who plays the game, or watches it: the game itself, and our release."""
     return {Term.GAME.value: game.describe(), Term.RELEASE.value: __version__}
+
+
+def as_before(offer: SyncOffer, sent: Mapping[str, Any] | None) -> SyncOffer:
+    """Return what this player offers, who offered something to the others before their process ended.
+
+    Args:
+        offer: what this process can do.
+        sent: what that one stated of itself.
+
+    Raises:
+        UnsupportedEnvironment: this one cannot save the game as that one did.
+    """
+    before = SyncOffer.received((sent or {}).get("sync"))
+    if before.able and before.strategy != offer.strategy:
+        raise UnsupportedEnvironment(
+            f"the match is played with states saved by {before.strategy}; here the game is saved by "
+            f"{offer.strategy or 'nothing'} ({offer.why})"
+        )
+    return attrs.evolve(before, snapshots=offer.snapshots, window=offer.window, save_every=offer.save_every)
 
 
 def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: SyncOffer) -> SyncChoice:

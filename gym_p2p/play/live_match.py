@@ -15,11 +15,13 @@ import attrs
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
+from gym_p2p.play.coming_back import ComeBack, take_seat
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode
+from gym_p2p.play.kept_match import KeptFile
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
-from gym_p2p.play.recorder import Recorder
+from gym_p2p.play.recorder import Recorder, now_ms
 from gym_p2p.play.waits import Waits
 
 __all__ = ["LiveMatch"]
@@ -44,6 +46,8 @@ class LiveMatch:
         replay: its recording; ``None`` where there is none.
         episode: the newest; ``None`` before the first.
         episodes_begun: how many there were.
+        come_back: what was played before this player came back, until it was played again; else ``None``.
+        kept: what the player's next process would come back with.
     """
 
     client: MatchClient
@@ -53,6 +57,9 @@ class LiveMatch:
     replay: ReplayWriter | None = None
     episode: LiveEpisode | None = None
     episodes_begun: int = 0
+    come_back: ComeBack | None = None
+    kept: KeptFile | None = None
+    _returned: LiveEpisode | None = attrs.field(init=False, default=None)
     _frames_before: int = attrs.field(init=False, default=0)
 
     @property
@@ -79,8 +86,15 @@ class LiveMatch:
             HandshakeRefused: the players want different seeds or options.
             PeerLost, NetworkError: there will be no episode.
         """
-        command = BeginEpisode(seed, None if options is None else dict(options), self.played.input_delay)
-        self.client.command(command)
+        come_back, self.come_back = self.come_back, None
+        if come_back is not None:
+            running = self._play_again(come_back)
+            if running is not None:
+                return running
+            seed = options = None  # of this program's first episode, which this is not
+        if come_back is None or not come_back.complete.waits:
+            given = None if options is None else dict(options)
+            self.client.command(BeginEpisode(seed, given, self.played.input_delay))
         try:
             began = self.client.wait_for(
                 EpisodeBegan,
@@ -93,6 +107,41 @@ class LiveMatch:
             self.waits.over()
         self.settle()  # what came at the barrier made frames of the episode before final
         return began
+
+    def _play_again(self, come_back: ComeBack) -> EpisodeBegan | None:
+        """Play what was played before, and take the seat; return the episode that goes on, if one does."""
+        caught_up, running = 0, None
+        for past in come_back.episodes:
+            began = EpisodeBegan(past.episode, past.seed, past.options, past.delays)
+            episode = self._begin(began, again=True)
+            episode.runner.play_again([one[: past.frames] for one in past.inputs])
+            caught_up += self.frame
+            running = began
+            if past.episode != come_back.complete.episode or come_back.complete.waits:
+                why = "reset" if past.left_first else "peer_reset"
+                self.recorder.record.break_off_episode(now_ms(), why)
+                running = None
+        self.client.drain()
+        limit_s = self.played.config.rejoin_timeout_s
+        seat = take_seat(self.client, caught_up, limit_s)
+        took_s = time.monotonic() - come_back.began
+        self.recorder.came_back(seat.episode, seat.frame, caught_up, took_s=took_s)
+        if self.episode is None or running is None:
+            return None
+        self.episode.catch_up()
+        told = {
+            "rejoined": {
+                "episode": running.episode,
+                "frame": self.frame,
+                "caught_up": caught_up,
+                "took_s": took_s,
+            }
+        }
+        self.episode.outcome = self.episode.outcome.with_told(told)
+        if self.episode.runner.rollout.over:
+            return None
+        self._returned = self.episode
+        return running
 
     def ending_at_barrier(self, error: PeerLost | NetworkError | KeyboardInterrupt) -> Ending:
         """Return the end that :meth:`await_episode` puts to the match by raising."""
@@ -110,10 +159,14 @@ class LiveMatch:
                 return Ending("interrupted")
 
     def begin_episode(self, began: EpisodeBegan) -> LiveEpisode:
-        """Begin the episode that everybody has begun."""
+        """Begin the episode that everybody has begun, or go on with the one that was come back to."""
+        returned, self._returned = self._returned, None
+        return self._begin(began) if returned is None else returned
+
+    def _begin(self, began: EpisodeBegan, *, again: bool = False) -> LiveEpisode:
         frames_before = self.frames_total
         episode = LiveEpisode(
-            self.played, began, client=self.client, recorder=self.recorder, waits=self.waits
+            self.played, began, client=self.client, recorder=self.recorder, waits=self.waits, again=again
         )
         self.episode, self._frames_before = episode, frames_before
         self.episodes_begun += 1
@@ -130,6 +183,8 @@ class LiveMatch:
             self.played.states.finish(COMPARE_LIMIT_S)
             if self.replay is not None:
                 self.replay.close(ending.reason)
+            if self.kept is not None:
+                self.kept.remove()
 
     def _await_states(self) -> None:
         """Give the states that are exchanged at a desync a moment to be sent and to arrive."""

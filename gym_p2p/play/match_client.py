@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import attrs
-
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.match.events import (
@@ -21,13 +19,11 @@ from gym_p2p.core.match.events import (
     EpisodeRefused,
     HandshakeMismatch,
     InputsArrived,
-    Interrupted,
     Leave,
-    LimitChanged,
     PlayerFinished,
     PlayerGone,
-    Resumed,
 )
+from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
@@ -43,8 +39,9 @@ from gym_p2p.net.worker.messages import (
 )
 from gym_p2p.play.ending import Ending, gone_in_words
 from gym_p2p.play.recorder import Recorder
+from gym_p2p.play.silences import Silences
 
-__all__ = ["WAIT_SLICE_S", "MatchClient", "Silence", "Voter"]
+__all__ = ["WAIT_SLICE_S", "MatchClient", "Voter"]
 
 Voter = Callable[[MatchProposed], Verdict]
 """A player's own vote about a match that a queue proposes; never raises."""
@@ -69,19 +66,6 @@ ROOM_MARGIN_S = 5.0
 
 HANDSHAKE_LIMIT_S = 15.0
 """Above the peers' own limit for a handshake, so that theirs gives the reason."""
-
-
-@attrs.frozen
-class Silence:
-    """Nothing arrives from a player.
-
-    Attributes:
-        since: since when, on ``time.monotonic``'s clock.
-        limit_s: how long it may last.
-    """
-
-    since: float
-    limit_s: float
 
 
 class MatchClient:
@@ -117,10 +101,13 @@ class MatchClient:
         """Tells it what to run should this process be killed."""
         self.listener: Callable[[WorkerEvent], None] = lambda _event: None
         """Takes every event, on the caller's thread, once it is folded into the record."""
+        self.fold: Callable[[WorkerEvent], None] = lambda _event: None
+        """Takes every event before that, too: what is kept of the match follows it."""
         self.gone: PlayerGone | None = None
         """The first player who left or was lost: no episode begins without them."""
         self._departures: dict[int, PlayerGone] = {}
-        self.silent: dict[int, Silence] = {}
+        self._silences = Silences()
+        self.silent = self._silences.of
         """From whom nothing arrives now."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
@@ -279,9 +266,14 @@ class MatchClient:
         return [player.player_id for player in self._found.players]
 
     @property
-    def _found(self) -> MatchFound:
+    def recorder(self) -> Recorder:
+        """The record of the match; only once that is known."""
         assert self._recorder is not None  # noqa: S101 - players have an index from when the match is known
-        return self._recorder.found
+        return self._recorder
+
+    @property
+    def _found(self) -> MatchFound:
+        return self.recorder.found
 
     def _seen(self) -> str:
         """Return who is here, in words."""
@@ -340,21 +332,18 @@ class MatchClient:
                 self.queue_status = None
                 self._end = self._end or event
             case PlayerGone(player):
-                self.silent.pop(player, None)
                 self.gone = self.gone or event
                 self._departures[player] = event
-            case Interrupted(player, silent_s, limit_s):
-                self.silent[player] = Silence(time.monotonic() - silent_s, limit_s)
-            case LimitChanged(player, limit_s) if player in self.silent:
-                self.silent[player] = Silence(self.silent[player].since, limit_s)
-            case Resumed(player):
-                self.silent.pop(player, None)
             case PlayerFinished(player):
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():
                 self._ready.clear()
-            case LinkOpened(player):
+            case LinkOpened(player) | WayChanged(player):
                 self._open.add(player)
+        self._silences.take(event)
+        self.fold(event)
+        if isinstance(event, MatchFound) and self._plan.returns is not None:
+            self._recorder = self._record(event)
         if self._recorder is not None:
             self._recorder.fold(at_ms, event)
         self.listener(event)

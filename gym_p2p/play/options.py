@@ -23,6 +23,7 @@ class P2POptions(TypedDict, total=False):
     pre_match: Callable[[MatchProposed], object] | str | float | None
     on_pause: Callable[[Paused | None], object] | str | None
     on_refusal: Literal["raise", "requeue"]
+    rejoin: bool
     subject_id: str | None
     token: str | None
     spectators: int
@@ -30,6 +31,8 @@ class P2POptions(TypedDict, total=False):
     ice_servers: Sequence[Mapping[str, Any]]
     relay_only: bool
     connect_timeout_s: float
+    relay: Literal["service", "players", "none"]
+    relay_above_ms: float
     emulation: Mapping[str, Any]
     sync: Literal["auto", "lockstep", "rollback"]
     input_delay: int | Literal["auto"]
@@ -45,6 +48,7 @@ class P2POptions(TypedDict, total=False):
     on_desync: Literal["continue", "truncate"]
     disconnect_timeout_s: float
     reconnect_timeout_s: float
+    rejoin_timeout_s: float
     disconnect_notice_s: float
     input_timeout_s: float | None
     reset_timeout_s: float | None

@@ -16,7 +16,7 @@ from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["PauseReason", "Paused", "shown_pause", "told_pause"]
 
-PauseReason = Literal["input", "silent", "reset"]
+PauseReason = Literal["input", "silent", "reset", "away"]
 
 
 @attrs.frozen
@@ -25,8 +25,8 @@ class Paused:
 
     Attributes:
         players: who is waited for.
-        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from them), or
-            ``reset`` (they have not called it).
+        why: ``input`` (they are connected and do not play), ``silent`` (nothing arrives from them),
+            ``reset`` (they have not called it), or ``away`` (their process has ended, and another may come).
         since: since when, on ``time.monotonic``'s clock.
         limit_s: how long they are waited for at most.
         also: what it stands for besides.
@@ -57,8 +57,10 @@ class Paused:
 
 def _in_words(paused: Paused) -> str:
     names = ", ".join(map(repr, paused.players))
+    since_s, left_s = time.monotonic() - paused.since, max(0.0, paused.left_s)
+    if paused.why == "away":
+        return f"waiting for {names} to come back, away for {since_s:.1f} s, {left_s:.1f} s left"
     if paused.why == "silent":
-        since_s, left_s = time.monotonic() - paused.since, max(0.0, paused.left_s)
         return f"path to {names} lost {since_s:.1f} s ago, {left_s:.1f} s left"
     what = "to call reset()" if paused.why == "reset" else "to play"
     return f"waiting for {names} {what}, up to {paused.limit_s:g} s"

@@ -10,6 +10,7 @@ from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record.match_record import SyncTotals
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.play.detours import Relayed
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
@@ -53,6 +54,8 @@ class Progress:
     """Where this player stands in a queue, while they wait in one."""
     paused: Paused | None = None
     """For whom the match stands, since when and for how long at most; ``None`` where it does not."""
+    relayed: tuple[Relayed, ...] = ()
+    """To whom messages do not go directly, through whom, and why; as text in words."""
 
 
 def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None) -> Progress:
@@ -77,4 +80,5 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         totals=recorder.record.totals(),
         queue_status=queue_status,
         paused=None if match is None else match.waits.paused,
+        relayed=tuple(recorder.ways.relayed.values()),
     )

@@ -28,7 +28,9 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
-from gym_p2p.core.record.absences import Departure, Pause
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.ways import Forwarding, WayChanged
+from gym_p2p.core.record.absences import Departure, Pause, Rejoin
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
@@ -48,6 +50,7 @@ from gym_p2p.net.worker.messages import (
     WorkerEvent,
 )
 from gym_p2p.play.broken_paths import BrokenPaths
+from gym_p2p.play.detours import Detours
 from gym_p2p.play.exported import exported_config, exported_probe, identities, software
 from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.paused import PauseReason
@@ -112,6 +115,7 @@ class Recorder:
         )
         self.record.probe = exported_probe(found)
         self._paths = BrokenPaths(self.record, self._players)
+        self.ways = Detours(self.record, self._players)
         self._account = Account(self.record, self._decode, clock_ms)
         self.folder = match_folder_of(found, config, clock_ms())
         self._about = about
@@ -132,8 +136,8 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
-            case InputsArrived(player, _, inputs, confirmed):  # nearly always
-                record.inputs_received += len(inputs)
+            case InputsArrived(player, _, inputs, confirmed, by_service):  # nearly always
+                record.inputs_arrived(len(inputs), by_service=by_service)
                 if record.episodes:  # a player who goes before the first has given some, by others' account
                     record.episode.confirmed(confirmed - 1)
                 self._link(player).packets_received += 1
@@ -141,27 +145,33 @@ class Recorder:
                 self._meet(about)
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)
-            case ChecksumsAgreed(number, frame):
-                self.checksums_agreed += 1
-                if (episode := record.called(number)) is not None:
-                    episode.verified(frame)
-            case Desynced(number, frame, player, ours, theirs):
-                self.desyncs[event.of] += 1
-                self.desynced_with = self._players[player]
-                words = _DESYNCED[event.of]
-                line = "desync with %r found at frame %d: %s"
-                self._lines.warn(at_ms / 1e3, line, self.desynced_with, frame, words)
-                if (episode := record.called(number)) is not None:
-                    episode.desync(frame, ours.hex(), theirs.hex(), at_ms, event.of)
+            case ChecksumsAgreed() | Desynced():
+                self._fold_comparison(at_ms, event)
             case Interrupted() | Resumed() | PathBroken() | PathRebuilt() | PathTried():
                 self._paths.fold(at_ms, event)
-            case PlayerGone():
+            case WayChanged() | Forwarding():
+                self.ways.fold(at_ms, event)
+            case PlayerAway() | PlayerReturned() | PlayerGone():
                 self._paths.fold(at_ms, event)
-                self._departed(event, at_ms)
+                self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
             case ServiceReachable(up, away_s):
                 self._service_changed(at_ms, up=up, away_s=away_s)
+
+    def _fold_comparison(self, at_ms: int, event: ChecksumsAgreed | Desynced) -> None:
+        episode = self.record.called(event.episode)
+        if isinstance(event, ChecksumsAgreed):
+            self.checksums_agreed += 1
+            if episode is not None:
+                episode.verified(event.frame)
+            return
+        self.desyncs[event.of] += 1
+        self.desynced_with = self._players[event.player]
+        line = "desync with %r found at frame %d: %s"
+        self._lines.warn(at_ms / 1e3, line, self.desynced_with, event.frame, _DESYNCED[event.of])
+        if episode is not None:
+            episode.desync(event.frame, event.ours.hex(), event.theirs.hex(), at_ms, event.of)
 
     def _fold_link(self, at_ms: int, link: LinkRecord, event: LinkOpened | Pinged | Polled) -> None:
         match event:
@@ -249,6 +259,42 @@ class Recorder:
             _log.info("the service is back after %.1f s", away_s or 0.0)
         else:
             _log.warning("the service is away; the match goes on without it, and documents wait here")
+
+    def _fold_absence(self, at_ms: int, event: PlayerAway | PlayerReturned | PlayerGone) -> None:
+        match event:
+            case PlayerReturned(player, number, frame, caught_up, away_s):
+                self._rejoined(player, number, frame, caught_up, at_ms, away_ms=away_s * 1e3)
+            case PlayerGone():
+                self._departed(event, at_ms)
+
+    def came_back(self, episode: int, frame: int, caught_up: int, *, took_s: float) -> None:
+        """Record that this player is back, whose process before this one ended."""
+        us = self._players.index(self.found.player_id)
+        self._rejoined(us, episode, frame, caught_up, self._clock_ms(), took_ms=took_s * 1e3)
+
+    def _rejoined(
+        self,
+        player: int,
+        episode: int,
+        frame: int,
+        caught_up: int,
+        at_ms: int,
+        *,
+        away_ms: float | None = None,
+        took_ms: float | None = None,
+    ) -> None:
+        self.record.rejoined(
+            Rejoin(
+                player_id=self._players[player],
+                episode=episode,
+                frame_left=frame,
+                frame_returned=frame,
+                frames_caught_up=caught_up,
+                away_ms=away_ms,
+                catch_up_ms=took_ms,
+                timestamp=at_ms,
+            )
+        )
 
     def _departed(self, gone: PlayerGone, at_ms: int) -> None:
         names = self._players

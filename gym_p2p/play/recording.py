@@ -9,16 +9,20 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports.documents import match_path
+from gym_p2p.exports.journal import journal_path
+from gym_p2p.exports.recovery import discard
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import check_directory
+from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.replay.header import SUFFIX, replay_header
+from gym_p2p.game.replay.partial import partial_path
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 
-__all__ = ["check_record", "fallback_of", "match_folder_of", "open_replay"]
+__all__ = ["check_record", "discard_left", "fallback_of", "match_folder_of", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +61,21 @@ def check_record(config: P2PConfig) -> None:
         check_replay_path(config.record)
     else:
         check_directory(config.record, option="record")
+
+
+def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int) -> None:
+    """Remove the journal and the recording that this player's process before this one left of a match.
+
+    Both are made anew from the beginning. What cannot be removed is logged.
+    """
+    path = _replay_path(found, config, folder, at_ms)
+    try:
+        if path is not None:
+            partial_path(path).unlink(missing_ok=True)
+        if folder is not None:
+            discard(journal_path(folder, found.player_id))
+    except OSError as error:
+        _log.warning("what was left of the match %s stays there: %s", found.match_id, disk_problem(error))
 
 
 def open_replay(

@@ -6,7 +6,7 @@ record; refuses to know how time passes, how events arrive, and what is shown to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gym_p2p.core.match.events import (
@@ -34,14 +34,21 @@ from gym_p2p.play.played_match import PlayedMatch
 
 __all__ = ["EpisodeRunner"]
 
+_AGAIN_FRAMES = 1024
+"""Taken up at once: a session keeps what it has not played in a list that is consumed from its beginning."""
+
 _JITTERS = 3.0
 """A message is hardly later than the mean by more than so many mean deviations (as in RFC 6298's timer)."""
 
 
 class EpisodeRunner:
-    """A running episode: begins when made, with the delayed frames' inputs and the game's reset."""
+    """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
 
-    def __init__(self, match: PlayedMatch, began: EpisodeBegan) -> None:
+    Args:
+        again: whether it was played before: then :meth:`play_again` comes first, with the inputs of then.
+    """
+
+    def __init__(self, match: PlayedMatch, began: EpisodeBegan, *, again: bool = False) -> None:
         self._match = match
         self._inputs = match.inputs
         self._command = match.command
@@ -64,9 +71,9 @@ class EpisodeRunner:
         self._began_s = match.monotonic_s()
         self._record = match.record.begin_episode(_begin(match, began), number=began.episode)
         self._record.input_delay(0, self.session.input_delay)
-        for give in self.session.begin():
+        for give in () if again else self.session.begin():
             self._send_input(give)
-        if match.auto_delay is not None and match.auto_delay.frames != self.session.input_delay:
+        if not again and match.auto_delay is not None and match.auto_delay.frames != self.session.input_delay:
             self._change_delay(match.auto_delay.frames)  # it changed while the others were waited for
         first = self.rollout.begin(began.seed, dict(began.options) or None)
         for sink in match.sinks:
@@ -77,6 +84,27 @@ class EpisodeRunner:
         give = self.session.add_local_input(self._inputs.encode(actions))
         if give is not None:
             self._send_input(give)
+
+    def play_again(self, inputs: Sequence[Sequence[bytes]]) -> None:
+        """Play what was played before, as far as it goes, without waiting for anybody.
+
+        Args:
+            inputs: of each player, from frame 0 on.
+        """
+        longest = max(map(len, inputs))
+        for start in range(0, longest, _AGAIN_FRAMES):
+            self.session.take_up(start, [one[start : start + _AGAIN_FRAMES] for one in inputs])
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Play on with the inputs that were given before, as far as the others' are known."""
+        frame = -1
+        while self.session.was_played and frame < self.session.frame:
+            if self.rollout.over or self.awaits_end():
+                return
+            frame = self.session.frame
+            self.session.add_local_input(b"")  # the one of then counts
+            self.advance()
 
     def receive(self, event: object) -> None:
         """Take in an event of the network half; what is not about this episode's frames is ignored."""
@@ -130,7 +158,7 @@ class EpisodeRunner:
 
     def _send_input(self, give: GiveInput) -> None:
         self._command(give)
-        self._match.record.inputs_sent += self._others
+        self._match.record.input_sent(self._others)
 
     def _follow(self, delay: AutoDelay, player: int, rtt_ms: float) -> None:
         """Set the input delay by the path to the farthest player."""

@@ -15,7 +15,7 @@ from gym_p2p.config import P2PConfig
 from gym_p2p.config.ice import require_turn_credentials
 from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
-from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
 from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.sync.prediction import predictor_named
@@ -26,14 +26,16 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
+from gym_p2p.play.coming_back import learn_past
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.handshake import agreed, holders, make_plan
+from gym_p2p.play.handshake import agreed, as_before, holders, make_plan
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder, now_ms
-from gym_p2p.play.recording import check_record, open_replay
+from gym_p2p.play.recording import check_record, discard_left, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
 from gym_p2p.play.waits import Waits
@@ -105,31 +107,65 @@ class MatchSetup:
                 "seats at least: say how many others look on, all players of the match the same number",
             )
         require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
-        check_record(config)  # before anybody else is kept waiting
+        name = joined(config, self._game.describe()["environment"], self._wanted)
+        kept = find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
+        if kept is None:
+            check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
             check_directory(config.exports.directory)
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
-        plan = make_plan(self._game, config, take=self._wanted, votes=votes, offer=offer, played_by=played_by)
+        plan = make_plan(
+            self._game, config, take=self._wanted, votes=votes, offer=offer, played_by=played_by, kept=kept
+        )
         self._about = plan.description["about"]
-        client = MatchClient(plan, vote=self._vote, record=self._begin_record, check=check)
+        record = self._begin_record if kept is None else self._make_record
+        client = MatchClient(plan, vote=self._vote, record=record, check=check)
         self._client = client
+        file = KeptFile(name, plan, kept)
+        client.fold = file.fold
         try:
-            recorder, about = client.meet()
-            return self._agree(client, recorder, about, offer, environment)
+            if kept is not None:
+                match = self._come_back(client, kept, offer, environment)
+            else:
+                match = self._agree(client, *client.meet(), offer, environment)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             client.close(Ending(reason))
+            file.close()
             if self.recorder is not None:
                 self.recorder.record.terminate(reason, partial=True, now_ms=now_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
+        match.kept = file
+        return match
 
     def _begin_record(self, found: MatchFound) -> Recorder:
-        self.recorder = Recorder(found=found, game=self._game, config=self._config, about=self._about)
+        self.recorder = self._make_record(found)
         self.recorder.begin()
         return self.recorder
+
+    def _make_record(self, found: MatchFound) -> Recorder:
+        return Recorder(found=found, game=self._game, config=self._config, about=self._about)
+
+    def _come_back(
+        self, client: MatchClient, kept: KeptMatch, offer: SyncOffer, environment: Recipe | None
+    ) -> LiveMatch:
+        """Meet the others of a match again, in which this player's process was killed.
+
+        What that one left (journal, recording) is made anew from the beginning, of what the others tell, once
+        they have.
+        """
+        found = kept.returns.found
+        offer = as_before(offer, kept.about[found.players.index(_ours(found))])
+        recorder, come_back = learn_past(client, kept, self._config.sync.rejoin_timeout_s)
+        discard_left(found, self._config, recorder.folder, now_ms())
+        self.recorder = recorder
+        recorder.begin()
+        match = self._agree(client, recorder, kept.about, offer, environment)
+        match.come_back = come_back
+        return match
 
     def _agree(
         self,
@@ -155,7 +191,12 @@ class MatchSetup:
             snapshots=choice.compared_by,
             environment=environment,
         )
-        left = aftermath_command(recorder.folder, found.player_id, None if replay is None else replay.path)
+        left = aftermath_command(
+            recorder.folder,
+            found.player_id,
+            None if replay is None else replay.path,
+            wait_s=self._config.sync.rejoin_timeout_s,
+        )
         client.run_after_owner(left)
         sinks: list[EpisodeSink] = [] if replay is None else [replay]
         if self._config.spectators:
@@ -192,6 +233,10 @@ class MatchSetup:
         if self._config.spectators:
             told.append(lambda paused: client.command(told_pause(paused)))
         return told
+
+
+def _ours(found: MatchFound) -> MatchPlayer:
+    return next(player for player in found.players if player.player_id == found.player_id)
 
 
 def _load_pre_match(configured: Any) -> Voter | None:

@@ -15,7 +15,7 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import GiveUp
 from gym_p2p.core.sync.patience import Patience, Pause
-from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.match_client import WAIT_SLICE_S, MatchClient
 from gym_p2p.play.paused import Paused, PauseReason
 from gym_p2p.play.recorder import Recorder
 
@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 
 _LOG_EVERY_S = 10.0
 """Somebody who pauses again and again must not fill a log."""
+
+
+_STOOD_STILL_S = 4 * WAIT_SLICE_S
+"""Who waits looks after every slice: one who looks after this long was no busy machine, but stood still."""
 
 
 class Waits:
@@ -47,13 +51,14 @@ class Waits:
         self._on_pause = on_pause
         self.input_limit_s = config.input_limit_s(takes_turns=takes_turns)
         self.reset_limit_s = config.reset_limit_s(takes_turns=takes_turns)
-        self.last_s = 2 * answer_s(config) + 1.0
+        self.last_s = 2 * answer_s(config) + 1.0 + config.rejoin_timeout_s
         """After the limits, how long it may take until all have agreed on what they lead to."""
         self._inputs = Patience.for_inputs(config, takes_turns=takes_turns)
         self._resets = Patience(self.reset_limit_s, paced=False)
         self._client = client
         self._recorder = recorder
         self._gone = 0
+        self._looked_at = 0.0
         self._waits: dict[tuple[PauseReason, int | None], Paused] = {}
         """All that the match stands for: for each player from whom nothing arrives, and for the others."""
         self._logged = False
@@ -77,7 +82,9 @@ class Waits:
         idle = self._heard(players)
         if not self._inputs.waiting:
             self._give_up(self._inputs.wait(idle, since))
+            self._looked_at = since
         now = time.monotonic()
+        self._look(self._inputs, now)
         if self._client.gone_count != self._gone:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
@@ -87,6 +94,7 @@ class Waits:
     def for_resets(self) -> None:
         """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
         now = time.monotonic()
+        self._look(self._resets, now)
         players = self._client.not_ready
         overdue = self._resets.wait(self._heard(players), now)
         self._give_up([GiveUp(one.player) for one in overdue])
@@ -102,6 +110,12 @@ class Waits:
         if self.paused is not None:
             self._show({})
 
+    def _look(self, patience: Patience, now: float) -> None:
+        """Look at the time: what went by while this process stood still was nobody's."""
+        stood_s, self._looked_at = now - self._looked_at, now
+        if patience.waiting and stood_s >= _STOOD_STILL_S:
+            patience.stood_still(stood_s)
+
     def _heard(self, players: Sequence[int]) -> list[int]:
         """Return those from whom something arrives."""
         return [player for player in players if player not in self._client.silent]
@@ -113,7 +127,8 @@ class Waits:
             silence = self._client.silent.get(player)
             if silence is not None:
                 name = self._client.player_id(player)
-                waits["silent", player] = Paused((name,), "silent", silence.since, silence.limit_s)
+                reason: PauseReason = "away" if silence.away else "silent"
+                waits[reason, player] = Paused((name,), reason, silence.since, silence.limit_s)
         if pause is not None:
             names = tuple([self._client.player_id(player) for player in pause.players])
             waits[why, None] = Paused(names, why, pause.since, pause.limit_s)

@@ -20,6 +20,7 @@ import socketio
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.config.event_names import EventNames
+from gym_p2p.core.api.relaying import MESSAGES_BURST, MESSAGES_PER_S
 from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.matchmaking.strategy import Matchmaker, require_matchmaker
 from gym_p2p.core.matchmaking.widening import WideningMatchmaker
@@ -154,7 +155,8 @@ class Service:
             )
             door = Doorkeeper(room_for_sockets(), self._metrics.refused)
             frames = FrameRate(
-                _FRAMES_OF_AN_EVENT * self.config.events_per_s, _FRAMES_OF_AN_EVENT * self.config.event_burst
+                _FRAMES_OF_AN_EVENT * self.config.events_per_s + MESSAGES_PER_S,
+                _FRAMES_OF_AN_EVENT * self.config.event_burst + MESSAGES_BURST,
             )
             await stack.enter_async_context(serving(guarded, listeners, door, frames))
             self._listening = tuple(listener.getsockname()[:2] for listener in listeners)

@@ -135,6 +135,7 @@ def _machines(
         match_tokens=SignedMatchTokens(secret, config.token_lifetime_s),
         ice_servers=for_matches,
         relay_only=config.relay_only,
+        relays=config.relay_messages,
         screen=screen,
     )
     spectators = Spectators(

@@ -6,12 +6,13 @@ const pages = new Map();
 
 obey({
   /** Open a link in a window of its own, or in another tab of a page's window. */
-  async open({ page, url, width = 1000, height = 700, touch = false, beside = null }) {
+  async open({ page, url, width = 1000, height = 700, touch = false, beside = null, init = "" }) {
     const context =
       beside === null
         ? await browser.newContext({ viewport: { width, height }, hasTouch: touch, isMobile: touch })
         : pages.get(beside).opened.context();
     const opened = await context.newPage();
+    if (init) await opened.addInitScript(init);
     const errors = [];
     const requests = [];
     opened.on("pageerror", (error) => errors.push(error.message));

@@ -122,6 +122,7 @@ class Alone:
         env: gymnasium.Env[Any, Any],
         keys: dict[str, Any] | None = None,
         mask: Callable[[], Any] = lambda: None,
+        emulation: dict[str, float] | None = None,
     ) -> None:
         self.env = env
         self.mask = mask
@@ -135,6 +136,7 @@ class Alone:
             announce=lambda _: None,
             browser=False,
             countdown_s=0,
+            emulation=emulation,
         )
         self.thread = threading.Thread(target=self._play)
 
@@ -184,6 +186,57 @@ def test_the_canvas_is_what_the_environment_rendered_pixel_by_pixel(browser: Dri
         until(lambda: 2 in env.actions)
     page.phase("over")
     page.ask("close")
+
+
+def test_over_data_channels_the_canvas_is_the_same_pixel_by_pixel(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env, emulation={"loss": 0.05, "seed": 1}) as alone:
+        page = Page(browser, f"{alone.seat.url}?link=datachannel")
+        page.until(DRAWN)
+        assert page.ask("value", expression="window.page.link.kind") == "datachannel"
+        for frames in (20, 60, 100):  # in the last ones the picture is drawn anew, in many pieces
+            reached(env, frames)
+            alone.stands.clear()
+            alone.pauses.set()
+            until(alone.stands.is_set)
+            frame = f"window.page.screen.drawn?.frame === {env.steps - 1}"
+            page.until(f"{frame} && !window.page.screen.simplified")
+            assert np.array_equal(page.canvas(), env.canvas)
+            alone.pauses.clear()
+        page.ask("press", code="ArrowLeft")
+        until(lambda: env.actions[-1] == 1)
+        page.ask("release", code="ArrowLeft")
+        until(lambda: env.actions[-1] == 0)
+        until(lambda: len(alone.seat.measured.action_latencies) >= 2)
+    page.phase("over")
+    facts = alone.seat.measured.facts
+    assert facts is not None
+    assert (facts.link, facts.link_reason) == ("datachannel", "the page's link asks for it")
+    assert alone.seat.measured.rtt.statistics() is not None
+    assert page.ask("seen")["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("init", "reason"),
+    [
+        (
+            "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});",
+            "no data channel opened within 2 s",
+        ),
+        ("window.fetch = () => Promise.reject(new Error('no'));", "no data channel could be made"),
+    ],
+    ids=["late", "failed"],
+)
+def test_a_page_whose_data_channels_do_not_open_goes_on_with_a_websocket(
+    browser: Driver, init: str, reason: str
+) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, f"{alone.seat.url}?link=datachannel", init=init)
+        page.until(DRAWN)
+        assert page.ask("value", expression="window.page.link.kind") == "websocket"
+        facts = alone.seat.measured.facts
+        assert facts is not None
+        assert (facts.link, facts.link_reason) == ("websocket", reason)
 
 
 class Slow(Painter):

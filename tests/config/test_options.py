@@ -128,6 +128,8 @@ WRONG: dict[str, list[Any]] = {
     ],
     "relay_only": ["yes", 1, None],
     "connect_timeout_s": ["15", 0, float("nan"), None],
+    "relay": ["yes", True, None, "turn"],
+    "relay_above_ms": ["500", 0, 60_001, None],
     "emulation": [3, None, "slow", [50], {"loss": 2}, {"loss": "much"}, {"delay": 3}],
     "sync": ["fast", None, 3],
     "input_delay": ["some", -1, 61, 1.5, None, "auto"],  # without fps
@@ -142,6 +144,8 @@ WRONG: dict[str, list[Any]] = {
     "stand_in": ["tests.toys:Blend", 3],  # without on_peer_loss
     "on_desync": ["raise", None],
     "disconnect_timeout_s": [0, "2", 0.4, None],  # 0.4 is below the notice
+    "rejoin": [1, "yes", None],
+    "rejoin_timeout_s": [-1, "10", 3601, None],
     "reconnect_timeout_s": [-1, "10", 601, None],
     "disconnect_notice_s": [0, "1", 2.5, None],
     "input_timeout_s": [0, "300", -1],

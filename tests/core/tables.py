@@ -107,6 +107,7 @@ class Player:
             match_seed=7,
             sync=table.sync,
             secret=bytes([index]),
+            **table.match_options,
         )
         self.driver = Driver(match, clock=table.clock, emit=self._on_event)
         self.match = match
@@ -275,6 +276,7 @@ class Table:
         tick_s: float | None = None,
         seated: type[Player] = Player,
         patience_s: float | None = None,
+        match_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         self.players = players
@@ -283,6 +285,7 @@ class Table:
         self.deaf: set[tuple[int, int]] = set()
         self.starved: set[tuple[int, int]] = set()
         self.patience_s = patience_s
+        self.match_options = dict(match_options or {})
         self.sync = sync or SyncConfig(checksum_interval=10, reconnect_timeout_s=0)
         self.action = action
         self.descriptions = dict(descriptions or {})

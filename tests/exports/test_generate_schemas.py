@@ -48,7 +48,7 @@ def test_every_number_has_a_unit_and_every_null_a_meaning(kind: str) -> None:
 def test_the_keys_of_older_scripts_say_what_they_mean_here() -> None:
     described = dict(_properties(schema("multiplayer"))) | dict(_properties(schema("session")))
     for name, words in {
-        "InputCounts.sentViaSocketIO": "relays none",
+        "InputCounts.sentViaSocketIO": "through the service",
         "SessionQuality.p2pFallbackTriggered": "through the service",
         "focusLoss": "cannot lose focus",
         "FrameAction.isFocused": "always",

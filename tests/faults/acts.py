@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import attrs
 
@@ -15,6 +15,8 @@ from tests.faults.seats import Player
 from tests.lab import SERVICE, Lab
 
 __all__ = ["ACTS", "Act", "Scenery"]
+
+Halves = Literal["user", "network", "both"]
 
 _BALLAST_BYTES = 4096
 
@@ -27,6 +29,9 @@ class Scenery(Protocol):
 
     def player(self, host: str) -> Player:
         """Return the player of a host."""
+
+    def start_again(self, host: str) -> None:
+        """Start the player of a host once more, as they would themselves."""
 
     def kill_service(self) -> None:
         """Kill it without a word."""
@@ -89,7 +94,7 @@ def _relay(*, to: bool) -> Callable[[Scenery, Fault], None]:
     return lambda scene, fault: scene.lab.condition(between=(fault.hosts[0], SERVICE), blackout=to)
 
 
-def _send(number: int, halves: str) -> Callable[[Scenery, Fault], None]:
+def _send(number: int, halves: Halves) -> Callable[[Scenery, Fault], None]:
     return lambda scene, fault: scene.player(fault.hosts[0]).signal(number, halves)
 
 
@@ -106,6 +111,10 @@ def _set_clock(scene: Scenery, fault: Fault) -> None:
     scene.clock.set(fault.amount)
 
 
+def _start_again(scene: Scenery, fault: Fault) -> None:
+    scene.start_again(fault.hosts[0])
+
+
 def _fill_disk(scene: Scenery, fault: Fault) -> None:
     ballast = scene.player(fault.hosts[0]).exports / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
@@ -113,7 +122,7 @@ def _fill_disk(scene: Scenery, fault: Fault) -> None:
             file.write(b"\0" * _BALLAST_BYTES)
 
 
-def _stopped(halves: str) -> Act:
+def _stopped(halves: Halves) -> Act:
     return Act(_send(signal.SIGSTOP, halves), _send(signal.SIGCONT, halves))
 
 
@@ -125,8 +134,8 @@ ACTS: Mapping[str, Act] = {
     "relay blackout": Act(_relay(to=True), _relay(to=False), strikes=False),
     "path change": Act(_roam),
     "rebinding": Act(lambda scene, fault: scene.lab.rebind(fault.hosts[0])),
-    "player killed": Act(_send(signal.SIGKILL, "both")),
-    "user half killed": Act(_send(signal.SIGKILL, "user")),
+    "player killed": Act(_send(signal.SIGKILL, "both"), _start_again),
+    "user half killed": Act(_send(signal.SIGKILL, "user"), _start_again),
     "network half killed": Act(_send(signal.SIGKILL, "network")),
     "player stopped": _stopped("both"),
     "user half stopped": _stopped("user"),

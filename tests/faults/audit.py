@@ -38,9 +38,9 @@ What = Literal[
     "ending",
 ]
 
-_GUESSED = 9
-"""Frames that a player in rollback may have been asked for, or played, beyond the last one that all know:
-the prediction window, and the one that waits."""
+_GUESSED = 10
+"""Frames that a player in rollback may have been asked for beyond the last one that their document has: the
+prediction window, the one that waits, and one of which the last input has just come."""
 _CHECKPOINT_FRAMES = 10 * 60
 """What a killed player may lack: what came since the last checkpoint, ten seconds of them."""
 
@@ -178,17 +178,18 @@ def _frames(evidence: Evidence, left: Left, document: Mapping[str, Any]) -> Iter
 def _against_account(evidence: Evidence, left: Left, episodes: Mapping[int, Joint]) -> Iterator[Finding]:
     seat = left.facts["seat"]
     for number, asked in enumerate(left.account.episodes, start=1):
+        joint = episodes.get(number, {})
         frames = [frame for frame, _, _ in asked]
-        again = len(frames) - len(set(frames))
-        if again:
+        # Where a match is cut off, what was played beyond on guesses is void, and may have been asked twice.
+        again = sum(count - 1 for frame, count in collections.Counter(frames).items() if frame in joint)
+        if again > (_guessed(evidence) if _comes_back(evidence, left) else 0):
             yield Finding("frame doubled", f"{left.host} was asked twice in episode {number}", again)
         if skipped := set(range(max(frames) + 1)) - set(frames):
             yield Finding(
                 "frame lost", f"{left.host} was never asked for {sorted(skipped)[:5]}", len(skipped)
             )
-        joint = episodes.get(number, {})
         is_last = number == len(left.account.episodes)
-        lacking = [frame for frame in frames if frame not in joint]
+        lacking = sorted({frame for frame in frames if frame not in joint})
         if len(lacking) > _may_lack(evidence, left, is_last=is_last):
             yield Finding(
                 "frame lost", f"{left.host}'s document lacks {lacking[:5]} of episode {number}", len(lacking)
@@ -196,6 +197,11 @@ def _against_account(evidence: Evidence, left: Left, episodes: Mapping[int, Join
         wrong = [f for f, action, _ in asked if f in joint and joint[f].get(seat) != action]
         if wrong:
             yield Finding("untrue", f"{left.host} did something else in {wrong[:5]} of episode {number}")
+
+
+def _comes_back(evidence: Evidence, left: Left) -> bool:
+    """Whether a player is to come back in another process: it is asked for what the first one took along."""
+    return bool(left.facts["struck"]) and _expected(evidence)["naming"] == "rejoin"
 
 
 def _may_lack(evidence: Evidence, left: Left, *, is_last: bool) -> int:

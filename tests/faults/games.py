@@ -151,7 +151,7 @@ def plain(name: str, max_frames: int) -> gymnasium.Env[Any, Any]:
 def act(observation: Any, frame: int) -> int:
     """Play, as a policy does: note what was seen, and return what the seat does in this frame."""
     action = chosen(os.environ[SEAT], frame)
-    _write("asked", {"frame": frame, "action": action, "seen": digest(observation), "at": time.monotonic()})
+    _write("asked", {"frame": frame, "action": action, "seen": digest(observation), "pid": os.getpid()})
     return action
 
 

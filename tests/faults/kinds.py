@@ -90,6 +90,7 @@ class Stage:
         roaming: whether the first host has a second interface.
         small_disk: whether the first host's exports are on a disk of 64 KB.
         own_clock: whether the first host's wall clock can be set.
+        join: further options of ``gym-p2p join``.
     """
 
     nat: Nat | None = None
@@ -98,6 +99,7 @@ class Stage:
     roaming: bool = False
     small_disk: bool = False
     own_clock: bool = False
+    join: tuple[str, ...] = ()
 
     @property
     def needs(self) -> Sequence[tuple[str, str]]:
@@ -228,11 +230,12 @@ def _at(when: When, what: str, within_s: float) -> Draw:
     return draw
 
 
-def _at_barrier(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-    delay_s = rng.uniform(0, 0.15)
-    return [
-        Fault(what="player killed", hosts=(rng.choice(list(hosts)),), frame=EPISODE_FRAMES, delay_s=delay_s)
-    ]
+def _at_barrier(what: str, *, seconds: float | None = None) -> Draw:
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        struck, delay_s = rng.choice(list(hosts)), rng.uniform(0, 0.15)
+        return [Fault(what=what, hosts=(struck,), seconds=seconds, frame=EPISODE_FRAMES, delay_s=delay_s)]
+
+    return draw
 
 
 def _clocks(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
@@ -250,6 +253,9 @@ _LOSES_BEFORE = Expected(
     plays_on="nobody", struck=(), others=(1, 3, 130), exports="nobody", newest_lost=True, naming=None
 )
 """A player dies before there is a match: the others say so, or wait on for somebody else."""
+_COMES_BACK = Expected(naming="rejoin", names="all")
+_REJOIN = Stage(join=("--rejoin-timeout", "20"))
+"""The others wait so long."""
 _INTERRUPTED = attrs.evolve(_LOSES_ONE, struck=(130,), newest_lost=False)
 _PAUSES = Expected(naming="pause")
 
@@ -337,12 +343,32 @@ KINDS: Mapping[str, Kind] = {
         expected=_LOSES_BEFORE,
     ),
     "killed at barrier": Kind(
-        about="kill -9 of a player within 0.15 s of an episode's end", draw=_at_barrier, expected=_LOSES_ONE
+        about="kill -9 of a player within 0.15 s of an episode's end",
+        draw=_at_barrier("player killed"),
+        expected=_LOSES_ONE,
     ),
     "killed at close": Kind(
         about="kill -9 of a player within 0.15 s of the last frame",
         draw=_at("closing", "player killed", 0.15),
         expected=attrs.evolve(_LOSES_ONE, plays_on="others", others=(0, 1), naming=None),
+    ),
+    "killed and back": Kind(
+        about="kill -9 of both halves of a player, who starts again after 2 s",
+        draw=_once("player killed", seconds=2.0),
+        expected=_COMES_BACK,
+        stage=_REJOIN,
+    ),
+    "user half killed and back": Kind(
+        about="kill -9 of the process that plays, which is started again after 2 s",
+        draw=_once("user half killed", seconds=2.0),
+        expected=_COMES_BACK,
+        stage=_REJOIN,
+    ),
+    "killed at barrier and back": Kind(
+        about="kill -9 of a player within 0.15 s of an episode's end, who starts again at once",
+        draw=_at_barrier("player killed", seconds=0.1),
+        expected=_COMES_BACK,
+        stage=_REJOIN,
     ),
     "service killed": Kind(
         about="kill -9 of the service, for good", draw=_once("service killed"), expected=Expected(naming=None)

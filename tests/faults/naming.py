@@ -56,16 +56,12 @@ def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any
 
 
 def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A pause that names the other player.
-
-    It began with the silence; that the path was found broken is a line of its own, where it was.
-    """
+    """A path to the other player that was found broken, or a pause, which began with their silence."""
     session, others = left.documents["session"], _others(evidence, fault, left)
-    pauses = [one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"])]
     broken = session["reconnection"]["disconnections"]
-    paused = _first(evidence, fault, pauses)
-    noticed = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
-    return paused and (noticed or paused)
+    found = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
+    paused = (one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"]))
+    return found or _first(evidence, fault, paused)
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -77,6 +73,17 @@ def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told
         if struck & {gone["playerId"], gone["lostPlayerId"]} and gone["statedReason"] != "normal"
     ]
     return _first(evidence, fault, times, _GONE_LATE_MS)
+
+
+def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A player whose process ended, and who came back."""
+    struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
+    session = left.documents["session"]
+    back = [one["timestamp"] for one in session.get("rejoins", ()) if one["playerId"] in struck]
+    if _first(evidence, fault, back, _GONE_LATE_MS) is None:
+        return None
+    paused = (one["timestamp"] for one in session["pauses"] if struck & set(one["playerIds"]))
+    return _first(evidence, fault, paused) or Told(None)
 
 
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -122,6 +129,7 @@ def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> 
 RULES: Mapping[str, Rule] = {
     "pause": _pause,
     "departure": _departure,
+    "rejoin": _rejoin,
     "slower": _slower,
     "new connection": _new_connection,
     "pause or not": _pause_or_not,

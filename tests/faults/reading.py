@@ -16,6 +16,9 @@ import attrs
 
 __all__ = ["Account", "Evidence", "Left", "read"]
 
+_ASKED_AGAIN = 10
+"""Frames of an episode that a player in rollback may have been asked for of whose inputs no other knew."""
+
 KINDS = ("session", "validation", "multiplayer")
 
 
@@ -129,9 +132,13 @@ def _account(folder: Path) -> Account:
         steps[line["seed"], line["frame"]] = line
         times.append(line["at"])
     episodes: list[list[tuple[int, int, str]]] = []
+    pid = None
     for line in _lines(folder / "account.asked.jsonl"):
-        if line["frame"] == 0 or not episodes:
+        # Who comes back in another process may be asked for the episode's first frame once more.
+        goes_on = line["pid"] != pid and pid is not None and len(episodes[-1]) <= _ASKED_AGAIN
+        if not episodes or (line["frame"] == 0 and not goes_on):
             episodes.append([])
+        pid = line["pid"]
         episodes[-1].append((line["frame"], line["action"], line["seen"]))
     return Account(episodes, steps, times)
 

@@ -38,8 +38,9 @@ _START_S = 45.0
 """For all to come together, on a machine that has other things to do."""
 _END_S = 40.0
 """For a match to be over after its last frame, or after what ended it; longer than any timeout on the way."""
-_GONE_S = 10.0
-"""For processes to be gone after the command has ended."""
+_GONE_S = 25.0
+"""For processes to be gone after the command has ended. Documents of a killed player are handed in by another
+process, which has 20 s for that."""
 _SERVICE_END_S = 15.0
 _RECOVERY_S = 60.0
 _ENDING = {"TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "LAST-ACK", "CLOSING"}
@@ -142,12 +143,29 @@ class Scene:
             subprocess.run(["umount", "-l", str(place)], check=True, timeout=10)
 
     def _start_players(self) -> None:
-        for number, (host, seat) in enumerate(zip(self._plan.hosts, SEATS[self._plan.game], strict=True)):
-            clocked = self.clock is not None and number == 0
-            environment = self.clock.environment if clocked and self.clock is not None else {}
-            self._players[host] = start_player(
-                self.lab, host, seat, self._plan, self._url, self._folder / host, environment
-            )
+        for host, seat in zip(self._plan.hosts, SEATS[self._plan.game], strict=True):
+            folder = self._folder / host
+            self._players[host] = Player(host, seat, folder, self._start(host, seat))
+
+    def start_again(self, host: str) -> None:
+        """Start the player of a host once more, as they would themselves."""
+        player = self._players[host]
+        player.process.wait()
+        player.process = self._start(host, player.seat)
+
+    def _start(self, host: str, seat: str) -> subprocess.Popen[bytes]:
+        own_clock = self.clock is not None and host == self._plan.hosts[0]
+        environment = self.clock.environment if own_clock and self.clock is not None else {}
+        return start_player(
+            self.lab,
+            host,
+            seat,
+            self._plan,
+            self._url,
+            self._folder / host,
+            options=self._stage.join,
+            environment=environment,
+        )
 
     def _play(self) -> None:
         """Let every fault happen in its moment, until all players have ended or should have."""
@@ -266,5 +284,6 @@ class Scene:
 def _in_words(pid: int) -> str:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        return f"{process.name()} ({' '.join(process.cmdline())[:120]})"
+        told = " ".join(process.cmdline())
+        return f"{process.name()} ({told if len(told) < 160 else told[:60] + ' ... ' + told[-100:]})"
     return f"process {pid}"

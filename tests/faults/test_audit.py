@@ -54,7 +54,7 @@ def clean(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(folder / "service"))) as service:
         players = [
-            start_player(_ThisMachine(), host, seat, plan, service.url, folder / host, {})  # type: ignore[arg-type]  # it has what is used
+            Player(host, seat, folder / host, _started(plan, host, seat, service.url, folder / host))
             for host, seat in zip(plan.hosts, SEATS[plan.game], strict=True)
         ]
         try:
@@ -75,6 +75,11 @@ def clean(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     }
     (folder / "scene.json").write_text(json.dumps(scene))
     return folder
+
+
+def _started(plan: Plan, host: str, seat: str, url: str, folder: Path) -> subprocess.Popen[bytes]:
+    here: Any = _ThisMachine()
+    return start_player(here, host, seat, plan, url, folder, options=(), environment={})
 
 
 def _facts(player: Player) -> dict[str, Any]:

@@ -56,8 +56,8 @@ Script = Callable[[Attack, int, Message], Iterable[Said]]
 
 
 class _Twisted(Outputs):
-    def __init__(self, script: Script, attack: Attack) -> None:
-        super().__init__()
+    def __init__(self, outputs: Outputs, script: Script, attack: Attack) -> None:
+        super().__init__(outputs._peers, outputs._forwards)
         self._script = script
         self._attack = attack
 
@@ -77,8 +77,8 @@ class AttackerMatch(Match):
 
     def __init__(self, script: Script, **match: Any) -> None:
         super().__init__(**match)
-        outputs = _Twisted(script, Attack(match["players"], match["local"]))
-        for part in (self, self._course, self._inbox, self._reconnecting):
+        outputs = _Twisted(self._outputs, script, Attack(match["players"], match["local"]))
+        for part in (self, self._course, self._inbox, self._reconnecting, self._rerouting):
             part._outputs = outputs
         self.poll = outputs.poll
 

@@ -123,7 +123,7 @@ def _say(match: Match, what: str, one: int, other: Any, now: float) -> None:
         case "replaced":
             match.replaced(one, now)
             count = max(0, match._peers[one].control.sent + other)
-            match.receive(one, encode(Continue(count)), now)
+            match.receive(one, encode(Continue(count, match._peers[one].ways.change)), now)
 
 
 # ---- a conversation

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -13,35 +11,9 @@ from hypothesis import strategies as st
 
 from gym_p2p.human.encoding import Picture, changed_rectangles, require_picture
 from gym_p2p.human.frames import FrameStream
+from tests.human.page_model import Page
 
 SHAPE = (40, 50, 3)
-
-
-class Page:
-    """What ``screen.js`` does with frames."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, Picture] = {}
-
-    def decode(self, data: bytes) -> tuple[int, Picture, int, int]:
-        version, flags, number, base, frame, seq, width, height, count = struct.unpack_from(
-            ">BBIIiIHHH", data
-        )
-        assert version == 2
-        picture = np.zeros((height, width, 3), np.uint8) if flags & 1 else self.kept[base].copy()
-        body = zlib.decompress(data[24:])
-        at = 8 * count
-        for x, y, w, h in struct.iter_unpack(">HHHH", body[:at]):
-            part = np.frombuffer(body[at : at + w * h * 3], np.uint8).reshape(h, w, 3)
-            if flags & 4:
-                part = np.cumsum(part, axis=1, dtype=np.uint8)
-                part[:, :, ::2] += part[:, :, 1:2]
-            picture[y : y + h, x : x + w] = part
-            at += w * h * 3
-        assert at == len(body)
-        self.kept = {n: p for n, p in self.kept.items() if n >= base}
-        self.kept[number] = picture
-        return number, picture, frame, seq
 
 
 def picture(*dots: tuple[int, int, int]) -> Picture:
@@ -123,6 +95,41 @@ def test_a_base_that_grows_old_makes_no_frame_larger_than_a_whole_picture() -> N
         sent = stream.next(0.0, rtt_s=10.0)
         whole = max(whole, len(sent.data) if sent is not None else 0)
     assert whole <= len(first.data) + 16
+
+
+def test_frames_that_get_lost_are_not_waited_for_and_the_newest_is_sent_until_it_has_arrived() -> None:
+    stream = FrameStream()
+    stream.restart(lossy=True)
+    for frame in range(3):
+        stream.offer(picture((frame, 1, 9)), frame=frame, seq=0, now=0.0)
+        sent = stream.next(0.0, rtt_s=0.0)
+        assert (sent is None) is (frame == 2)  # two are under way
+    due = stream.next_timeout()
+    assert due is not None
+    assert stream.next(due - 0.001, rtt_s=0.0) is None
+    third = stream.next(due, rtt_s=0.0)
+    assert third is not None
+    assert third.frame == 2
+    assert stream.next(due, rtt_s=0.0) is None
+    later = stream.next_timeout()
+    assert later is not None
+    again = stream.next(later, rtt_s=0.0)
+    assert again is not None
+    assert (again.frame, again.number > third.number) == (2, True)
+    assert stream.acknowledge(third.number)  # it was late, and not lost
+    assert stream.acknowledge(again.number)
+    assert stream.next(later + 10, rtt_s=0.0) is None
+    assert stream.next_timeout() is None
+    assert stream.skipped == 0
+
+
+def test_on_a_line_that_loses_nothing_no_frame_is_sent_twice_and_none_is_given_up() -> None:
+    stream = FrameStream()
+    for frame in range(3):
+        stream.offer(picture((frame, 1, 9)), frame=frame, seq=0, now=0.0)
+        stream.next(0.0)
+    assert stream.next(1e6) is None
+    assert stream.next_timeout() is None
 
 
 def test_of_pictures_that_change_all_over_the_page_keeps_few() -> None:

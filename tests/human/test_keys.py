@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import json
 import sys
@@ -117,6 +118,48 @@ def test_a_manual_policy_is_read_as_far_as_it_can_be(
         for name in ("made_game.game", "made_game"):
             del sys.modules[name]
     assert found == ([1] if "UP" in text else [])
+
+
+class Turtle(enum.IntEnum):
+    left = 0
+    right = 1
+    forward = 2
+    pickup = 3
+    toggle = 5
+    done = 6
+
+
+@pytest.mark.parametrize(
+    ("named", "keys"),
+    [
+        ({"actions": Turtle}, {"ArrowLeft": 0, "ArrowRight": 1, "ArrowUp": 2, "Space": 3, "KeyX": 5}),
+        (
+            {
+                "action_set": (
+                    "move_forward",
+                    "pick_up_or_drop",
+                    "toggle",
+                    "no-op",
+                    "rotate_left",
+                    "rotate_right",
+                )
+            },
+            {"ArrowUp": 0, "Space": 1, "KeyX": 2, "ArrowLeft": 4, "ArrowRight": 5},
+        ),
+        ({"action_set": "fast", "actions": 7}, None),
+    ],
+)
+def test_names_of_actions_are_read_wherever_they_are_kept(
+    named: dict[str, Any], keys: dict[str, int] | None
+) -> None:
+    env = Silent()
+    vars(env).update(named)
+    if keys is None:
+        with pytest.raises(ConfigurationError, match="nobody says"):
+            controls(spaces.Discrete(7), env=env)
+    else:
+        made = controls(spaces.Discrete(7), env=env)
+        assert {next(iter(one.codes)): one.action for one in made.bindings} == keys
 
 
 def test_numbers_of_pygame_are_keys() -> None:

@@ -57,3 +57,11 @@ def test_the_page_knows_every_code_that_it_is_closed_with_and_the_version() -> N
     assert known.keys() == set(CLOSE_CODES.values())
     for why in known.values():
         assert re.search(rf"^  {why}: \[", TEXTS, re.MULTILINE)
+
+
+def test_there_is_a_text_for_everything_that_gamepads_tell() -> None:
+    told = set(
+        re.findall(r'tell\((?:.*\? )?"(\w+)"(?: : "(\w+)")?\)', PAGE.joinpath("gamepads.js").read_text())
+    )
+    words = {word for pair in told for word in pair if word}
+    assert words == _keys("gamepad") == {"connected", "disconnected", "unknown"}

@@ -20,6 +20,7 @@ from gym_p2p.cli.play import Part, play
 from gym_p2p.cli.surroundings import ended_by_signals
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import Connected, EpisodeBegan, Interrupted, PlayerGone, Resumed
+from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.errors import P2PError
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent
@@ -28,7 +29,7 @@ from gym_p2p.wrapper import P2POptions
 
 __all__ = ["Wish", "main", "policy"]
 
-_TOLD = (MatchFound, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, PlayerGone)
+_TOLD = (MatchFound, LinkOpened, Connected, EpisodeBegan, Interrupted, Resumed, PlayerGone, WayChanged)
 
 _frames: list[float] = []
 _busy_s = 0.0

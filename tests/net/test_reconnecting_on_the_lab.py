@@ -16,8 +16,8 @@ from tests.net.lab_match import LabMatch
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
 SPREAD = ("agent_0", "agent_1", "agent_2")
-LOCKSTEP: dict[str, Any] = {"sync": "lockstep", "fps": 60}
-ROLLBACK: dict[str, Any] = {"sync": "rollback", "fps": 60}
+LOCKSTEP: dict[str, Any] = {"sync": "lockstep", "fps": 60, "relay": "none"}
+ROLLBACK: dict[str, Any] = {"sync": "rollback", "fps": 60, "relay": "none"}
 
 
 def sever(lab: Lab, host: str) -> None:

@@ -20,9 +20,9 @@ from gym_p2p.play.broken_paths import BrokenPaths
 from gym_p2p.play.exported import exported_config
 from gym_p2p.play.handshake import make_plan
 from gym_p2p.play.live_match import LiveMatch
-from gym_p2p.play.match_client import Silence
 from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
+from gym_p2p.play.silences import Silence
 from gym_p2p.play.sync_mode import SyncOffer
 from gym_p2p.play.waits import Waits
 from tests.toys import Blend

@@ -107,7 +107,7 @@ class Player:
     def greet(self, about: object = None) -> None:
         said = {"must": {}} if about is None else {"must": {}, "about": about}
         for player in (1, 2):
-            self.hear(player, encode(Hello(PROTOCOL_VERSION, JsonObject(said), b"", 0)))
+            self.hear(player, encode(Hello(PROTOCOL_VERSION, JsonObject(said), b"", 0, 0)))
 
     def play(self, frames: int) -> None:
         self.command(BeginEpisode())
@@ -264,7 +264,7 @@ def test_thousands_of_errors_are_counted_under_few_names() -> None:
 def test_a_handshake_that_differs_is_answered_and_told_once() -> None:
     player = Player()
     for number in range(50):
-        player.hear(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": number}}), b"", 0)))
+        player.hear(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": number}}), b"", 0, 0)))
     assert len([event for event in player.seen if isinstance(event, HandshakeMismatch)]) == 1
     assert player.refused == {"second handshake": 49}
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from gym_p2p import P2PEnv
+from gym_p2p.bench.table import WINDOW, Table
 from gym_p2p.envs.rally import RallyEnv
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.state.snapshot import snapshots_named
 from tests.play.by_hand import Calls, NetworkByHand, network_by_hand
 
 FRAMES = 200
@@ -57,13 +60,13 @@ def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
     for _ in range(FRAMES):
         with bare:
             env.step({"left": 1, "right": 1})
-    assert match.per_step(match.users) - match.per_step(bare) <= 160
+    assert match.per_step(match.users) - match.per_step(bare) <= 140
 
 
 def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
     match.play()
     assert match.per_step(match.given) <= 34
-    assert match.per_step(match.arrived) <= 50
+    assert match.per_step(match.arrived) <= 46
 
 
 def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(match: Match) -> None:
@@ -75,6 +78,29 @@ def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(
     assert FRAMES <= native["socket.recv"] <= FRAMES + checksums
     polls = native["poll.poll"]
     assert FRAMES <= polls <= 2 * (FRAMES + checksums), "for what is there, and for what comes of the input"
+
+
+def test_a_frame_that_is_played_again_is_few_calls_beside_the_environments() -> None:
+    calls, played_again = zip(*map(_played_at_a_table, (1 << 30, 16)), strict=True)
+    assert played_again == (0, 320 // 16 * WINDOW)
+    assert (calls[1] - calls[0]) / played_again[1] <= 43
+
+
+def _played_at_a_table(held: int) -> tuple[int, int]:
+    """Return how many of our functions 320 ticks call, and how many frames they play again.
+
+    Args:
+        held: for how many ticks the other player does the same, who is as late as can be.
+    """
+    games = [make_game(RallyEnv(points=1000)) for _ in range(2)]
+    snapshots = [snapshots_named(game, "get_state/set_state") for game in games]
+    table = Table(games, snapshots, plans=(lambda _frame: 0, lambda frame: frame // held % 2), late=WINDOW)
+    table.play(100)
+    calls = Calls()
+    with calls:
+        again = sum(cost.played_again for cost in table.play(320))
+    ours = [n for (path, _), n in calls.python.items() if "gym_p2p" in path and "/envs/" not in path]
+    return sum(ours), again
 
 
 def test_the_input_is_given_before_anything_is_looked_for(match: Match) -> None:

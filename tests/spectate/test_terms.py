@@ -76,14 +76,14 @@ def test_who_shows_no_terms_shows_another_game(nonsense: dict[str, Any]) -> None
 def test_players_compare_every_field_and_each_topic_of_the_game(labels: str) -> None:
     ours, theirs = _shown(), _shown(checksum_interval=7, on_peer_loss="default_action")
     theirs["must"] = {**theirs["must"], Term.GAME: {**theirs["must"][Term.GAME], "seats": "one"}}
-    rows = handshake_differences(ours, Hello(PROTOCOL_VERSION, JsonObject(theirs), b"", 0))
+    rows = handshake_differences(ours, Hello(PROTOCOL_VERSION, JsonObject(theirs), b"", 0, 0))
     wanted = ["seats", label_of(Term.CHECKSUM_INTERVAL), label_of(Term.ABSENT_PLAYERS)]
     assert [row[0] for row in rows] == wanted
     assert ("on_peer_loss" in wanted) == (labels == "as it is")
 
 
 def _told(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    hello = Hello(PROTOCOL_VERSION, JsonObject(_shown(**theirs)), b"", 0)
+    hello = Hello(PROTOCOL_VERSION, JsonObject(_shown(**theirs)), b"", 0, 0)
     return {what: (one, other) for what, one, other in handshake_differences(_shown(**ours), hello)}
 
 

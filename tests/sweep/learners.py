@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium
 
-from gym_p2p import P2PEnv, P2PParallelEnv
+from gym_p2p import P2PEnv, P2PParallelEnv, PolicySeat
 from gym_p2p.config import ServiceConfig
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.server import serve_in_thread
@@ -38,6 +38,30 @@ def _ppo() -> Iterator[tuple[str, str]]:
         totals = env.p2p.progress.frames_total
         env.close()
     yield "ppo", f"{model.num_timesteps} steps, {totals} frames of matches"
+
+
+def _partner() -> Iterator[tuple[str, str]]:
+    """Models that the library trained and saved take a seat, found by their files alone."""
+    library = importlib.import_module("stable_baselines3")
+    told = []
+    with tempfile.TemporaryDirectory() as folder:
+        for algorithm in ("PPO", "A2C", "DQN"):
+            path = Path(folder) / f"{algorithm}.zip"
+            getattr(library, algorithm)("MlpPolicy", "CartPole-v1", seed=1, device="cpu").learn(64).save(path)
+            with _lobby() as lobby, auto_peers([lambda: _cart_pole(lobby, "watcher_1")]):
+                env = _cart_pole(lobby, "player")
+                policy = PolicySeat(env, f"sb3:{path}")
+                for _ in range(3):
+                    env.reset()
+                    over = False
+                    while not over:
+                        _, _, terminated, truncated, _ = env.step(policy.action())
+                        over = terminated or truncated
+                (played,) = env.export_multiplayer_metrics()["policies"]
+                env.close()
+            assert (played["policy"], played["algorithm"]) == (f"sb3:{path.name}", algorithm)
+            told.append(f"{algorithm} {played['decisions']} frames")
+    yield "partner", ", ".join(told)
 
 
 def _supersuit() -> Iterator[tuple[str, str]]:
@@ -76,5 +100,6 @@ def _spread(lobby: Lobby, agents: list[Any]) -> P2PParallelEnv:
 LEARNERS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "stable-baselines3 checker": _checker,
     "stable-baselines3 PPO": _ppo,
+    "stable-baselines3 partners": _partner,
     "supersuit and PPO": _supersuit,
 }

@@ -14,6 +14,7 @@ from gym_p2p.core.api.probes import (
     ProbeVerdict,
 )
 from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueStatus
+from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.api.rooms import (
     JoinAck,
@@ -42,6 +43,7 @@ _PAYLOADS: tuple[type[Payload], ...] = (
     ProbeStart,
     ProbeVerdict,
     QueueStatus,
+    RelayedMessage,
     Replaced,
     RoomStatus,
     SpectatorJoined,

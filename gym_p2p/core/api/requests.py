@@ -25,6 +25,7 @@ __all__ = [
     "ProbeRequest",
     "ProbeWait",
     "RegisterSubject",
+    "RelayMessage",
     "ReportProbe",
     "SendMatchSignal",
     "SendProbeSignal",
@@ -125,6 +126,21 @@ class SendMatchSignal:
 
 
 @attrs.frozen
+class RelayMessage:
+    """A message for another player of the match, which the service is to pass on.
+
+    Attributes:
+        data: base64; see :mod:`gym_p2p.core.api.relaying`.
+    """
+
+    event: ClassVar[str] = "relay_message"
+
+    game_id: str
+    target_player_id: SeatId
+    data: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Watch:
     """A running match to be watched, by its room or itself."""
 
@@ -207,6 +223,7 @@ prepare(
     AnswerMatch,
     MatchLatency,
     SendMatchSignal,
+    RelayMessage,
     Watch,
     StopWatching,
     DropSpectator,

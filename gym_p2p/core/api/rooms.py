@@ -181,6 +181,7 @@ class MatchFound:
         made_at_ms: when it was made, in Unix milliseconds by the service's clock, the same for all; ``None``
             where an older service does not say.
         uploads: whether the service takes documents; where it does not, they stay with the players.
+        relays: whether it passes messages on between players who have no better way to each other.
         match_token: what this player shows whenever they register, so that a service that knows nothing of
             the match any more takes it up again; ``None`` where it cannot.
     """
@@ -200,6 +201,7 @@ class MatchFound:
     probe: MatchProbe | None = None
     made_at_ms: int | None = None
     uploads: bool = True
+    relays: bool = False
     match_token: Secret | None = attrs.field(default=None, converter=as_secret, repr=False)
 
     def __attrs_post_init__(self) -> None:

@@ -73,6 +73,8 @@ class ConnectionDetails:
         game_transport: what carries game messages between two of this package, ``dtls`` or ``datachannel``;
             ``None`` on anybody else's connection, and until both sides have found out.
         game_transport_counts: how often that changed; ``None`` on anybody else's connection.
+        relayed_by: ``service`` or ``player``, who passes messages on in place of a connection; else ``None``.
+        relaying_player: who that player is.
     """
 
     type: Literal["direct", "relay", "unknown"]
@@ -82,6 +84,8 @@ class ConnectionDetails:
     relay_protocol: str | None = None
     game_transport: str | None = None
     game_transport_counts: GameTransportCounts | None = None
+    relayed_by: str | None = None
+    relaying_player: int | str | None = None
 
 
 @attrs.frozen

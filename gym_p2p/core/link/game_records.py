@@ -22,6 +22,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from gym_p2p.core.link.bucket import Bucket
+
 __all__ = [
     "BEACON_EVERY_S",
     "BURST_BYTES",
@@ -96,23 +98,6 @@ def takes_records(about: object) -> bool:
     return isinstance(offered, list | tuple) and GameTransport.RECORDS in offered
 
 
-class _Bucket:
-    """A rate, and how much may come at once."""
-
-    def __init__(self, bytes_per_s: int, burst_bytes: int) -> None:
-        self._bytes_per_s = bytes_per_s
-        self._burst_s = burst_bytes / bytes_per_s
-        self._paid_until = 0.0
-
-    def takes(self, size_bytes: int, now: float) -> bool:
-        """Whether so much more is within the rate; it is then taken off."""
-        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
-        if paid_until > now + self._burst_s:
-            return False
-        self._paid_until = paid_until
-        return True
-
-
 class GameRecords:
     """One side's end of one link. Time is monotonic seconds.
 
@@ -147,8 +132,8 @@ class GameRecords:
         self._trusted_from = 0.0
         self._due: float | None = None
         self._sent_by_then = 0
-        self._outgoing = _Bucket(MAX_BYTES_PER_S, BURST_BYTES)
-        self._incoming = _Bucket(MAX_INCOMING_BYTES_PER_S, INCOMING_BURST_BYTES)
+        self._outgoing = Bucket(MAX_BYTES_PER_S, BURST_BYTES)
+        self._incoming = Bucket(MAX_INCOMING_BYTES_PER_S, INCOMING_BURST_BYTES)
 
     @property
     def takes_messages(self) -> bool:
@@ -190,7 +175,8 @@ class GameRecords:
         self.received += 1
         self._note_count(record[1] << 8 | record[2], now)
         # Where ours do not go yet the other side may be waiting for a count, too.
-        news = self._confirm(now) or self.received == 1
+        confirmed = self.transport is GameTransport.CHANNEL and self._confirm(now)
+        news = confirmed or self.received == 1
         answer = self._seal(b"") if self._agreed and news else None
         return record[HEAD_BYTES:], answer
 
@@ -239,9 +225,9 @@ class GameRecords:
         self._doubted = False
 
     def _confirm(self, now: float) -> bool:
-        """Use records if both agree and it has been shown that they arrive; return whether that is new."""
+        """Use records if both agree and it has been shown that they arrive; return whether they are now."""
         confirmed = self._agreed and self._arrived > 0 and self._shown_at == now and now >= self._trusted_from
-        if self.transport is GameTransport.RECORDS or not confirmed or self.returns >= MAX_RETURNS:
+        if not confirmed or self.returns >= MAX_RETURNS:
             return False
         self.transport = GameTransport.RECORDS
         self.settled = True

@@ -48,6 +48,13 @@ class Barrier:
         self._ours, self._waited_at = ready, ready.episode
         self._known_at = now + max([peer.pings.one_way_s for peer in self._peers.values()], default=0.0)
 
+    def words(self, episode: int) -> dict[int, Ready]:
+        """Return what players said at the barrier before an episode, as far as it is known."""
+        words = {player: peer.ready[episode] for player, peer in self._peers.items() if episode in peer.ready}
+        if self._ours is not None and self._ours.episode == episode:
+            words[self._local] = self._ours
+        return words
+
     def step_back(self) -> None:
         """Wait no longer: the local player leaves."""
         self._ours = None

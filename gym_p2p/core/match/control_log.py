@@ -40,6 +40,12 @@ class ControlLog:
         self._acknowledged = 0
         """How many are not kept any more."""
 
+    def anew(self) -> ControlLog:
+        """Return the log of a peer who has got nothing yet, with the same bound."""
+        log = ControlLog()
+        log.most_bytes = self.most_bytes
+        return log
+
     @property
     def sent(self) -> int:
         """How many there were."""

@@ -56,6 +56,8 @@ class Course:
         if ready is None:
             return
         delays = {player: one.delay for player, one in ready.items()}
+        if self._exchange.history is not None:
+            self._exchange.history.begin(ready)
         self._exchange.begin(ready[self._local].episode, delays)
         outcome = self._barrier.agree(ready)
         self._outputs.emit(outcome)
@@ -68,7 +70,9 @@ class Course:
         for peer in self._peers.values():
             early, peer.early = peer.early, None
             if early is not None:
+                now_by_service, peer.ways.by_service = peer.ways.by_service, peer.ways.early_by_service
                 self.take_inputs(peer, early, now)
+                peer.ways.by_service = now_by_service
             following = peer.ready.get(self._exchange.episode + 1)
             if following is not None and peer.state is PeerState.PLAYING:
                 self.finished(peer, following)
@@ -84,13 +88,15 @@ class Course:
         Raises:
             ProtocolError: the sender cannot hold, have given, or be ahead as they say.
         """
+        if peer.state is PeerState.RETURNING:
+            return  # ahead of the word that they play on, which comes over another channel
         is_early = message.episode == self._exchange.episode + 1
         if message.episode != self._exchange.episode and not is_early:
             return
         given = 0 if is_early else self._exchange.given
         check_inputs(peer, message, local=self._local, given=given, peers=self._peers)
         if is_early:
-            peer.early = message
+            peer.early, peer.ways.early_by_service = message, peer.ways.by_service
             return
         peer.acknowledges(message, self._local)
         peer.reported_at = now

@@ -17,6 +17,9 @@ from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
+from gym_p2p.core.match.rerouting import Rerouting
+from gym_p2p.core.match.returning import waited_until
+from gym_p2p.core.match.taking_seat import TakingSeat
 
 __all__ = ["Deadlines"]
 
@@ -32,12 +35,16 @@ class Deadlines:
         exchange: InputExchange,
         barrier: Barrier,
         leaving: Leaving,
+        rerouting: Rerouting,
     ) -> None:
         self._local = local
         self._peers = peers
         self._exchange = exchange
         self._barrier = barrier
         self._leaving = leaving
+        self._rerouting = rerouting
+        self.taking_seat: TakingSeat | None = None
+        """Of a player who has come back."""
         self._kept: float | None = None
         self._repeated_at = -math.inf
         self._forgotten = True
@@ -75,8 +82,11 @@ class Deadlines:
         peers = [peer for peer in self._peers.values() if peer.present]
         tick_s = self._exchange.tick_s
         self._repeated_at = min([peer.repeated_at(tick_s) for peer in peers], default=math.inf)
-        due = [min(self._times(peer)) for peer in peers]
+        due = [min(*self._times(peer), self._rerouting.due_at(peer)) for peer in peers]
         due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
+        if self.taking_seat is not None and (until := self.taking_seat.until) is not None:
+            due.append(until)
+        due += [at for peer in self._peers.values() if (at := waited_until(peer)) is not None]
         return min(due, default=None)
 
     def _times(self, peer: Peer) -> tuple[float, float, float, float]:

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
+from gym_p2p.core.match.return_events import ReturnEvent, TakeSeat
+from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
@@ -189,6 +191,7 @@ Command = (
     | GiveUp
     | LineClosed
     | LineOpened
+    | TakeSeat
     | Leave
 )
 
@@ -231,12 +234,14 @@ class InputsArrived(msgspec.Struct, frozen=True):
     Attributes:
         inputs: empty where only ``confirmed`` has moved.
         confirmed: the number of frames for which every present player holds every player's input.
+        by_service: whether they came by the service.
     """
 
     player: int
     start: int
     inputs: tuple[bytes, ...]
     confirmed: int
+    by_service: bool = False
 
 
 class PlayerFinished(msgspec.Struct, frozen=True):
@@ -311,10 +316,11 @@ class LimitChanged(msgspec.Struct, frozen=True):
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """Something arrived from that player again."""
+    """Something arrived from that player again, that way."""
 
     player: int
     silent_s: float
+    over: WayKind = WayKind.DIRECT
 
 
 class ChecksumsAgreed(msgspec.Struct, frozen=True):
@@ -381,10 +387,14 @@ Event = (
     | Interrupted
     | LimitChanged
     | Resumed
+    | WayChanged
+    | DirectPathLost
+    | Forwarding
     | ChecksumsAgreed
     | Desynced
     | StateArrived
     | Pinged
     | ProtocolErrorSeen
+    | ReturnEvent
     | Left
 )

@@ -28,17 +28,24 @@ class Handshake:
         peers: all others, in the order of their indices.
         seals: whose keys go with the greetings.
         reconnect_ms: for how long this side would wait for a player whose path is broken.
+        rejoin_ms: the same for one whose process has ended.
 
     Attributes:
         complete: whether all of them agree with us.
     """
 
     def __init__(
-        self, description: Mapping[str, Any], peers: Mapping[int, Peer], seals: Seals, *, reconnect_ms: int
+        self,
+        description: Mapping[str, Any],
+        peers: Mapping[int, Peer],
+        seals: Seals,
+        *,
+        reconnect_ms: int,
+        rejoin_ms: int,
     ) -> None:
         self._description = description
-        self._reconnect_ms = reconnect_ms
-        self._least_ms = reconnect_ms
+        self._reconnect_ms, self._rejoin_ms = reconnect_ms, rejoin_ms
+        self._least_ms, self._least_rejoin_ms = reconnect_ms, rejoin_ms
         self._peers = peers
         self._seals = seals
         self._about: list[Mapping[str, Any] | None] = [None] * (len(peers) + 1)
@@ -51,7 +58,23 @@ class Handshake:
             JsonObject(self._description),
             self._seals.key_for(peer.index),
             self._reconnect_ms,
+            self._rejoin_ms,
         )
+
+    @property
+    def rejoin_s(self) -> float:
+        """For how long all who have greeted us would wait for a player whose process has ended."""
+        return self._least_rejoin_ms / 1e3
+
+    @property
+    def keys(self) -> dict[int, bytes]:
+        """What the others who have greeted us are known by."""
+        return self._seals.theirs
+
+    def close(self) -> Connected:
+        """Be complete without those who are gone: we have come back, and they had before."""
+        self.complete = True
+        return Connected(tuple(self._about))
 
     def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
         """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
@@ -69,7 +92,7 @@ class Handshake:
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
         self._seals.keep(peer.index, hello.key)
-        self._agree_to_wait(hello.reconnect_ms)
+        self._agree_to_wait(hello)
         about = hello.description.get("about")
         self._about[peer.index] = about if isinstance(about, dict) else {}
         if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):
@@ -77,11 +100,13 @@ class Handshake:
         self.complete = True
         return Connected(tuple(self._about))
 
-    def _agree_to_wait(self, reconnect_ms: int) -> None:
-        """Let a broken path be waited for as long as the least patient player would."""
-        self._least_ms = min(self._least_ms, reconnect_ms)
+    def _agree_to_wait(self, hello: Hello) -> None:
+        """Let a broken path, and a player, be waited for as long as the least patient player would."""
+        self._least_ms = min(self._least_ms, hello.reconnect_ms)
+        self._least_rejoin_ms = min(self._least_rejoin_ms, hello.rejoin_ms)
         for peer in self._peers.values():
             peer.reconnect_s = self._least_ms / 1e3
+            peer.rejoin_s = self.rejoin_s
             if not self._least_ms:
                 peer.control.most_bytes = 0
 

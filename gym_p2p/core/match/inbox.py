@@ -8,23 +8,31 @@ and a peer who sends too much of it is counted as gone.
 from __future__ import annotations
 
 from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
-from gym_p2p.core.match.events import HandshakeMismatch, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.forwards import Forwarded, Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
-from gym_p2p.core.match.reconnecting import Reconnecting
+from gym_p2p.core.match.rerouting import Rerouting
+from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
+from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.wire.fragments import is_fragment
 from gym_p2p.core.wire.messages import (
     Cause,
     Checksum,
     Continue,
+    ForwardedControl,
+    ForwardedGame,
     Goodbye,
     Hello,
     Holdings,
@@ -40,13 +48,20 @@ from gym_p2p.core.wire.messages import (
     StatePart,
     decode,
 )
+from gym_p2p.core.wire.past import Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
-_NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue})
+_NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
+_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings})
+"""What a player who catches up takes in once they have."""
+_NOT_FOR_WHO_CATCHES_UP = frozenset({Inputs, StatePart})
+_AMID_A_CHANGE = frozenset({Inputs, Ping, Pong, ForwardedGame, Continue})
+"""What is taken in over another way than messages take, and before a way is agreed upon: what may come twice
+and in any order, and what agrees."""
 
 
 class Inbox:
@@ -63,9 +78,13 @@ class Inbox:
         comparison: Comparison,
         course: Course,
         leaving: Leaving,
-        reconnecting: Reconnecting,
+        returning: Returning,
+        rerouting: Rerouting,
+        forwards: Forwards,
         deadlines: Deadlines,
     ) -> None:
+        self.catching_up: CatchingUp | None = None
+        """Asks for what was played, while we have come back and do not know it."""
         self._outputs = outputs
         self._handshake = handshake
         self._barrier = barrier
@@ -74,7 +93,9 @@ class Inbox:
         self._comparison = comparison
         self._course = course
         self._leaving = leaving
-        self._reconnecting = reconnecting
+        self._returning = returning
+        self._rerouting = rerouting
+        self._forwards = forwards
         self._deadlines = deadlines
         self._handlers = {
             Hello: self._on_hello,
@@ -88,45 +109,133 @@ class Inbox:
             StatePart: self._on_state_part,
             Inputs: course.take_inputs,
             Resume: self._on_resume,
+            Recall: self._on_recall,
+            PastWord: self._on_past,
+            Past: self._on_past,
+            TookSeat: returning.took_seat,
+        }
+        self._of_a_way = {
             Continue: self._on_continue,
+            ForwardedGame: self._on_forwarded,
+            ForwardedControl: self._on_forwarded,
             Ping: self._on_ping,
             Pong: self._on_pong,
         }
+        """What means something for the way that it came."""
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
-        """Take in one message, or a piece of one, of a peer who is present."""
+        """Take in one message, or a piece of one, that came directly from a peer who is present."""
+        self._take(peer, DIRECT, data, now)
+
+    def receive_by_service(self, peer: Peer, data: bytes, now: float) -> None:
+        """Take in what the service passed on, of a peer who is present or not connected yet."""
+        if not self._rerouting.allows(WayKind.SERVICE):
+            return
+        try:
+            message = self._forwards.by_service(decode(data), peer)
+            peer.ways.by_service = True
+            self._unwrap(peer, SERVICE, message, now)
+        except ProtocolError as error:
+            self._complain(peer, error, now)
+        finally:
+            peer.ways.by_service = False
+
+    def _take(self, peer: Peer, way: Way, data: bytes, now: float) -> None:
         silent_s = peer.received_something(now)
         if silent_s is not None:
             self._deadlines.forget()
-            self._outputs.emit(Resumed(peer.index, silent_s))
+            if peer.away_at is None:
+                self._outputs.emit(Resumed(peer.index, silent_s, way.kind))
         try:
-            whole = peer.reassembler.add(data)
+            if peer.ways.now is DIRECT is way and not peer.control.held_back:
+                whole = peer.reassembler.add(data)
+            else:
+                self._rerouting.heard(peer, way, now)
+                whole = self._amid_a_change(peer, way, data)
             if whole is not None:
-                self._handle(peer, decode(whole), now)
+                self._handle(peer, way, decode(whole), now)
         except ProtocolError as error:
-            self._deadlines.forget()
-            peer.protocol_errors += 1
-            self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
-            if peer.protocol_errors >= PROTOCOL_ERRORS_MOST:
-                self._course.lose(peer, Loss(Cause.REMOVED), now)
+            self._complain(peer, error, now)
 
-    def _handle(self, peer: Peer, message: Message, now: float) -> None:
+    def _amid_a_change(self, peer: Peer, way: Way, data: bytes) -> bytes | None:
+        """Return a whole message of those that count now; what was sent before a change does not."""
+        if way == peer.ways.now and not peer.control.held_back:
+            return peer.reassembler.add(data)
+        return data if not is_fragment(data) and type(decode(data)) in _AMID_A_CHANGE else None
+
+    def _complain(self, peer: Peer, error: ProtocolError, now: float) -> None:
+        self._deadlines.forget()
+        peer.protocol_errors += 1
+        self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
+        if peer.protocol_errors >= PROTOCOL_ERRORS_MOST:
+            self._course.lose(peer, Loss(Cause.REMOVED), now)
+
+    def _handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
         if peer.state is PeerState.GREETING and type(message) not in _BEFORE_HANDSHAKE:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
-        self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # the table pairs them
-        if isinstance(message, Inputs):
+        if self.catching_up is not None and self._is_put_off(peer, message, self.catching_up):
+            return
+        self.handle(peer, way, message, now)
+
+    def _is_put_off(self, peer: Peer, message: Message, catching_up: CatchingUp) -> bool:
+        """Whether a message is not for now, while we catch up; who is gone by it is not asked any more."""
+        if isinstance(message, Holdings):
+            if peer.index in message.gone or self._exchange.local in message.gone:
+                return False
+            catching_up.are_gone(message)
+        if type(message) in _PUT_OFF:
+            catching_up.put_aside(peer, message)
+        return type(message) in _PUT_OFF or type(message) in _NOT_FOR_WHO_CATCHES_UP
+
+    def handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
+        """Take in a message that may come now.
+
+        Raises:
+            ProtocolError: its sender cannot mean that.
+        """
+        if (of_a_way := self._of_a_way.get(type(message))) is not None:
+            of_a_way(peer, way, message, now)  # type: ignore[operator]  # the table pairs them
+        else:
+            self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # as above
+        if isinstance(message, Inputs) and peer.ways.now is DIRECT:
             self._deadlines.inputs_arrived(now)
         else:
             self._deadlines.forget()
+
+    def end_catching_up(self) -> None:
+        """Take in every message as it comes, from now on."""
+        self.catching_up = None
+
+    def handle_late(self, peer: Peer, message: Message, now: float) -> None:
+        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
+        try:
+            self.handle(peer, DIRECT, message, now)
+        except ProtocolError as error:
+            peer.protocol_errors += 1
+            self._outputs.emit(ProtocolErrorSeen(peer.index, error.problem, peer.protocol_errors))
 
     def _on_hello(self, peer: Peer, message: Hello, now: float) -> None:
         outcome = self._handshake.receive(peer, message)
         if isinstance(outcome, HandshakeMismatch):
             self._outputs.send(peer, refusal(outcome.differences), now)
+            if peer.away_at is not None:  # the match goes on: they may come again as who they were
+                self._returning.turn_away(peer, now)
+                return
+        if self._returning.greeted(peer):
+            self._course.carry_out(self._departures.brief(peer), now)
+        if self.catching_up is not None:
+            self.catching_up.look(now)
+            if not isinstance(outcome, HandshakeMismatch):
+                return
         if outcome is not None:
             self._outputs.emit(outcome)
+        if isinstance(outcome, Connected):
+            if self._handshake.rejoin_s:
+                self._outputs.emit(CanReturn(self._handshake.rejoin_s, self._handshake.keys))
+            else:
+                self._exchange.history = None
         self._course.pass_barrier(now)
 
     def _on_refuse(self, peer: Peer, message: Refuse, now: float) -> None:  # noqa: ARG002 - handlers have one shape
@@ -139,6 +248,8 @@ class Inbox:
             self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
+        if peer.incarnation and peer.ready.get(message.episode) == message:
+            return  # they said so before they were away
         if message.episode == self._exchange.episode + 1:
             check_frames(peer, message.frames, given=self._exchange.given)
         self._barrier.receive(peer, message, self._exchange.episode)
@@ -163,21 +274,69 @@ class Inbox:
     def _on_resume(self, peer: Peer, message: Resume, now: float) -> None:  # noqa: ARG002 - one shape
         raise ProtocolError("introduction over a link that is in use")
 
-    def _on_continue(self, peer: Peer, message: Continue, now: float) -> None:
+    def _on_continue(self, peer: Peer, way: Way, message: Continue, now: float) -> None:
         try:
-            self._reconnecting.take_continue(peer, message)
+            self._rerouting.take_continue(peer, way, message, now)
         except ProtocolError:  # what they lack is not to be had any more: there is no going on
             self._course.lose(peer, Loss(Cause.LOST), now)
             raise
 
-    def _on_ping(self, peer: Peer, message: Ping, now: float) -> None:
+    def _on_recall(self, peer: Peer, message: Recall, now: float) -> None:
+        (self._returning if self.catching_up is None else self.catching_up).answer(peer, message, now)
+
+    def _on_past(self, peer: Peer, message: Past | PastWord, now: float) -> None:
+        if self.catching_up is None:
+            raise ProtocolError("past that was not asked for")
+        if isinstance(message, Past):
+            self.catching_up.take_past(peer, message, now)
+        else:
+            self.catching_up.take_word(message)
+
+    def _on_forwarded(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:  # noqa: ARG002 - handlers have one shape
+        if not self._rerouting.allows(WayKind.PLAYER):
+            return
+        if message.origin == peer.index:
+            onward = self._forwards.pass_on(peer, message, now)
+            if onward is not None:
+                recipient, told = onward
+                self._outputs.send(recipient, message, now)
+                self._outputs.emit(*([] if told is None else [told]))
+            return
+        origin = self._forwards.origin_of(message)
+        # A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
+        if origin.present and self._forwards.is_true(message):
+            self._unwrap(origin, through(peer.index), message, now)
+
+    def _unwrap(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:
+        """Take in what was passed on; of control messages those of this change, each in its turn."""
+        if isinstance(message, ForwardedControl) and message.number:
+            ways = peer.ways
+            if peer.control.held_back or way != ways.now or message.change != ways.change:
+                return
+            if message.number != ways.taken + 1:
+                if message.number > ways.taken:
+                    self._rerouting.mend(peer, now)
+                return
+            ways.taken = message.number
+        if peer.present or peer.state is PeerState.CONNECTING:
+            self._take(peer, way, message.message, now)
+
+    def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)
         micros = int(now * 1e6)
-        self._outputs.send(peer, Pong(message.number, message.sent_us, micros, micros), now)
+        pong = Pong(message.number, message.sent_us, micros, micros)
+        if way == peer.ways.now:
+            self._outputs.send(peer, pong, now)
+            self._rerouting.lags(peer, message.control_count, now)
+        elif way is DIRECT:
+            self._outputs.send_beside(peer, pong)
 
-    def _on_pong(self, peer: Peer, message: Pong, now: float) -> None:
-        if (pinged := peer.pings.receive(peer.index, message, now)) is not None:
-            self._outputs.emit(pinged)
+    def _on_pong(self, peer: Peer, way: Way, message: Pong, now: float) -> None:
+        if way == peer.ways.now:
+            if (pinged := peer.pings.receive(peer.index, message, now)) is not None:
+                self._outputs.emit(pinged)
+        elif way is DIRECT and peer.ways.beside is not None:
+            peer.ways.beside.receive(peer.index, message, now)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
         self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)

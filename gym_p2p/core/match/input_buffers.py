@@ -11,12 +11,23 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.messages import FORWARD_HEAD_BYTES, INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
 
-__all__ = ["LocalInputs", "RemoteInputs"]
+__all__ = ["LocalInputs", "RemoteInputs", "room_for_inputs"]
 
 NEVER = 1 << 62
 """More frames than any episode has."""
+
+
+def room_for_inputs(players: int) -> int:
+    """Return how many bytes the inputs may take in one message of them, in a match of so many players.
+
+    Every input takes its own bytes and :data:`INPUT_HEAD_BYTES`. All else takes at most: the message's head
+    and kind 1 each, the heads of ``received`` and ``inputs`` 3 each, the delay 1, and 9 for each of three
+    numbers and for each player's in ``received``. Others may have to pass the message on in one of theirs.
+    """
+    return MAX_MESSAGE_BYTES - FORWARD_HEAD_BYTES - 9 - 9 * (3 + players)
 
 
 class _Kept:

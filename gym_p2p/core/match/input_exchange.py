@@ -27,10 +27,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gym_p2p.core.match.confirmed import Confirmed
 from gym_p2p.core.match.events import FramesAhead, InputsArrived
-from gym_p2p.core.match.input_buffers import LocalInputs
+from gym_p2p.core.match.history import History
+from gym_p2p.core.match.input_buffers import LocalInputs, room_for_inputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.unreported import Unreported
-from gym_p2p.core.wire.messages import Inputs, Share, room_for_inputs
+from gym_p2p.core.wire.messages import Inputs, Share
 
 __all__ = ["InputExchange"]
 
@@ -53,16 +54,19 @@ class InputExchange:
 
     Attributes:
         episode: the running one, from 1; 0 before the first.
+        local: our index.
         delay: the local player's input delay.
         tick_s: the time between two of the local player's inputs, smoothed.
+        history: keeps all inputs for players who come back; ``None`` where nobody does.
     """
 
     def __init__(self, *, local: int, peers: Mapping[int, Peer], paced: bool) -> None:
         self.episode = 0
         self.delay = 0
         self.tick_s = TICK_MOST_S
+        self.history: History | None = None
         self._given_at = -math.inf
-        self._local = local
+        self.local = local
         self._peers = peers
         self._paced = paced
         self._given_before = 0
@@ -72,7 +76,7 @@ class InputExchange:
     def begin(self, episode: int, delays: Mapping[int, int]) -> None:
         """Begin an episode with every player's input delay; forget the one before."""
         self.episode = episode
-        self.delay = delays[self._local]
+        self.delay = delays[self.local]
         self._given_before = self.given
         for player, peer in self._peers.items():
             peer.begin_episode(episode)
@@ -86,6 +90,19 @@ class InputExchange:
         self._settled = False
         self._confirmed_reported = 0
         self._unreported = Unreported(self._peers)
+
+    def restore(self, history: History) -> None:
+        """Hold what was played of the episode that has begun, which we have come back to."""
+        inputs = history.episodes[-1].inputs
+        for data in inputs[self.local]:
+            self._local_inputs.add(data)
+        self._hold(self.local, self._local_inputs.count)
+        for player, peer in self._peers.items():
+            peer.remote_inputs.add(0, inputs[player])
+            self._hold(player, peer.remote_inputs.count)
+        if len(history.episodes) > 1:
+            self._given_before = len(history.episodes[-2].inputs[self.local])
+        self.history = history
 
     @property
     def given(self) -> int:
@@ -112,7 +129,7 @@ class InputExchange:
             peers = self._peers.items()
             rows = {player: peer.received for player, peer in peers if peer.state is PeerState.PLAYING}
             finals = {player: peer.final for player, peer in peers if peer.final is not None}
-            self._settled = self._confirmed.look({**rows, self._local: self._held}, finals)
+            self._settled = self._confirmed.look({**rows, self.local: self._held}, finals)
         return self._confirmed.count
 
     def unreported_since(self, peer: Peer) -> float | None:
@@ -130,7 +147,9 @@ class InputExchange:
         its frame one that everybody who plays on has.
         """
         self._local_inputs.add(data)
-        self._hold(self._local, self._local_inputs.count)
+        self._hold(self.local, self._local_inputs.count)
+        if self.history is not None:
+            self.history.add(self.local, (data,))
         self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
         self._given_at = now
         follows: list[FramesAhead | InputsArrived | None] = [self._ahead(now) if self._paced else None]
@@ -142,6 +161,8 @@ class InputExchange:
         """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""
         fresh = peer.remote_inputs.add(start, inputs)
         if fresh:
+            if self.history is not None:
+                self.history.add(peer.index, fresh)
             self._hold(peer.index, peer.remote_inputs.count)
             self._unreported.arrived(now)
         self._confirmed.report(peer.index, peer.received)
@@ -151,11 +172,12 @@ class InputExchange:
             self._forget()
         elif not fresh:
             return None
-        return InputsArrived(peer.index, peer.remote_inputs.count - len(fresh), tuple(fresh), confirmed)
+        start = peer.remote_inputs.count - len(fresh)
+        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service)
 
     def _hold(self, player: int, count: int) -> None:
         self._held[player] = count
-        self._confirmed.report(self._local, self._held)
+        self._confirmed.report(self.local, self._held)
 
     def message(self, peer: Peer, now: float) -> Inputs:
         """Return what is to be sent to a peer now.
@@ -187,7 +209,7 @@ class InputExchange:
         It is time for that when more is confirmed: once a frame, and not with every message.
         """
         rows = {player: peer.received for player, peer in self._peers.items() if peer.present}
-        acknowledged = min([row[self._local] for row in rows.values()], default=self._local_inputs.count)
+        acknowledged = min([row[self.local] for row in rows.values()], default=self._local_inputs.count)
         self._local_inputs.forget(min(acknowledged, self._local_inputs.count - 1))
         for whose, peer in self._peers.items():
             others = [row[whose] for player, row in rows.items() if player != whose]

@@ -22,14 +22,10 @@ those who are left agree on the last frame, and on whether the next episode begi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.answers import Answers
-from gym_p2p.core.match.barrier import Barrier
-from gym_p2p.core.match.comparison import Comparison
-from gym_p2p.core.match.course import Course
-from gym_p2p.core.match.deadlines import Deadlines
+from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.events import (
     BeginEpisode,
     Command,
@@ -43,15 +39,10 @@ from gym_p2p.core.match.events import (
     LineOpened,
     SetInputDelay,
 )
-from gym_p2p.core.match.handshake import Handshake
-from gym_p2p.core.match.inbox import Inbox
-from gym_p2p.core.match.input_exchange import InputExchange
-from gym_p2p.core.match.leaving import Leaving
-from gym_p2p.core.match.membership import Departures
-from gym_p2p.core.match.outputs import MatchOutput, Outputs, Transmit
+from gym_p2p.core.match.outputs import MatchOutput, Transmit
+from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
-from gym_p2p.core.match.reconnecting import Reconnecting
-from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.match.return_events import TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import Cause, Checksum, Ready
@@ -73,6 +64,10 @@ class Match:
         match_seed: the number that all players were given with the match; episodes' seeds come from it, or
             from the newest seed that a player insisted on.
         secret: random bytes of this player's alone, :data:`~gym_p2p.core.match.seals.SECRET_BYTES` of them.
+        comeback: of a player whose process before this one ended, and who had the same secret; ``None`` of
+            the first one.
+        relay: who may pass messages on, as :attr:`gym_p2p.config.LinkConfig.relay` says.
+        relay_above_ms: a direct path with longer round trips is bad.
     """
 
     def __init__(
@@ -84,59 +79,41 @@ class Match:
         match_seed: int,
         sync: SyncConfig,
         secret: bytes,
+        comeback: Comeback | None = None,
+        relay: Literal["service", "players", "none"] = "none",
+        relay_above_ms: float = 500.0,
     ) -> None:
+        parts = Parts(
+            local=local,
+            players=players,
+            description=description,
+            match_seed=match_seed,
+            sync=sync,
+            secret=secret,
+            comeback=comeback,
+            relay=relay,
+            relay_above_ms=relay_above_ms,
+        )
         self._local = local
-        self._peers = peers = {
-            i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local
-        }
-        self._outputs = outputs = Outputs()
-        self.poll: Callable[[], MatchOutput | None] = outputs.poll
+        self._peers = parts.peers
+        self._outputs = parts.outputs
+        self.poll: Callable[[], MatchOutput | None] = parts.outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
-        self._seals = Seals(secret, players=players)
-        self._handshake = handshake = Handshake(
-            description, peers, self._seals, reconnect_ms=round(sync.reconnect_timeout_s * 1e3)
-        )
-        self._barrier = barrier = Barrier(local=local, peers=peers, match_seed=match_seed)
-        self._exchange = exchange = InputExchange(local=local, peers=peers, paced=sync.fps is not None)
-        self._departures = departures = Departures(
-            local=local,
-            peers=peers,
-            exchange=exchange,
-            barrier=barrier,
-            handshake=handshake,
-            seals=self._seals,
-        )
-        self._answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
-        self._comparison = comparison = Comparison(local=local, players=players)
-        self._leaving = leaving = Leaving(
-            peers=peers, exchange=exchange, departures=departures, comparison=comparison
-        )
-        deadlines = Deadlines(local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving)
-        self._course = course = Course(
-            local=local,
-            peers=peers,
-            outputs=outputs,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
-        )
-        self._reconnecting = reconnecting = Reconnecting(
-            peers, outputs=outputs, seals=self._seals, exchange=exchange
-        )
-        self._inbox = Inbox(
-            outputs=outputs,
-            handshake=handshake,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
-            course=course,
-            leaving=leaving,
-            reconnecting=reconnecting,
-            deadlines=deadlines,
-        )
-        self._deadlines = deadlines
+        self._seals = parts.seals
+        self._handshake = parts.handshake
+        self._barrier = parts.barrier
+        self._exchange = parts.exchange
+        self._departures = parts.departures
+        self._answers = parts.answers
+        self._comparison = parts.comparison
+        self._leaving = parts.leaving
+        self._rerouting = parts.rerouting
+        self._course = parts.course
+        self._reconnecting = parts.reconnecting
+        self._returning = parts.returning
+        self._inbox = parts.inbox
+        self._taking_seat = parts.taking_seat
+        self._deadlines = parts.deadlines
         self._awake_at: float | None = None
 
     def opened(self, player: int, now: float) -> None:
@@ -145,18 +122,33 @@ class Match:
         self._deadlines.forget()
         if peer.state is PeerState.CONNECTING:
             peer.opened(now)
+            peer.ways.link_open = True
             self._outputs.send(peer, self._handshake.hello(peer), now)
+        elif peer.present:
+            self._rerouting.link_opened(peer, now)
+
+    def service_up(self, *, up: bool) -> None:
+        """Note whether the service can pass messages on now; before the first time it cannot."""
+        self._rerouting.service_up(up=up)
+
+    def begin_by_service(self, player: int, now: float) -> None:
+        """Play with somebody to whom there is no direct path yet; :meth:`opened` may come later."""
+        self._deadlines.forget()
+        self._rerouting.begin_by_service(self._peers[player], now)
 
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
         peer = self._peers[player]
         self._deadlines.forget()
+        if self._rerouting.link_closed(peer):
+            return
         we_leave = self._leaving.since is not None
         loss = peer.closed(we_leave=we_leave)
         if peer.reconnects and not we_leave:
             self._reconnecting.await_new_link(peer, loss, now)
         else:
-            self._course.lose(peer, loss, now)
+            peer.closed_at = now
+            self._lose(peer, loss, now)
         self._finish_leaving(now)
 
     def introduction(self, player: int, attempt: int, binding: bytes) -> bytes:
@@ -175,22 +167,55 @@ class Match:
         Before one does, nothing that comes over it may be given to :meth:`receive`; then call
         :meth:`replaced`, and send over it alone.
         """
-        return self._reconnecting.recognises(self._peers[player], attempt, binding, data)
+        peer = self._peers[player]
+        if not self._reconnecting.recognises(peer, attempt, binding, data):
+            return False
+        incarnation = self._reconnecting.announced(peer)
+        if peer.state is PeerState.CONNECTING:
+            return self._taking_seat is not None
+        if incarnation > peer.incarnation:
+            return self._leaving.since is None and self._returning.may_return(peer)
+        return incarnation == peer.incarnation and (peer.present or self._returning.may_go_on(peer))
 
     def replaced(self, player: int, now: float) -> None:
         """Go on over a new link to a player, who was recognised; the old one carries nothing any more."""
         self._deadlines.forget()
-        if self._peers[player].present:
-            self._reconnecting.replaced(self._peers[player], now)
+        peer = self._peers[player]
+        incarnation = self._reconnecting.announced(peer)
+        if peer.state is PeerState.CONNECTING:
+            peer.incarnation = incarnation
+            self.opened(player, now)
+        elif incarnation > peer.incarnation:
+            self._returning.accept(peer, incarnation, now)
+            self._course.carry_out(self._departures.share_away(peer, now), now)
+        elif peer.state is PeerState.AWAY:
+            self._returning.woke(peer, now)
+            self._reconnecting.replaced(peer, now)
+        elif peer.present:
+            self._reconnecting.replaced(peer, now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
+        if peer.state is PeerState.AWAY and self._returning.may_wake(peer):
+            self._deadlines.forget()
+            self._returning.woke(peer, now)
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)
+        if self._taking_seat is not None:
+            self._look(now)
         if self._leaving.since is not None:
             self._finish_leaving(now)
+
+    def receive_by_service(self, player: int, data: bytes, now: float) -> None:
+        """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
+        peer = self._peers[player]
+        if not peer.present and peer.state is not PeerState.CONNECTING:
+            return
+        self._deadlines.forget()
+        self._inbox.receive_by_service(peer, data, now)
+        self._finish_leaving(now)
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
@@ -210,8 +235,7 @@ class Match:
                 self._course.pass_barrier(now)
             case GiveChecksum(frame, digest, episode):
                 checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
-                self._outputs.broadcast(self._peers.values(), checksum, now)
-                self._outputs.emit(*self._comparison.add(self._local, checksum))
+                self._compare(checksum, now)
             case GiveState(player, episode, frame, data):
                 for part in state_parts(episode, frame, data):
                     self._outputs.broadcast([self._peers[player]], part, now)
@@ -219,13 +243,11 @@ class Match:
                 pass  # by somebody else
             case GiveUp(player):
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
-            case LineClosed(player, cut_off):
-                peer = self._peers[player]
-                peer.line_closed_at, peer.line_cut_off = now, cut_off
-                self._reconnecting.line_changed(peer)
-            case LineOpened(player):
-                self._peers[player].line_closed_at = None
-                self._reconnecting.line_changed(self._peers[player])
+            case LineClosed() | LineOpened():
+                self._reconnecting.line_changed(self._peers[command.player], command, now)
+            case TakeSeat(caught_up):
+                if self._taking_seat is not None:
+                    self._taking_seat.take(caught_up, now)
             case Leave():
                 self._leave(command, now)
 
@@ -235,6 +257,7 @@ class Match:
             self._answers.excuse()
             for peer in self._peers.values():
                 peer.received_at = now
+            self._rerouting.woke_up(now)
         deadlines = self._deadlines
         deadlines.forget()
         at = deadlines.next()
@@ -242,11 +265,17 @@ class Match:
             for peer in self._peers.values():
                 for due in deadlines.due(peer, now) if peer.present else ():
                     self._do(peer, due, now)
+                if peer.present:
+                    self._rerouting.handle_timeout(peer, now)
+            deadlines.forget()
+        for peer, loss in tuple(self._returning.overdue(now)):
+            self._lose(peer, loss, now, for_good=True)
             deadlines.forget()
         for peer in tuple(self._answers.overdue(now)):
             self._course.lose(peer, Loss(Cause.UNRESPONSIVE), now)
             deadlines.forget()
         self._course.pass_barrier(now)
+        self._look(now)
         self._finish_leaving(now)
         self._awake_at = deadlines.next()
 
@@ -269,21 +298,59 @@ class Match:
         match due:
             case Due.PING:
                 self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+                self._rerouting.pinged(peer, now)
             case Due.RESEND:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
             case Due.NOTICE:
                 self._reconnecting.interrupt(peer, now)
             case Due.LOST:
-                self._course.lose(peer, peer.fell_silent(), now)
+                self._lose(peer, peer.fell_silent(), now)
+
+    def _lose(self, peer: Peer, loss: Loss, now: float, *, for_good: bool = False) -> None:
+        """Count a player as gone, or wait for another process of theirs."""
+        we_stay = self._leaving.since is None
+        if we_stay and not for_good and self._returning.may_return(peer, loss):
+            self._returning.await_return(peer, loss, now)
+            self._course.carry_out(self._departures.share_away(peer, now), now)
+        elif self._inbox.catching_up is not None:
+            self._inbox.catching_up.lose(peer, loss)
+        else:
+            self._course.lose(peer, loss, now)
+        self._look(now)
+
+    def _look(self, now: float) -> None:
+        """Take the match up where it stands, once we know it who have come back."""
+        if self._taking_seat is not None and self._taking_seat.asks:
+            self._taking_seat.look(now)
+            self._deadlines.forget()
+
+    def _compare(self, checksum: Checksum, now: float) -> None:
+        if self._exchange.history is not None:
+            self._exchange.history.add_digest(checksum.episode, checksum.frame, checksum.digest)
+        if self._taking_seat is not None and not self._taking_seat.seated:
+            self._taking_seat.compare(checksum)
+            return
+        self._outputs.broadcast(self._peers.values(), checksum, now)
+        self._outputs.emit(*self._comparison.add(self._local, checksum))
 
     def _leave(self, command: Leave, now: float) -> None:
         if self._leaving.since is not None:
             return
         self._leaving.since = now
+        if self._vanishes(command):
+            self._leaving.over = True
+            self._outputs.emit(Left())
+            return
         self._barrier.step_back()
         self._course.carry_out(self._departures.share_all(), now)
         self._outputs.broadcast(self._peers.values(), self._leaving.goodbye(command, self._seals), now)
         self._finish_leaving(now)
+
+    def _vanishes(self, command: Leave) -> bool:
+        """Whether we go without a word: who may come back is awaited, and who never came is not missed."""
+        if self._taking_seat is not None and self._taking_seat.asks:
+            return True
+        return command.cause is Cause.CRASHED and command.lost is None and self._handshake.rejoin_s > 0
 
     def _finish_leaving(self, now: float) -> None:
         if self._leaving.finish(now):

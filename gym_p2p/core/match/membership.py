@@ -161,7 +161,7 @@ class Departures:
         heard = message if isinstance(message, Share) else self._word(message)
         if isinstance(heard, Goodbye):
             self._keep_words(whose, heard, peer)
-        elif whose.state is PeerState.GONE:
+        elif whose.state is PeerState.GONE or whose.state is PeerState.AWAY:
             yield from self._hear(whose, heard, now)
         elif isinstance(heard, Ready) or heard.episode >= self._exchange.episode:
             whose.keep_hearsay(heard)
@@ -199,6 +199,32 @@ class Departures:
         if self._ours is not None and self._ours.gone == self._gone():
             yield from self._agree(now)
         else:
+            yield from self._survey(now)
+
+    def share_away(self, away: Peer, now: float) -> Iterator[DepartureOutput]:
+        """Give everyone what they may lack of a player who is away, and take what they gave us of theirs.
+
+        Who is away gives nothing by themselves: without it some could play on and some not.
+        """
+        for peer in self._peers.values():
+            if peer.present and peer is not away:
+                yield from self._shares(peer, [away])
+        hearsay, away.hearsay = away.hearsay, []
+        for message in hearsay:
+            yield from self._hear(away, message, now)
+
+    def brief(self, peer: Peer) -> Iterator[DepartureOutput]:
+        """Tell a player who has come back who is gone, and give them what there is of those."""
+        gone = [self._peers[player] for player in self._gone()]
+        if gone:
+            yield from self._shares(peer, gone)
+            yield peer, self._report(gone)
+
+    def come_back(self, now: float) -> Iterator[DepartureOutput]:
+        """Agree with the others about those who are gone, of whom we have learnt since we came back."""
+        for peer in self._peers.values():
+            peer.final = None if peer.state is PeerState.GONE and peer.goodbye is None else peer.final
+        if self._gone():
             yield from self._survey(now)
 
     def begin_episode(self, now: float) -> Iterator[DepartureOutput]:
@@ -290,14 +316,17 @@ class Departures:
     def _survey(self, now: float) -> Iterator[DepartureOutput]:
         """Share what we hold of those who are gone, report how much that is, and see whether all have."""
         gone = [self._peers[player] for player in self._gone()]
-        held = tuple([(one.index, one.remote_inputs.count, _cause(one)) for one in gone])
-        ours = Holdings(self._exchange.episode, held)
-        self._ours, self.open = ours, True
+        self._ours = ours = self._report(gone)
+        self.open = True
         for peer in self._peers.values():
             if peer.present:
                 yield from self._shares(peer, gone)
                 yield peer, ours
         yield from self._agree(now)
+
+    def _report(self, gone: Iterable[Peer]) -> Holdings:
+        held = tuple([(one.index, one.remote_inputs.count, _cause(one)) for one in gone])
+        return Holdings(self._exchange.episode, held)
 
     def _agree(self, now: float) -> Iterator[DepartureOutput]:
         """Fix how many inputs there are of each player who is gone, once everybody has reported."""

@@ -1,41 +1,55 @@
 """What comes out of a match: messages to peers as bytes on their channel, and events, in one order.
 
-Knows which message goes over which channel, and that what is too long is split; refuses to know when anything
-is due.
+Knows which message goes over which channel and which way, and that what is too long is split; refuses to know
+when anything is due.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from gym_p2p.core.match.events import Event
+from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.ways import DIRECT, SERVICE
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode
+from gym_p2p.core.wire.messages import Channel, Continue, ForwardedGame, Inputs, Message, Ping, Pong, encode
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 
-_ON_GAME_CHANNEL = (Inputs, Ping, Pong)
+_ON_GAME_CHANNEL = (Inputs, Ping, Pong, ForwardedGame)
 
 
 class Transmit(msgspec.Struct, frozen=True):
-    """The one request of a match: send these bytes to a player."""
+    """The one request of a match: send these bytes to a player.
+
+    Attributes:
+        by_service: whether the service passes them on; else they go directly.
+    """
 
     player: int
     channel: Channel
     data: bytes
+    by_service: bool = False
 
 
 MatchOutput = Transmit | Event
 
 
 class Outputs:
-    """The requests and events of one match that nobody has polled yet."""
+    """The requests and events of one match that nobody has polled yet.
 
-    def __init__(self) -> None:
+    Args:
+        peers: all others, by index.
+        forwards: wraps what others pass on.
+    """
+
+    def __init__(self, peers: Mapping[int, Peer], forwards: Forwards) -> None:
+        self._peers = peers
+        self._forwards = forwards
         self._outputs: deque[MatchOutput] = deque()
 
     def emit(self, *events: Event) -> None:
@@ -47,20 +61,35 @@ class Outputs:
         data = encode(message)
         if isinstance(message, _ON_GAME_CHANNEL):
             peer.sent_at = now
-            self._outputs.append(Transmit(peer.index, Channel.GAME, data))
+            if peer.ways.now is DIRECT:
+                self._outputs.append(Transmit(peer.index, Channel.GAME, data))
+            else:
+                self._send_game_around(peer, message, data, now)
             return
         if peer.control.add(data):
             self.send_control(peer, data)
+
+    def send_beside(self, peer: Peer, message: Ping | Pong) -> None:
+        """Append what carries a message directly, whichever way the others take."""
+        self._outputs.append(Transmit(peer.index, Channel.GAME, encode(message)))
 
     def send_control(self, peer: Peer, data: bytes) -> None:
         """Append what carries an encoded control message to a peer, which is in its log."""
         peer.fragment_number += 1
         for piece in split(data, peer.fragment_number):
-            self._outputs.append(Transmit(peer.index, Channel.CTRL, piece))
+            if peer.ways.now is DIRECT:
+                self._outputs.append(Transmit(peer.index, Channel.CTRL, piece))
+            else:
+                peer.ways.numbered += 1
+                self._send_control_around(peer, piece)
 
-    def send_beside(self, peer: Peer, message: Continue) -> None:
-        """Append what carries a message of the link itself, which does not count."""
-        self._outputs.append(Transmit(peer.index, Channel.CTRL, encode(message)))
+    def send_continue(self, peer: Peer, message: Continue) -> None:
+        """Append what carries the first message of a way, which does not count."""
+        peer.ways.numbered = 0
+        if peer.ways.now is DIRECT:
+            self._outputs.append(Transmit(peer.index, Channel.CTRL, encode(message)))
+        else:
+            self._send_control_around(peer, encode(message))
 
     def broadcast(self, peers: Iterable[Peer], message: Message, now: float) -> None:
         """Append what carries a message to everybody who is there."""
@@ -71,3 +100,30 @@ class Outputs:
     def poll(self) -> MatchOutput | None:
         """Return the next one, ``None`` when there is none."""
         return self._outputs.popleft() if self._outputs else None
+
+    def _send_game_around(self, peer: Peer, message: Message, data: bytes, now: float) -> None:
+        """Have a message passed on; inputs go directly as well where there is a link, however bad."""
+        if isinstance(message, Inputs) and peer.ways.link_open:
+            self._outputs.append(Transmit(peer.index, Channel.GAME, data))
+        wrapped = self._forwards.game(peer.index, data)
+        if peer.ways.now is SERVICE:
+            self._outputs.append(Transmit(peer.index, Channel.GAME, encode(wrapped), by_service=True))
+        elif (carrier := self._carrier(peer)) is not None:
+            self.send(carrier, wrapped, now)
+
+    def _send_control_around(self, peer: Peer, data: bytes) -> None:
+        ways = peer.ways
+        wrapped = self._forwards.control(peer.index, data, change=ways.change, number=ways.numbered)
+        if ways.now is SERVICE:
+            self._outputs.append(Transmit(peer.index, Channel.CTRL, encode(wrapped), by_service=True))
+        elif (carrier := self._carrier(peer)) is not None:
+            whole = encode(wrapped)
+            if carrier.control.add(whole):
+                self.send_control(carrier, whole)
+
+    def _carrier(self, peer: Peer) -> Peer | None:
+        """Return the third player on the way to a peer; ``None`` where nothing reaches them directly."""
+        via = peer.ways.now.via
+        carrier = None if via is None else self._peers.get(via)
+        reachable = carrier is not None and carrier.playing and carrier.ways.now is DIRECT
+        return carrier if reachable else None

@@ -17,6 +17,7 @@ from gym_p2p.core.match.control_log import ControlLog
 from gym_p2p.core.match.events import PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
+from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
@@ -26,6 +27,9 @@ __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 PING_INTERVAL_S = 1.3
 """About one a second, but not in step with what is done every second (the measurement of latency): packets
 that leave together delay each other, and a measurement that always meets a ping comes out too long."""
+
+SUSPECT_INTERVAL_S = 0.1
+"""While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
 
 KEEP_ALIVE_S = 0.2
 """Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
@@ -65,12 +69,16 @@ HEARSAY_KEPT = 64
 
 
 class PeerState(enum.Enum):
-    """Forward only."""
+    """Forward only, but for who is away and comes back."""
 
     CONNECTING = "connecting"
     GREETING = "greeting"
     """The link is open, the handshake has not come."""
     PLAYING = "playing"
+    AWAY = "away"
+    """Its process has ended, or stands still for long; another one may come (:mod:`.returning`)."""
+    RETURNING = "returning"
+    """That one has greeted us, and catches up."""
     LEAVING = "leaving"
     """The goodbye has come; the last inputs may still be on the way."""
     GONE = "gone"
@@ -124,6 +132,14 @@ class Peer:
     control: ControlLog = attrs.field(factory=ControlLog)
     reconnect_s: float = 0.0
     """For how long a broken path is rebuilt, as all players agreed; 0: it is not."""
+    rejoin_s: float = 0.0
+    """For how long another process of its player's is waited for, as all players agreed; 0: it is not."""
+    incarnation: int = 0
+    """Which process of its player's it is, from 0."""
+    away_at: float | None = None
+    """Since when its player has been away; ``None`` where they are not, and once they have caught up."""
+    seated: bool = True
+    """Whether the process that was greeted last plays, or did; ``False`` while it catches up."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
     line_cut_off: bool = False
@@ -132,6 +148,8 @@ class Peer:
     """When its link was closed without a goodbye; ``None`` while it is open, and where another is there."""
     closed_loss: Loss | None = None
     """How it came to be gone, should no new link come of it."""
+    away_loss: Loss = Loss(Cause.CRASHED)
+    """The same, should no other process come."""
     final: int | None = None
     """How many inputs of it there are in the running episode, once it is gone or leaves."""
     hearsay: list[Share | Ready] = attrs.field(factory=list)
@@ -154,6 +172,8 @@ class Peer:
     """Whether it has refused to play."""
     protocol_errors: int = 0
     pings: Pings = attrs.field(factory=Pings)
+    """Over the way that messages take."""
+    ways: Ways = attrs.field(factory=Ways)
     fragment_number: int = 0
     opened_at: float = 0.0
     received_at: float = 0.0
@@ -168,7 +188,9 @@ class Peer:
     def present(self) -> bool:
         """Whether messages can be exchanged with it."""
         state = self.state
-        return state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING
+        if state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING:
+            return True
+        return state is PeerState.RETURNING
 
     @property
     def playing(self) -> bool:
@@ -192,22 +214,43 @@ class Peer:
         self.interrupted = False
         return silent_s
 
-    def restart_link(self) -> None:
-        """Begin anew what belongs to a link: another one has taken its place."""
+    def restart_way(self) -> None:
+        """Begin anew what belongs to a way: another one is taken, or the same once more."""
         self.control.held_back = True
         self.reassembler = Reassembler()
+
+    def is_there(self) -> None:
+        """Note that it has shown to be there, over a new link or another way."""
         self.line_closed_at = self.closed_at = self.closed_loss = None
+
+    def begin_incarnation(self, incarnation: int) -> None:
+        """Forget what its process before held, and begin anew what belongs to it and its link."""
+        self.incarnation, self.seated = incarnation, False
+        self.control = self.control.anew()
+        self.reassembler = Reassembler()
+        self.pings, self.ways = Pings(), Ways(link_open=True)
+        self.ahead = FrameAdvantage()
+        self.received = [0] * self.players
+        self.acknowledged = self.fragment_number = 0
+        self.early = None
+        self.interrupted = self.mismatch_told = self.refused = False
+        self.line_closed_at = self.closed_at = self.closed_loss = None
+
+    @property
+    def _has_greeted(self) -> bool:
+        """Whether it stays, by all that is known."""
+        return self.state is PeerState.PLAYING or self.state is PeerState.RETURNING
 
     @property
     def reconnects(self) -> bool:
         """Whether a new link is wanted once nothing arrives over this one."""
-        return self.reconnect_s > 0 and self.state is PeerState.PLAYING
+        return self.reconnect_s > 0 and self._has_greeted
 
     @property
     def silence_limit_s(self) -> float:
         """For how long nothing may arrive, if the service sees it no otherwise."""
         timeout_s = self.sync.disconnect_timeout_s
-        return max(timeout_s, self.reconnect_s) if self.state is PeerState.PLAYING else timeout_s
+        return max(timeout_s, self.reconnect_s) if self._has_greeted else timeout_s
 
     @property
     def lost_at(self) -> float:
@@ -320,11 +363,14 @@ class Peer:
             tick_s: the time between two of our inputs.
             unreported_since: since when inputs are here that were not reported to it.
         """
-        ping = min(self.pings.sent_at + PING_INTERVAL_S, self.sent_at + KEEP_ALIVE_S)
+        interval_s = SUSPECT_INTERVAL_S if self.ways.suspect else PING_INTERVAL_S
+        ping = min(self.pings.sent_at + interval_s, self.sent_at + KEEP_ALIVE_S)
         if self.state is PeerState.GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
+        if self.state is PeerState.RETURNING:
+            return ping, silent_until, math.inf, math.inf
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.repeated_at(tick_s) if lacking else math.inf
         if unreported_since is not None:

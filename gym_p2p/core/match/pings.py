@@ -8,6 +8,7 @@ from __future__ import annotations
 import attrs
 
 from gym_p2p.core.latency.clock import ClockOffset
+from gym_p2p.core.link.condition import PathCondition
 from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.wire.messages import Ping, Pong
 from gym_p2p.errors import ProtocolError
@@ -33,12 +34,15 @@ class Pings:
     Attributes:
         srtt_s: the round trip, smoothed; ``None`` before the first answer.
         sent_at: when the newest was sent.
+        condition: what they show of the path.
+        number: of the next one.
     """
 
     srtt_s: float | None = None
     sent_at: float = 0.0
+    condition: PathCondition = attrs.field(factory=PathCondition)
     _clock: ClockOffset = attrs.field(factory=ClockOffset)
-    _number: int = 0
+    number: int = 0
     _open: dict[int, int] = attrs.field(factory=dict)
     """When those were sent that may still be answered, in microseconds, by number."""
 
@@ -49,13 +53,22 @@ class Pings:
             control_count: how many of the peer's control messages are here.
             now: the time.
         """
-        ping = Ping(self._number, int(now * 1e6), control_count)
+        ping = Ping(self.number, int(now * 1e6), control_count)
         self._open[ping.number] = ping.sent_us
         if len(self._open) > PINGS_KEPT:
             del self._open[next(iter(self._open))]
-        self._number += 1
+        self.condition.sent(ping.number, now)
+        self.number += 1
         self.sent_at = now
         return ping
+
+    def over_another_path(self, *others: Pings | None) -> Pings:
+        """Return pings over another path, of which nothing is known yet; they are numbered on.
+
+        Args:
+            others: over further paths to the same peer: no number is given twice.
+        """
+        return Pings(number=max(self.number, *(0 if other is None else other.number for other in others)))
 
     def receive(self, player: int, pong: Pong, now: float) -> Pinged | None:
         """Take in a pong: its round trip, less the time it lay with the peer, and what it shows of its clock.
@@ -66,7 +79,7 @@ class Pings:
         Raises:
             ProtocolError: it answers no ping of ours, or claims times that cannot be.
         """
-        if pong.number >= self._number:
+        if pong.number >= self.number:
             raise ProtocolError("answer to a ping that was not sent")
         sent_us = self._open.get(pong.number)
         if sent_us is None:
@@ -76,6 +89,7 @@ class Pings:
             raise ProtocolError("answer to a ping with impossible times")
         del self._open[pong.number]
         rtt_s = max(0.0, elapsed_s - held_s)
+        self.condition.answered(pong.number, rtt_s)
         # RFC 6298, section 2: the smoothing of the round trip, with its gain of 1/8.
         self.srtt_s = rtt_s if self.srtt_s is None else self.srtt_s + (rtt_s - self.srtt_s) / 8
         self._clock.observe(pong.sent_us / 1e6, pong.received_us / 1e6, pong.replied_us / 1e6, now)

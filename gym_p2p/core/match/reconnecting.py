@@ -9,11 +9,9 @@ allow; of control messages see :mod:`gym_p2p.core.match.control_log`.) Others wh
 Either the old link carries again: then nothing has happened. Or the shells make a new one, and::
 
     new link open     Resume(attempt, proof) over it, from both sides; nothing else is taken in from it
-    Resume arrives    the new link is the link: the old one is left. Continue(count), then Inputs
-    Continue arrives  the control messages from that count on; no other was sent over this link before
+    Resume arrives    the new link is the link, and messages go on over it as over any other way that is
+                      taken (gym_p2p.core.match.rerouting); at once, unless they take another way by now
 
-Why each control message arrives once: who sends ``Continue`` has left the old link, so that its count is
-final; who receives it has sent none over the new link before, and begins with the first that is lacking.
 Why a stranger cannot take the place: the proof is a digest under the key that its sender gave the recipient
 with the greeting, over the first link, which nobody else read. It is of the attempt, so that one of an
 earlier attempt shows nothing, and of what the two ends of this link alone have in common, so that nobody who
@@ -28,12 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.match.events import Interrupted, LimitChanged, Resumed
-from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.events import Interrupted, LimitChanged, LineClosed, LineOpened, Resumed
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.wire.messages import Continue, Resume, decode, encode
+from gym_p2p.core.wire.messages import Resume, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Reconnecting"]
@@ -46,26 +44,31 @@ class Reconnecting:
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
         seals: whose keys prove who is at the other end of a new link.
+        rerouting: what is begun over it.
     """
 
     def __init__(
-        self, peers: Mapping[int, Peer], *, outputs: Outputs, seals: Seals, exchange: InputExchange
+        self, peers: Mapping[int, Peer], *, outputs: Outputs, seals: Seals, rerouting: Rerouting
     ) -> None:
         self._peers = peers
         self._outputs = outputs
         self._seals = seals
-        self._exchange = exchange
+        self._rerouting = rerouting
+        self._announced: dict[int, int] = {}
+        """The incarnation of the process at the other end of a new link, by player."""
 
     def interrupt(self, peer: Peer, now: float) -> None:
         """Note that nothing arrives from a peer any more."""
-        if peer.playing and not peer.interrupted:
-            peer.interrupted = True
+        if (peer.playing or peer.state is PeerState.RETURNING) and not peer.interrupted:
+            peer.interrupted, peer.ways.interrupted_at = True, now
             peer.told_limit_s = peer.lost_at - peer.received_at
             silent_s = now - peer.received_at
             self._outputs.emit(Interrupted(peer.index, silent_s, peer.told_limit_s, peer.reconnects))
 
-    def line_changed(self, peer: Peer) -> None:
-        """Tell for how long a silent peer is waited for, if that is another time than was told."""
+    def line_changed(self, peer: Peer, line: LineClosed | LineOpened, now: float) -> None:
+        """Note what the service says of a player's line there; tell for how long they are waited for now."""
+        peer.line_closed_at = now if isinstance(line, LineClosed) else None
+        peer.line_cut_off = isinstance(line, LineClosed) and line.cut_off
         limit_s = peer.lost_at - peer.received_at
         if peer.interrupted and limit_s != peer.told_limit_s:
             peer.told_limit_s = limit_s
@@ -83,7 +86,8 @@ class Reconnecting:
 
     def introduction(self, peer: Peer, attempt: int, binding: bytes) -> bytes:
         """Return what a new link to a peer begins with."""
-        return encode(Resume(attempt, self._seals.proof_for(peer.index, attempt, binding)))
+        proof = self._seals.proof_for(peer.index, attempt, binding)
+        return encode(Resume(attempt, proof, self._seals.incarnation))
 
     def recognises(self, peer: Peer, attempt: int, binding: bytes, data: bytes) -> bool:
         """Whether what came over a new link of this attempt shows that this very peer is at its other end."""
@@ -91,26 +95,21 @@ class Reconnecting:
             message = decode(data)
         except ProtocolError:
             return False
-        if not peer.present or not isinstance(message, Resume) or message.attempt != attempt:
+        if peer.state is PeerState.GONE or not isinstance(message, Resume) or message.attempt != attempt:
             return False
-        greeted = peer.state is not PeerState.GREETING
-        return not greeted or self._seals.proves(peer.index, attempt, binding, message.proof)
+        is_first = peer.state is PeerState.GREETING and peer.away_at is None
+        if not is_first and not self._seals.proves(peer.index, message, binding):
+            return False
+        self._announced[peer.index] = message.incarnation
+        return True
+
+    def announced(self, peer: Peer) -> int:
+        """Return which process of the player's was recognised over a new link."""
+        return self._announced.get(peer.index, peer.incarnation)
 
     def replaced(self, peer: Peer, now: float) -> None:
         """Go on over a new link, whose peer was recognised."""
-        peer.restart_link()
         silent_s = peer.received_something(now)
-        if silent_s is not None:
+        if silent_s is not None and peer.away_at is None:
             self._outputs.emit(Resumed(peer.index, silent_s))
-        self._outputs.send_beside(peer, Continue(peer.control.received))
-        if peer.playing and self._exchange.episode:
-            self._outputs.send(peer, self._exchange.message(peer, now), now)
-
-    def take_continue(self, peer: Peer, message: Continue) -> None:
-        """Send what a peer lacks of our control messages.
-
-        Raises:
-            ProtocolError: it was not waited for, or cannot be.
-        """
-        for data in peer.control.resume(message.control_count):
-            self._outputs.send_control(peer, data)
+        self._rerouting.link_replaced(peer, now)

@@ -6,8 +6,9 @@ only these two read, and puts one seal for each into the goodbye: a keyed digest
 is not the recipient does not know the recipient's key, and can neither make nor change what it seals. (These
 are the authenticators of Castro and Liskov, "Practical Byzantine fault tolerance", 1999.)
 
-The same key proves who is at the other end of a link that replaces another one
-(:mod:`gym_p2p.core.match.reconnecting`).
+The same key seals what two players send each other by the service or a third player
+(:mod:`gym_p2p.core.match.forwards`): who passes it on can neither make nor change it. And it proves who is at
+the other end of a link that replaces another one (:mod:`gym_p2p.core.match.reconnecting`).
 
 Knows keys and digests; refuses to know what a goodbye leads to. A goodbye that comes from its sender's own
 link needs no seal.
@@ -16,11 +17,13 @@ link needs no seal.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 
 import msgspec
 
-from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, encode
+from gym_p2p.core.wire.messages import FORWARD_SEAL_BYTES, SEAL_BYTES, Goodbye, Resume, encode
 
 __all__ = ["SECRET_BYTES", "Seals"]
 
@@ -33,12 +36,27 @@ class Seals:
 
     Args:
         secret: random bytes, known to nobody else.
+        incarnation: which process of the player's this is, from 0.
+        theirs: what the others gave an earlier one, by player.
     """
 
-    def __init__(self, secret: bytes, *, players: int) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        players: int,
+        incarnation: int = 0,
+        theirs: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
         self._secret = secret
         self._players = players
-        self._theirs: dict[int, bytes] = {}
+        self.incarnation = incarnation
+        self._theirs = dict(theirs)
+
+    @property
+    def theirs(self) -> dict[int, bytes]:
+        """What the others gave us, by player."""
+        return dict(self._theirs)
 
     def key_for(self, player: int) -> bytes:
         """Return what a player gets to know our goodbye by."""
@@ -56,14 +74,33 @@ class Seals:
             attempt: to make the link.
             binding: what the link's two ends alone know and have in common.
         """
-        return _proof(self.key_for(player), attempt, binding)
+        return _proof(self.key_for(player), self.incarnation, attempt, binding)
 
-    def proves(self, player: int, attempt: int, binding: bytes, proof: bytes) -> bool:
-        """Whether a proof is that player's, for this attempt to make a new link, and over this link."""
+    def proves(self, player: int, resume: Resume, binding: bytes) -> bool:
+        """Whether the first message of a new link is that player's, and over this link."""
         key = self._theirs.get(player)
         if not key:
             return False
-        return hmac.compare_digest(proof, _proof(key, attempt, binding))
+        proof = _proof(key, resume.incarnation, resume.attempt, binding)
+        return hmac.compare_digest(resume.proof, proof)
+
+    def knows(self, player: int) -> bool:
+        """Whether a player has given us what their seals are known by."""
+        return bool(self._theirs.get(player))
+
+    def forward_seal(self, unsealed: bytes, recipient: int) -> bytes:
+        """Return the seal on what others pass on for us.
+
+        Args:
+            unsealed: all of it.
+            recipient: for whom it is.
+        """
+        return _forward_seal(unsealed, self.key_for(recipient))
+
+    def is_forwarded(self, unsealed: bytes, origin: int, seal: bytes) -> bool:
+        """Whether what others passed on is from who it is said to be."""
+        key = self._theirs.get(origin)
+        return key is not None and hmac.compare_digest(seal, _forward_seal(unsealed, key))
 
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
@@ -84,8 +121,13 @@ class Seals:
         return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
 
 
-def _proof(key: bytes, attempt: int, binding: bytes) -> bytes:
-    return blake2b(b"resume %d " % attempt + binding, key=key, digest_size=SEAL_BYTES).digest()
+def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:
+    named = b"resume %d %d " % (incarnation, attempt) + binding
+    return blake2b(named, key=key, digest_size=SEAL_BYTES).digest()
+
+
+def _forward_seal(unsealed: bytes, key: bytes) -> bytes:
+    return blake2b(b"forward" + unsealed, key=key, digest_size=FORWARD_SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

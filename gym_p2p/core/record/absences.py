@@ -13,13 +13,26 @@ from gym_p2p.core.latency.statistics import Count, Milliseconds
 from gym_p2p.core.record.parts import DocumentPart
 from gym_p2p.core.wire.seats import SeatId
 
-__all__ = ["OUTAGES_KEPT", "PAUSES_KEPT", "Departure", "Pause", "ServiceOutage", "newest_departures"]
+__all__ = [
+    "OUTAGES_KEPT",
+    "PAUSES_KEPT",
+    "REJOINS_KEPT",
+    "Departure",
+    "Pause",
+    "Rejoin",
+    "ServiceOutage",
+    "newest_departures",
+]
 
 PAUSES_KEPT = 1000
 """A player who holds the others up again and again must not fill their documents."""
 
 OUTAGES_KEPT = 1000
 """A service that comes and goes must not fill them either."""
+
+
+REJOINS_KEPT = 1000
+"""Nor may a player whose process ends again and again."""
 
 
 class Departure(DocumentPart, frozen=True, kw_only=True):
@@ -52,9 +65,9 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
 
     player_ids: list[SeatId]
     """The ids of the players who were waited for, as of the pause's end."""
-    reason: Literal["input", "silent", "reset"]
+    reason: Literal["input", "silent", "reset", "away"]
     """What was wanted. input: they were connected and did not play. silent: nothing arrived from them.
-    reset: they had not begun the next episode."""
+    reset: they had not begun the next episode. away: their process had ended, and another one could come."""
     frame: Count | None
     """The frame of the running episode; null before the first."""
     timestamp: int
@@ -63,6 +76,28 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     """How long it was, in milliseconds."""
     limit_ms: Milliseconds
     """How long it could have been, in milliseconds: whoever was waited for is given up then."""
+
+
+class Rejoin(DocumentPart, frozen=True, kw_only=True):
+    """A player whose process ended, and who came back in another one; the match stood still meanwhile."""
+
+    player_id: SeatId
+    """The id of the player."""
+    episode: Count
+    """The episode that they came back to, as the players count them; 0 before the first."""
+    frame_left: Count
+    """The frame of it from which on they had given no input."""
+    frame_returned: Count
+    """The frame of the first input that they gave again."""
+    frames_caught_up: Count
+    """How many frames they played again, in all episodes."""
+    away_ms: Milliseconds | None
+    """For how long they were away for this player, in milliseconds; null for themselves, who cannot know."""
+    catch_up_ms: Milliseconds | None
+    """How long they took from asking for what was played to their seat, in milliseconds; null for the others,
+    who cannot know."""
+    timestamp: int
+    """When they were back, in Unix milliseconds."""
 
 
 class ServiceOutage(DocumentPart, frozen=True, kw_only=True):

@@ -66,7 +66,12 @@ def latency_by_peer(record: MatchRecord) -> dict[str, LatencyStatistics | None]:
 
 def input_counts(record: MatchRecord) -> InputCounts:
     """Return how many inputs travelled."""
-    return InputCounts(sent_via_p2p=record.inputs_sent, received_via_p2p=record.inputs_received)
+    return InputCounts(
+        sent_via_p2p=record.inputs_sent,
+        sent_via_socket_io=record.inputs_sent_by_service,
+        received_via_p2p=record.inputs_received,
+        received_via_socket_io=record.inputs_received_by_service,
+    )
 
 
 def pause_ms(record: MatchRecord) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import field
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage, newest_departures
+from gym_p2p.core.record.absences import Departure, Pause, Rejoin, ServiceOutage, newest_departures
 from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
@@ -21,6 +21,7 @@ from gym_p2p.core.record.parts import SCHEMA_VERSION, Connection, DocumentPart, 
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import Policy
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Document", "common_keys"]
@@ -46,6 +47,12 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Players who are gone, in the order in which they went, and who says how that came about."""
     pauses: list[Pause]
     """Times in which the match stood still for somebody, in order; not more than the first thousand."""
+    rejoins: list[Rejoin] = field(default_factory=list)
+    """Players whose process ended and who came back, in order; not more than the first thousand."""
+    ways_taken: list[WayTaken] = field(default_factory=list)
+    """Every other way that messages to another player took, in order; not more than the first thousand."""
+    passed_on: list[PassedOn] = field(default_factory=list)
+    """Between whom this player passed messages on, in order; not more than the first thousand."""
     service_outages: list[ServiceOutage] = field(default_factory=list)
     """Times in which the service could not be reached, in order; not more than the first thousand."""
     clock_offsets: dict[str, list[ClockOffsetAt]]
@@ -82,6 +89,9 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "episodes": [episode_result(view, record.players) for view in record.views()],
         "departures": newest_departures(record.departures.copy()),
         "pauses": record.pauses.copy(),
+        "rejoins": record.rejoins.copy(),
+        "ways_taken": record.ways_taken.copy(),
+        "passed_on": record.passed_on.copy(),
         "service_outages": _outages(record, now_ms),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},

@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.core.record.absences import Departure, Pause, ServiceOutage
+from gym_p2p.core.record.absences import Departure, Pause, Rejoin, ServiceOutage
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -48,6 +48,7 @@ from gym_p2p.core.record.parts import Connection, Disconnection, ReconnectionAtt
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import PolicyRecord
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 
@@ -148,12 +149,18 @@ _MATCH = Node(
         "attempts": Rows(ReconnectionAttempt),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
+        "rejoins": Rows(Rejoin),
         "service_outages": Rows(ServiceOutage),
         "service_away_ms": Whole(int | None),
         "protocol_errors": Whole(dict[str, int]),
         "checkpoints_late": Whole(int),
         "inputs_sent": Whole(int),
         "inputs_received": Whole(int),
+        "ways_taken": Rows(WayTaken),
+        "passed_on": Rows(PassedOn),
+        "inputs_sent_by_service": Whole(int),
+        "inputs_received_by_service": Whole(int),
+        "peers_by_service": Whole(int),
         "probe": Whole(Any),
         "sync": Whole(Any),
         "human": _HUMAN,

@@ -5,6 +5,9 @@ It knows what was measured; it refuses to know who measures, and what time it is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import attrs
 from msgspec.structs import astuple
 
@@ -23,9 +26,10 @@ UNKNOWN_CONNECTION = Connection(type="unknown", connection_details=ConnectionPat
 
 _OF_A_PATH = (
     *("local_candidate_type", "remote_candidate_type", "protocol", "relay_protocol"),
-    "game_transport",
+    *("game_transport", "relayed_by", "relaying_player"),
 )
 """What makes two paths of a link differ; anything else of a path is counted on."""
+_RELAYED_BY: Mapping[str | None, Literal["service", "player"]] = {"service": "service", "player": "player"}
 _NEVER = GameTransportCounts(doubts=0, returns=0, resumed=0)
 
 
@@ -104,6 +108,8 @@ class LinkRecord:
             ),
             game_transport=self._details.game_transport,
             game_transport_counts=self._details.game_transport_counts,
+            relayed_by=_RELAYED_BY.get(self._details.relayed_by),
+            relaying_player_id=self._details.relaying_player,
         )
         self.paths = [*(self.paths if known is None else self.paths[:-1]), connection]
 

@@ -17,7 +17,15 @@ import attrs
 from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
-from gym_p2p.core.record.absences import OUTAGES_KEPT, PAUSES_KEPT, Departure, Pause, ServiceOutage
+from gym_p2p.core.record.absences import (
+    OUTAGES_KEPT,
+    PAUSES_KEPT,
+    REJOINS_KEPT,
+    Departure,
+    Pause,
+    Rejoin,
+    ServiceOutage,
+)
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import EpisodeView, view_of
 from gym_p2p.core.record.human import HumanRecord
@@ -26,6 +34,7 @@ from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, Upload
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import PolicyRecord
+from gym_p2p.core.record.ways_taken import WAYS_KEPT, PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
@@ -86,11 +95,17 @@ class MatchRecord:
         attempts: ways back.
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
+        rejoins: players who came back in another process, the first :data:`REJOINS_KEPT` times.
         service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
         service_away_ms: since when there is none, in Unix milliseconds; ``None`` while there is.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
-        inputs_sent: to peers, over all episodes.
-        inputs_received: from peers, over all episodes.
+        ways_taken: other ways that messages took, the first :data:`WAYS_KEPT` of them.
+        passed_on: between which others this player passed messages on, the first :data:`WAYS_KEPT` of them.
+        inputs_sent: to peers, over all episodes, but for what the service passed on.
+        inputs_received: from peers, over all episodes, but for the same.
+        inputs_sent_by_service: what it passed on for us.
+        inputs_received_by_service: what it passed on to us.
+        peers_by_service: to how many peers it passes messages on now.
         identities: who the players are, as far as is known, in the order of their first seats.
         human: the person who plays and their page, if one does.
         policies: those that play seats of the local player, in the order in which they began.
@@ -137,11 +152,17 @@ class MatchRecord:
         self.attempts: list[ReconnectionAttempt] = []
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
+        self.rejoins: list[Rejoin] = []
         self.service_outages: list[ServiceOutage] = []
         self.service_away_ms: int | None = None
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
         self.inputs_received = 0
+        self.ways_taken: list[WayTaken] = []
+        self.passed_on: list[PassedOn] = []
+        self.inputs_sent_by_service = 0
+        self.inputs_received_by_service = 0
+        self.peers_by_service = 0
         self.checkpoints_late = 0
         self.identities: tuple[PlayerIdentity, ...] = ()
         self.human = HumanRecord()
@@ -197,6 +218,33 @@ class MatchRecord:
         """Record that the match stood still for somebody."""
         if len(self.pauses) < PAUSES_KEPT:
             self.pauses.append(pause)
+
+    def rejoined(self, rejoin: Rejoin) -> None:
+        """Record that a player is back whose process had ended."""
+        if len(self.rejoins) < REJOINS_KEPT:
+            self.rejoins.append(rejoin)
+
+    def way_taken(self, way: WayTaken) -> None:
+        """Record that messages to a player take another way."""
+        if len(self.ways_taken) < WAYS_KEPT:
+            self.ways_taken.append(way)
+
+    def passes_on(self, between: PassedOn) -> None:
+        """Record that this player passes messages on between two others."""
+        if len(self.passed_on) < WAYS_KEPT:
+            self.passed_on.append(between)
+
+    def input_sent(self, peers: int) -> None:
+        """Count an input that went to so many peers."""
+        self.inputs_sent += peers - self.peers_by_service
+        self.inputs_sent_by_service += self.peers_by_service
+
+    def inputs_arrived(self, count: int, *, by_service: bool) -> None:
+        """Count inputs that arrived, and how."""
+        if by_service:
+            self.inputs_received_by_service += count
+        else:
+            self.inputs_received += count
 
     def service_changed(self, now_ms: int, *, up: bool, away_s: float | None) -> None:
         """Record that the line to the service broke, or is up again after so long."""

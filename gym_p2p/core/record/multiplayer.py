@@ -25,18 +25,19 @@ from gym_p2p.core.record.parts import (
     Reconnections,
 )
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.ways_taken import first_fallback
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["MultiplayerDocument", "multiplayer_document"]
 
 
 class Fallback(DocumentPart, frozen=True, kw_only=True):
-    """Whether the service had to take over. It does not."""
+    """Whether the service had to pass messages on."""
 
     triggered: bool = False
     """Whether inputs went through the service."""
     frame: Count | None = None
-    """The first frame for which they did; null if none."""
+    """The frame of the running episode when they first did; null if they never did, and before the first."""
 
 
 class MatchConnection(Connection, frozen=True, kw_only=True):
@@ -46,8 +47,8 @@ class MatchConnection(Connection, frozen=True, kw_only=True):
     """Whether every link was open at some time."""
     health: Health | None
     """The link as the protocol's own pings see it; null before the first came back."""
-    fallback: Fallback = Fallback()
-    """Whether the service had to take over. It does not."""
+    fallback: Fallback
+    """Whether the service had to pass messages on."""
 
 
 class InputDelivery(InputCounts, frozen=True, kw_only=True):
@@ -130,22 +131,29 @@ def multiplayer_document(record: MatchRecord, now_ms: int, decode: Decode) -> Mu
 
 def _connection(record: MatchRecord, worst: LinkRecord | None) -> MatchConnection:
     path = UNKNOWN_CONNECTION if worst is None else worst.connection
+    fallback = first_fallback(record.ways_taken.copy())
     return MatchConnection(
         type=path.type,
         connection_details=path.connection_details,
         game_transport=path.game_transport,
         game_transport_counts=path.game_transport_counts,
         p2p_connected=bool(record.links) and all(link.open for link in record.links.values()),
+        relayed_by=path.relayed_by,
+        relaying_player_id=path.relaying_player_id,
         health=None if worst is None else worst.health,
+        fallback=Fallback(triggered=fallback is not None, frame=None if fallback is None else fallback.frame),
     )
 
 
 def _input_delivery(record: MatchRecord) -> InputDelivery:
     counts = input_counts(record)
+    received = counts.received_via_p2p + counts.received_via_socket_io
     return InputDelivery(
         sent_via_p2p=counts.sent_via_p2p,
+        sent_via_socket_io=counts.sent_via_socket_io,
         received_via_p2p=counts.received_via_p2p,
-        p2p_receive_ratio=100.0 if counts.received_via_p2p else None,
+        received_via_socket_io=counts.received_via_socket_io,
+        p2p_receive_ratio=100.0 * counts.received_via_p2p / received if received else None,
     )
 
 

@@ -68,26 +68,30 @@ class Connection(DocumentPart, frozen=True, kw_only=True):
     """The worst link."""
 
     type: Literal["direct", "relay", "unknown"]
-    """Whether the link leads over a relay."""
+    """Whether the link leads over a relay: a TURN server's, the service or another player."""
     connection_details: ConnectionPath
     """The path of the link."""
     game_transport: str | None = None
     """What carries game messages: dtls (records beside SCTP) or datachannel; null is unknown."""
     game_transport_counts: GameTransportCounts | None = None
     """How often that changed since the link was there; null is unknown."""
+    relayed_by: Literal["service", "player"] | None = None
+    """Who passed messages on in place of a connection; null if nobody did."""
+    relaying_player_id: SeatId | None = None
+    """The id of the player who did; null if none did."""
 
 
 class InputCounts(DocumentPart, frozen=True, kw_only=True):
     """Inputs that travelled, over all episodes."""
 
     sent_via_p2p: Count = field(name="sentViaP2P")
-    """How many inputs were sent to peers directly."""
+    """How many inputs were sent to peers directly, or passed on by other players."""
     sent_via_socket_io: Count = field(default=0, name="sentViaSocketIO")
-    """How many inputs were sent through the service, which relays none: 0."""
+    """How many inputs were sent through the service, perhaps directly as well."""
     received_via_p2p: Count = field(name="receivedViaP2P")
-    """How many inputs were received from peers directly."""
+    """How many inputs arrived from peers directly, or by other players, before they did otherwise."""
     received_via_socket_io: Count = field(default=0, name="receivedViaSocketIO")
-    """How many inputs were received through the service, which relays none: 0."""
+    """How many inputs arrived through the service before they did otherwise."""
 
 
 class Disconnection(DocumentPart, frozen=True, kw_only=True):
@@ -120,8 +124,9 @@ class ReconnectionAttempt(DocumentPart, frozen=True, kw_only=True):
     """How many new connections were tried; 1 also where the old one carried again before any was."""
     other_peer: SeatId | None = None
     """The id of the player at the other end; null is unknown."""
-    over: Literal["old_connection", "new_connection"] | None = None
-    """Over which connection the match went on; null if it did not, and is unknown in older documents."""
+    over: Literal["old_connection", "new_connection", "service", "player"] | None = None
+    """Over which connection the match went on, or who passed messages on; null if it did not, and is unknown
+    in older documents."""
     local_candidate_type: str | None = None
     """host, srflx, prflx or relay, of a new connection; null is unknown."""
     remote_candidate_type: str | None = None

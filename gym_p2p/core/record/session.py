@@ -24,6 +24,7 @@ from gym_p2p.core.record.parts import (
     UploadStatus,
 )
 from gym_p2p.core.record.plain import plain
+from gym_p2p.core.record.ways_taken import first_fallback
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["SessionDocument", "session_document"]
@@ -101,12 +102,12 @@ class SessionSync(DocumentPart, frozen=True, kw_only=True):
 
 
 class SessionQuality(DocumentPart, frozen=True, kw_only=True):
-    """Whether the service had to take over. It does not."""
+    """Whether the service had to pass messages on."""
 
     p2p_fallback_triggered: bool = field(default=False, name="p2pFallbackTriggered")
     """Whether inputs went through the service."""
     p2p_fallback_frame: Count | None = field(default=None, name="p2pFallbackFrame")
-    """The first frame for which they did; null if none."""
+    """The frame of the running episode when they first did; null if they never did, and before the first."""
 
 
 class FrameTotals(DocumentPart, frozen=True):
@@ -127,8 +128,8 @@ class SessionDocument(Document, frozen=True, kw_only=True):
     """What guessing cost, over all episodes."""
     sync: SessionSync
     """How frames were kept together."""
-    quality: SessionQuality = SessionQuality()
-    """Whether the service had to take over. It does not."""
+    quality: SessionQuality
+    """Whether the service had to pass messages on."""
     frames: FrameTotals
     """Frames over all episodes."""
     reconnection: Reconnections
@@ -147,6 +148,7 @@ def session_document(record: MatchRecord, now_ms: int, decode: Decode) -> Sessio
     events = [event for episode in episodes for event in episode.rollbacks]
     totals = record.totals()
     worst = record.worst_link()
+    fallback = first_fallback(record.ways_taken.copy())
     return SessionDocument(
         **common_keys(record, now_ms),
         connection=UNKNOWN_CONNECTION if worst is None else worst.connection,
@@ -168,6 +170,10 @@ def session_document(record: MatchRecord, now_ms: int, decode: Decode) -> Sessio
                 for episode in episodes
                 for frame, delay in episode.input_delays
             ],
+        ),
+        quality=SessionQuality(
+            p2p_fallback_triggered=fallback is not None,
+            p2p_fallback_frame=None if fallback is None else fallback.frame,
         ),
         frames=FrameTotals(sum(episode.frames for episode in episodes)),
         reconnection=Reconnections(

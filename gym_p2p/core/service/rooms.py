@@ -28,8 +28,9 @@ from functools import partial
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
+from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
-from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, SendMatchSignal
+from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, RelayMessage, SendMatchSignal
 from gym_p2p.core.api.rooms import (
     DISCONNECTED,
     JoinAck,
@@ -44,6 +45,7 @@ from gym_p2p.core.api.rooms import (
 from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens, claims_of, member_of
+from gym_p2p.core.service.message_budget import MessageBudget
 from gym_p2p.core.service.room import Member, Room, join_problem
 from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
@@ -68,6 +70,7 @@ class Rooms:
         match_tokens: by which a match that is known here no more is taken up again.
         ice_servers: announced to a subject with a match, with credentials of its own where needed.
         relay_only: announced with every match.
+        relays: whether messages are passed on between the players of a match.
         screen: looks into relayed signals; chosen by whether the match is relay-only.
 
     Attributes:
@@ -85,6 +88,7 @@ class Rooms:
         match_tokens: MatchTokens = _NO_MATCH_TOKENS,
         ice_servers: Callable[[str], Sequence[IceServer]] = lambda _subject: (),
         relay_only: bool = False,
+        relays: bool = True,
         screen: Callable[[bool], Screen] = lambda _relay_only: pass_all,
     ) -> None:
         self.takes_documents = True
@@ -96,6 +100,8 @@ class Rooms:
         self._match_tokens = match_tokens
         self._ice_servers = ice_servers
         self._relay_only = relay_only
+        self._relays = relays
+        self._budget = MessageBudget()
         self._screen = screen
         self._rooms: dict[str, Room] = {}
         """By name; a match that was taken up has none where another room has its name by then."""
@@ -216,6 +222,24 @@ class Rooms:
         ends = {"sender": subject_id, "target": target.subject_id}
         return room.relay.pass_on(signal, request.type, request.payload, **ends)
 
+    def relay(self, subject_id: str, request: RelayMessage, now: float) -> Answer:
+        """Pass a message on to another player of the same match, within the budget."""
+        room = self._room_of.get(subject_id)
+        if room is None or room.match_id is None or room.match_id != request.game_id:
+            return Refused(Code.NO_SUCH_MATCH, "no such match")
+        target = room.member_on(request.target_player_id)
+        if target is None or target.subject_id == subject_id:
+            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
+        if not self._relays:
+            return Refused(Code.UNAVAILABLE, "this service passes no messages on")
+        refused = self._budget.take(subject_id, room.match_id, len(request.data), now)
+        if refused is not None:
+            return refused
+        sender = room.members[subject_id].player_id
+        message = RelayedMessage(game_id=room.match_id, from_player_id=sender, data=request.data)
+        self._outputs.append(Notify(target.subject_id, message))
+        return Accepted()
+
     def gone(self, subject_id: str, *, how: str = DISCONNECTED) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
         room = self._room_of.get(subject_id)
@@ -317,6 +341,7 @@ class Rooms:
                 probe=member.probe,
                 made_at_ms=made_at_ms,
                 uploads=self.takes_documents,
+                relays=self._relays,
             )
             self._outputs.append(Notify(member.subject_id, found))
 

@@ -141,13 +141,14 @@ class Farewell(WireMessage, tag=0x47, frozen=True):
 
 Wait = tuple[
     Annotated[tuple[SeatId, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)],
-    Literal["input", "silent", "reset"],
+    Literal["input", "silent", "reset", "away"],
     Count,
     Count,
 ]
 """What a match stands for: the ids of who is waited for; that they do not play (``input``), that nothing
-arrives from them (``silent``), or that they have not begun the next episode (``reset``); for how many
-milliseconds they were waited for when this was said; and for how many they are at most."""
+arrives from them (``silent``), that they have not begun the next episode (``reset``), or that their process
+has ended (``away``); for how many milliseconds they were waited for when this was said; and for how many they
+are at most."""
 
 
 class Standing(WireMessage, tag=0x48, frozen=True):

@@ -16,6 +16,9 @@ match at a frame in four seconds. Who is slow, and still plays a third of the ti
 A player who does not play may be held up themselves, by a third one who does not send *them* what they need.
 The network half knows. So whoever is given up is that twice: first for the network half to judge
 (``excusable``), and, should they still be there after ``excuse_s`` more, whatever they say.
+
+Whoever's own process stood still (a lid, a debugger, a long collection of garbage) heard nobody meanwhile,
+whoever played: that time is in the pause that is told, and in no account (:meth:`Patience.stood_still`).
 """
 
 from __future__ import annotations
@@ -68,8 +71,14 @@ class _Account:
     looked_at: float = 0.0
     spent_s: float = 0.0
     """Of the budget, as of ``looked_at``."""
+    stood_s: float = 0.0
+    """Of this wait, for how long nobody could be heard."""
     given_up: int = 0
     """How often in this wait."""
+
+    def begin(self, now: float | None) -> None:
+        """Let the wait begin (anew), or end."""
+        self.since, self.stood_s, self.given_up = now, 0.0, 0
 
 
 class Patience:
@@ -122,10 +131,10 @@ class Patience:
         for player, account in self._accounts.items():
             self._settle(player, account, now)
             if player not in players:
-                account.since, account.given_up = None, 0
+                account.begin(None)
                 continue
             if account.since is None:
-                account.since = now
+                account.begin(now)
             if self._is_overdue(account, now):
                 account.given_up += 1
                 given_up.append(GiveUp(player, excusable=account.given_up == 1))
@@ -138,14 +147,21 @@ class Patience:
         self.waiting = False
         for player, account in self._accounts.items():
             self._settle(player, account, now)
-            account.since, account.given_up = None, 0
+            account.begin(None)
+
+    def stood_still(self, seconds: float) -> None:
+        """Take out of all waits the time since the last call: this player's own process stood still."""
+        for account in self._accounts.values():
+            account.looked_at += seconds
+            if account.since is not None:
+                account.stood_s += seconds
 
     def excuse(self, now: float) -> None:
         """Let everybody's time begin anew: they may have waited for somebody who is gone, as we did."""
         for player, account in self._accounts.items():
             self._settle(player, account, now)
             if account.since is not None:
-                account.since, account.given_up = now, 0
+                account.begin(now)
 
     def pause(self, now: float) -> Pause | None:
         """Return for whom the match stands; ``None`` where it does not, or not for long enough to tell."""
@@ -153,14 +169,15 @@ class Patience:
         since = min(waits.values(), default=now)
         if since + PAUSE_AFTER_S > now:
             return None
-        return Pause(tuple(waits), since, self._limit_s)
+        stood_s = max(self._accounts[player].stood_s for player in waits)
+        return Pause(tuple(waits), since, self._limit_s + stood_s)
 
     def _settle(self, player: int, account: _Account, now: float) -> None:
         """Bring an account up to date: what is waited beyond the grace is spent, what is played forgiven."""
         if account.since is None:
             account.spent_s = max(0.0, account.spent_s - FORGIVEN * (now - account.looked_at))
         else:
-            free_until = account.since + self._grace_s(player)
+            free_until = account.since + account.stood_s + self._grace_s(player)
             account.spent_s += max(0.0, now - max(account.looked_at, free_until))
         account.looked_at = now
 
@@ -174,4 +191,4 @@ class Patience:
             return False
         assert account.since is not None  # noqa: S101 - of those who are waited for
         overspent = self._budget_s is not None and self._budget_s + extra_s <= account.spent_s
-        return account.since + self._limit_s + extra_s <= now or overspent
+        return account.since + account.stood_s + self._limit_s + extra_s <= now or overspent

@@ -167,6 +167,21 @@ class SyncSession:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
         return [self._give(self._default) for _ in range(self.input_delay)]
 
+    def take_up(self, start: int, inputs: Sequence[Sequence[bytes]]) -> None:
+        """Take every player's inputs, from frame ``start`` on, of an episode that was played before.
+
+        In the place of :meth:`begin`, and as often as there are more. Everybody has them.
+        """
+        for track, known in zip(self._tracks, inputs, strict=True):
+            track.learn(start, known)
+        self._held_by_all = min([track.count for track in self._tracks])
+        self._has_news = True
+
+    @property
+    def was_played(self) -> bool:
+        """Whether the input that is to be given next was given before: there is nothing to decide."""
+        return self._own.count > self.frame + self.input_delay
+
     def add_local_input(self, data: bytes) -> GiveInput | None:
         """Give the local input for the current frame, before polling.
 
@@ -225,8 +240,11 @@ class SyncSession:
 
     def _note_input(self) -> None:
         """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
-        if self._window or self._limits or min([track.count for track in self._tracks]) > self.frame:
-            self._has_news = True
+        if not (self._window or self._limits):
+            for track in self._tracks:
+                if track.count <= self.frame:
+                    return
+        self._has_news = True
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_CTRL_BYTES", "MAX_MESSAGE_BYTES", "Reassembler", "split"]
+__all__ = ["MAX_CTRL_BYTES", "MAX_MESSAGE_BYTES", "Reassembler", "is_fragment", "split"]
 
 MAX_MESSAGE_BYTES = 1160
 """One SCTP chunk of aiortc (its ``USERDATA_MAX_LENGTH``): a longer message costs two datagrams."""
@@ -49,6 +49,11 @@ def split(data: bytes, number: int) -> list[bytes]:
     return [
         bytes((_KIND, number % _NUMBERS, index, len(pieces))) + piece for index, piece in enumerate(pieces)
     ]
+
+
+def is_fragment(data: bytes) -> bool:
+    """Whether a message of a link is a part of a longer one."""
+    return data[:1] == bytes((_KIND,))
 
 
 class Reassembler:

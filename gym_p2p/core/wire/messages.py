@@ -15,10 +15,13 @@ import msgspec
 
 from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.past import PastMessage
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
+    "FORWARD_HEAD_BYTES",
+    "FORWARD_SEAL_BYTES",
     "INPUT_HEAD_BYTES",
     "MAX_DIFFERENCES",
     "MAX_INPUTS_PER_MESSAGE",
@@ -31,6 +34,8 @@ __all__ = [
     "Channel",
     "Checksum",
     "Continue",
+    "ForwardedControl",
+    "ForwardedGame",
     "Goodbye",
     "Hello",
     "Holdings",
@@ -46,10 +51,9 @@ __all__ = [
     "StatePart",
     "decode",
     "encode",
-    "room_for_inputs",
 ]
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""
@@ -71,6 +75,13 @@ _RELAY_HEAD_BYTES = 16
 INPUT_HEAD_BYTES = 3
 """What an input takes beside its own bytes, at most."""
 
+FORWARD_SEAL_BYTES = 8
+"""Of the seal on what others pass on: who guesses one has a chance in 2^64, and 256 wrong ones to go."""
+
+FORWARD_HEAD_BYTES = 1 + 3 + 2 + FORWARD_SEAL_BYTES + 3
+"""What a :class:`ForwardedGame` takes beside what is passed on, at most: its head, its kind and the two
+players, and the two other fields with their heads."""
+
 SEAL_BYTES = 16
 """Of a seal and of its key: 128 bits."""
 
@@ -81,6 +92,9 @@ _Input = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUT_BYTES)]
 _Inputs = Annotated[tuple[_Input, ...], msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _Micros = Annotated[int, msgspec.Meta(ge=0)]
 _Seal = Annotated[bytes, msgspec.Meta(max_length=SEAL_BYTES)]
+_Change = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+_ForwardSeal = Annotated[bytes, msgspec.Meta(max_length=FORWARD_SEAL_BYTES)]
+_Forwarded = Annotated[bytes, msgspec.Meta(max_length=MAX_MESSAGE_BYTES)]
 _PingNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
@@ -120,12 +134,14 @@ class Hello(WireMessage, tag=0x01, frozen=True):
             version is not ours.
         reconnect_ms: for how long the sender would wait for a player whose path is broken; all wait for as
             long as the least patient one would. 0: no path is rebuilt.
+        rejoin_ms: the same for a player whose process has ended. 0: they cannot come back.
     """
 
     version: Version
     description: JsonObject
     key: _Seal
     reconnect_ms: Count
+    rejoin_ms: Count
 
 
 class Refuse(WireMessage, tag=0x02, frozen=True):
@@ -255,21 +271,28 @@ class Resume(WireMessage, tag=0x0B, frozen=True):
 
     Attributes:
         attempt: of this pair of players to make one, counted from 1.
-        proof: a digest of it, and of the link, under the key in the sender's greeting
+        proof: a digest of it, the incarnation and the link, under the key in the sender's greeting
             (:mod:`gym_p2p.core.match.seals`).
+        incarnation: which process of the sender's this is, from 0. Who knows of an earlier one learns by it
+            that the sender has come back, and holds nothing of the match.
     """
 
     attempt: Count
     proof: _Seal
+    incarnation: Count
 
 
 class Continue(WireMessage, tag=0x0C, frozen=True):
-    """The sender has left the old link, and holds so many of the recipient's control messages.
+    """The sender takes this way from now on, and holds so many of the recipient's control messages.
 
-    Those are all but :class:`Resume` and this, complete ones, over all links so far.
+    Those are all but :class:`Resume` and this, complete ones, over all ways so far.
+
+    Attributes:
+        change: of these two players' way, from 1 on; the recipient takes the way of the highest one, too.
     """
 
     control_count: Count
+    change: _Change
 
 
 class Inputs(WireMessage, tag=0x10, frozen=True):
@@ -291,6 +314,35 @@ class Inputs(WireMessage, tag=0x10, frozen=True):
     advantage: _Advantage
     inputs: _Inputs
     delay: _Delay
+
+
+class ForwardedControl(WireMessage, tag=0x0D, frozen=True):
+    """A message of the control channel that others pass on, or a fragment of one.
+
+    Attributes:
+        origin: the player who it comes from.
+        recipient: the player for whom it is.
+        change: of these two players' way since which it is numbered.
+        number: 0 for the :class:`Continue` of that change; then from 1 on, none left out.
+        seal: a digest of all else under the key in the origin's greeting; empty before that.
+        message: as it would travel directly.
+    """
+
+    origin: _Player
+    recipient: _Player
+    change: _Change
+    number: Count
+    seal: _ForwardSeal
+    message: _Forwarded
+
+
+class ForwardedGame(WireMessage, tag=0x13, frozen=True):
+    """A message of the game channel that others pass on; see :class:`ForwardedControl`."""
+
+    origin: _Player
+    recipient: _Player
+    seal: _ForwardSeal
+    message: _Forwarded
 
 
 class Ping(WireMessage, tag=0x11, frozen=True):
@@ -325,26 +377,19 @@ _AfterGreeting = (
     | Relay
     | Resume
     | Continue
+    | ForwardedControl
+    | ForwardedGame
     | Inputs
     | Ping
     | Pong
+    | PastMessage
 )
 
 Message = Hello | _AfterGreeting
 
 _codec: Codec[Any] = Codec(
-    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0)}, PROTOCOL_VERSION
+    _AfterGreeting, {Hello: lambda version: Hello(version, JsonObject({}), b"", 0, 0)}, PROTOCOL_VERSION
 )
 
 encode: Callable[[Message], bytes] = _codec.encode
 decode: Callable[[bytes], Message] = _codec.decode
-
-
-def room_for_inputs(players: int) -> int:
-    """Return how many bytes the inputs in one :class:`Inputs` may take in a match of so many players.
-
-    Every input takes its own bytes and :data:`INPUT_HEAD_BYTES`. All else takes at most: the message's head
-    and kind 1 each, the heads of ``received`` and ``inputs`` 3 each, the delay 1, and 9 for each of three
-    numbers and for each player's in ``received``.
-    """
-    return MAX_MESSAGE_BYTES - 9 - 9 * (3 + players)

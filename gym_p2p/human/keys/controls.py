@@ -153,6 +153,11 @@ class Axis:
     step: float
     label: str = ""
 
+    def label_of(self, sign: str) -> str:
+        """Return what a key does that moves it up or down, in words: a sign where it goes both ways."""
+        both = self.up and self.down
+        return f"{self.label} {sign}".strip() if both or not self.label else self.label
+
     def moved(self, level: float, held: Sequence[str]) -> float:
         """Return where it is after a frame with these keys held: the one pressed last counts."""
         target = self.rest
@@ -184,7 +189,7 @@ class Axes:
     def bindings(self) -> tuple[Binding, ...]:
         """Every key, for the page."""
         return _all(
-            [Binding(frozenset({code}), sign, f"{axis.label} {sign}".strip(), at) for code in sorted(codes)]
+            [Binding(frozenset({code}), sign, axis.label_of(sign), at) for code in sorted(codes)]
             for at, axis in self.axes.items()
             for sign, codes in (("+", axis.up), ("-", axis.down))
         )

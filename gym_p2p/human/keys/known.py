@@ -2,16 +2,19 @@
 
 By the class, wherever it is derived from. A table that does not fit the action space is passed over, as any
 other that an environment offers.
+
+Pursuit says something itself, by which an agent whose player holds no key goes left; it has an action for
+staying.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from gym_p2p.human.keys.controls import Binding
 
-__all__ = ["known_keys"]
+__all__ = ["known_axes", "known_keys"]
 
 # For every action but doing nothing, in the order of the documentation: the key, and what it does.
 _Table = tuple[Any, Sequence[tuple[int, str, str]]]
@@ -27,6 +30,32 @@ _KNOWN: Mapping[str, _Table] = {
     "gymnasium.envs.box2d.lunar_lander:LunarLander": (
         0,
         ((1, "ArrowLeft", "left engine"), (2, "ArrowUp", "main engine"), (3, "ArrowRight", "right engine")),
+    ),
+    "gymnasium.envs.box2d.car_racing:CarRacing": (
+        0,
+        (
+            (1, "ArrowRight", "right"),
+            (2, "ArrowLeft", "left"),
+            (3, "ArrowUp", "gas"),
+            (4, "ArrowDown", "brake"),
+        ),
+    ),
+    "pettingzoo.butterfly.pistonball.pistonball:raw_env": (
+        1,
+        ((0, "ArrowDown", "down"), (2, "ArrowUp", "up")),
+    ),
+    "pettingzoo.sisl.pursuit.pursuit:raw_env": (
+        4,
+        (
+            (0, "ArrowLeft", "left"),
+            (1, "ArrowRight", "right"),
+            (2, "ArrowDown", "down"),
+            (3, "ArrowUp", "up"),
+        ),
+    ),
+    "pettingzoo.classic.rps.rps:raw_env": (
+        None,
+        ((0, "KeyR", "rock"), (1, "KeyP", "paper"), (2, "KeyS", "scissors")),
     ),
     "gymnasium.envs.classic_control.cartpole:CartPoleEnv": (
         None,
@@ -101,11 +130,45 @@ _KNOWN: Mapping[str, _Table] = {
 }
 
 
+_Axes = Sequence[Mapping[str, str]]
+"""For every number of a ``Box``, in the documentation's order: its keys, as a caller's table has them."""
+
+_KNOWN_AXES: Mapping[str, _Axes] = {
+    "gymnasium.envs.box2d.lunar_lander:LunarLander": (
+        {"up": "ArrowUp", "label": "main engine"},
+        {"down": "ArrowLeft", "up": "ArrowRight", "label": "side engines"},
+    ),
+    "gymnasium.envs.box2d.car_racing:CarRacing": (
+        {"down": "ArrowLeft", "up": "ArrowRight", "label": "steer"},
+        {"up": "ArrowUp", "label": "gas"},
+        {"up": "ArrowDown", "label": "brake"},
+    ),
+    "mpe2._mpe_utils.simple_env:SimpleEnv": (
+        {},
+        {"up": "ArrowLeft", "label": "left"},
+        {"up": "ArrowRight", "label": "right"},
+        {"up": "ArrowDown", "label": "down"},
+        {"up": "ArrowUp", "label": "up"},
+    ),
+}
+
+_T = TypeVar("_T")
+
+
 def known_keys(env: Any) -> tuple[tuple[Binding, ...], Any] | None:
     """Return the bindings of an environment that is known, and the action of no key: ``None`` has none."""
-    for kind in type(env).__mro__:
-        table = _KNOWN.get(f"{kind.__module__}:{kind.__qualname__}")
-        if table is not None:
-            nothing, keys = table
-            return tuple(Binding(frozenset({key}), action, label) for action, key, label in keys), nothing
-    return None
+    table = _of_class(_KNOWN, env)
+    if table is None:
+        return None
+    nothing, keys = table
+    return tuple(Binding(frozenset({key}), action, label) for action, key, label in keys), nothing
+
+
+def known_axes(env: Any) -> _Axes | None:
+    """Return the table of the numbers of an environment's actions; ``None`` where none is known."""
+    return _of_class(_KNOWN_AXES, env)
+
+
+def _of_class(tables: Mapping[str, _T], env: Any) -> _T | None:
+    names = (f"{kind.__module__}:{kind.__qualname__}" for kind in type(env).__mro__)
+    return next((tables[name] for name in names if name in tables), None)

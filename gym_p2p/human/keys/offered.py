@@ -1,13 +1,14 @@
 """Which keys an environment itself has in mind for people, read where environments say so.
 
-Knows ``get_keys_to_action`` (Gymnasium's ``play``), the manual policies beside PettingZoo's games, and
-``get_action_meanings``. A manual policy is read as text and never run: making one wants a window, and calling
-one takes events from it.
+Knows ``get_keys_to_action`` (Gymnasium's ``play``), the manual policies beside PettingZoo's games,
+``get_action_meanings``, and what else names actions: an ``action_set`` (CoGrid), an enumeration (Minigrid). A
+manual policy is read as text and never run: making one wants a window, and calling one takes events from it.
 """
 
 from __future__ import annotations
 
 import ast
+import enum
 import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,12 +40,15 @@ class Offer:
 
 def offers(env: Any, agent: object) -> Iterator[Offer]:
     """Yield the tables that an environment offers for an agent, the most telling first."""
-    for offer in (_of_keys_to_action(env), _of_manual_policy(env, agent), of_meanings(_meanings(env))):
+    known = known_keys(env)
+    for offer in (
+        _of_keys_to_action(env),
+        None if known is None else Offer(*known),
+        _of_manual_policy(env, agent),
+        of_meanings(_meanings(env)),
+    ):
         if offer is not None:
             yield offer
-    known = known_keys(env)
-    if known is not None:
-        yield Offer(*known)
 
 
 def _of_keys_to_action(env: Any) -> Offer | None:
@@ -143,10 +147,21 @@ def _meanings(env: Any) -> list[str]:
     """Return what every action of a ``Discrete`` space means; empty where the environment does not say."""
     offer = getattr(env, "get_action_meanings", None)
     try:
-        said = list(offer()) if callable(offer) else _of_ale(env)
+        said = list(offer()) if callable(offer) else _of_names(env) or _of_ale(env)
     except Exception:  # noqa: BLE001 - an environment's own code: what it cannot say it does not offer
         return []
     return [str(one) for one in said[:_MOST_ACTIONS]]
+
+
+def _of_names(env: Any) -> list[str]:
+    """Return the names of actions, where an environment keeps them: texts in order, or an enumeration."""
+    texts, numbered = getattr(env, "action_set", None), getattr(env, "actions", None)
+    if isinstance(texts, tuple | list) and all(isinstance(text, str) for text in texts):
+        return list(texts)
+    if isinstance(numbered, type) and issubclass(numbered, enum.IntEnum):
+        names = {int(action): action.name for action in numbered}
+        return [names.get(number, "") for number in range(max(names, default=-1) + 1)]
+    return []
 
 
 _ALE = (
@@ -165,11 +180,13 @@ def _of_ale(env: Any) -> list[str]:
 
 _DIRECTIONS = {"UP": "ArrowUp", "DOWN": "ArrowDown", "LEFT": "ArrowLeft", "RIGHT": "ArrowRight"}
 _COMPASS = {"NORTH": "UP", "SOUTH": "DOWN", "WEST": "LEFT", "EAST": "RIGHT"}
+_COMPASS |= {"FORWARD": "UP", "BACKWARD": "DOWN"}
+_PHRASES = {"NO OP": "NOOP", "PICK UP OR DROP": "PICKUP", "PICK UP": "PICKUP", "DO NOTHING": "NOOP"}
 _FIRE = ("FIRE", "SHOOT", "SWING", "JUMP", "LOAD", "PICKUP", "INTERACT", "USE", "HIT", "DROP", "TOGGLE")
 _FIRE_KEYS = ("Space", "KeyX", "KeyC", "KeyV")
 _NOTHING = frozenset({"NOOP", "NONE", "NOTHING", "STAY", "STOP", "IDLE", "STILL", "WAIT"})
 _FILLERS = frozenset(
-    {"MOVE", "GO", "AND", "TO", "THE", "TURN", "STEP", "PUSH", "ACCELERATE", "STAY", "ACTION"}
+    {"MOVE", "GO", "AND", "TO", "THE", "TURN", "ROTATE", "STEP", "PUSH", "ACCELERATE", "STAY", "ACTION"}
 )
 
 
@@ -207,10 +224,12 @@ def of_meanings(said: Sequence[str]) -> Offer | None:
 
 def _words(meaning: str) -> list[str] | None:
     """Return the directions and buttons in a meaning, none for "do nothing"; ``None`` for any other."""
-    rest = "".join(sign if sign.isalnum() else " " for sign in meaning.upper())
+    rest = " ".join("".join(sign if sign.isalnum() else " " for sign in meaning.upper()).split())
+    for phrase, word in _PHRASES.items():
+        rest = rest.replace(phrase, word)
     known = (*_DIRECTIONS, *_COMPASS, *_FIRE)
     found: list[str] = []
-    for word in rest.replace("NO OP", "NOOP").split():
+    for word in rest.split():
         left = word
         while left:  # ALE runs them together: UPRIGHTFIRE
             part = next((one for one in known if left.startswith(one)), None)

@@ -25,6 +25,7 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.human.keys.codes import code_of
 from gym_p2p.human.keys.controls import Axes, Axis, Binding, Choice, Controls, Parts
 from gym_p2p.human.keys.defaults import SWING_S, bounds_of, default_controls
+from gym_p2p.human.keys.known import known_axes
 from gym_p2p.human.keys.offered import Offer, offers
 
 __all__ = ["KeysOption", "controls_for", "read_keys"]
@@ -60,6 +61,9 @@ def controls_for(
         controls = _offered(space, offer, nothing)
         if controls is not None:
             return controls
+    axes = known_axes(env)
+    if axes is not None and isinstance(space, spaces.Box) and len(axes) <= np.size(nothing):
+        return _axes(space, axes, nothing, fps)
     found = default_controls(space, nothing, fps)
     if found is None:
         raise ConfigurationError("keys", f"nobody says which keys play {space}: {_to_fill_in(space)}")

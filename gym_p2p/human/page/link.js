@@ -6,7 +6,7 @@
  * with a WebSocket where they do not open. `?link=websocket` or `?link=datachannel` asks for one.
  */
 
-import { ChannelCarrier, SocketCarrier } from "./carriers.js";
+import { SocketCarrier } from "./socket.js";
 
 const VERSION = 2;
 const FIRST_RETRY_MS = 200;
@@ -56,11 +56,19 @@ export class Link {
 
   #connect() {
     const asked = new URLSearchParams(location.search).get("link");
-    if (asked === "datachannel") this.#take(ChannelCarrier, "asked");
+    if (asked === "datachannel") this.#takeChannels("asked");
     else if (asked === "websocket") this.#take(SocketCarrier, "asked");
     else if (LOOPBACK.includes(location.hostname)) this.#take(SocketCarrier, "loopback");
     else if (typeof RTCPeerConnection === "undefined") this.#take(SocketCarrier, "unsupported");
-    else this.#take(ChannelCarrier, "opened");
+    else this.#takeChannels("opened");
+  }
+
+  /** Load what only those need who have channels. */
+  #takeChannels(why) {
+    import("./channels.js").then(
+      ({ ChannelCarrier }) => this.#take(ChannelCarrier, why),
+      () => this.#closed(null),
+    );
   }
 
   #take(Carrier, why) {

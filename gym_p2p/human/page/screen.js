@@ -8,6 +8,7 @@ const HEAD_BYTES = 24;
 const WHOLE = 1;
 const INEXACT = 2;
 const FILTERED = 4;
+const MOST_UNDER_WAY = 16; // older ones that nobody knows to be here are no base any more; `frames.py` has the same
 const TOLD_AGAIN = 8; // frames that were drawn, where what is told may get lost
 
 /** The head of a frame, in network order; `gym_p2p/human/encoding.py` has the same. */
@@ -120,7 +121,10 @@ export class Screen {
     if (base === undefined) return; // not acknowledged: whoever sent it goes on from an older one
     const pixels = base === null ? new Uint8Array(head.width * head.height * 4).fill(255) : base.slice();
     put(pixels, head, body);
-    for (const number of this.#kept.keys()) if (number < head.base) this.#kept.delete(number);
+    for (const number of this.#kept.keys()) {
+      if (number !== head.base && number <= head.number - MOST_UNDER_WAY) this.#kept.delete(number);
+      else if (number < head.base) this.#kept.delete(number);
+    }
     this.#kept.set(head.number, pixels);
     this.#newest = { ...head, pixels };
     this.#tell(head.number);

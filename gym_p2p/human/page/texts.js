@@ -69,6 +69,7 @@ export const texts = {
       who === null
         ? `Your partner's connection is being restored, ${seconds} s left.`
         : `The connection to ${who} is being restored, ${seconds} s left.`,
+    away: (who, seconds) => `${who ?? "Your partner"} is gone for now and may come back, up to ${seconds} s more.`,
     reset: (who, seconds) => `Waiting until ${who ?? "your partner"} is ready, up to ${seconds} s more.`,
   },
   quality: {

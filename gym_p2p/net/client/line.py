@@ -33,6 +33,8 @@ _RECONNECT_MAX_S = 5.0
 """Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
 _MAX_WAITING = 256
 """Events that wait for a line that is being taken up again."""
+_MOST_BEFORE = 64
+"""Behind so many nothing is put that is worth something now or not at all."""
 
 
 # Of ``_up`` and ``_broken`` at most one is set. ``_broken`` is set by the library alone, when a line that
@@ -67,7 +69,8 @@ class Line:
         self._up = asyncio.Event()
         self._broken = asyncio.Event()
         self._given_up = False
-        self._outgoing: asyncio.Queue[Payload] = asyncio.Queue(_MAX_WAITING)
+        self._outgoing: asyncio.Queue[tuple[Payload, bool]] = asyncio.Queue(_MAX_WAITING)
+        """Events, and whether an answer is wanted."""
         self._sending: asyncio.Task[None] | None = None
 
     @property
@@ -84,7 +87,21 @@ class Line:
         """Show this whenever the line is taken up again; ``None`` when no match is played any more."""
         self._credentials.match_token = match_token
 
-    async def open(self, url: str, subject_id: str, timeout_s: float, *, token: str | Secret | None) -> None:
+    @property
+    def resume_token(self) -> Secret | None:
+        """What lets another line take this one's place; ``None`` where the service gave nothing."""
+        return self._credentials.resume_token
+
+    async def open(
+        self,
+        url: str,
+        subject_id: str,
+        timeout_s: float,
+        *,
+        token: str | Secret | None,
+        resume_token: Secret | None = None,
+        match_token: Secret | None = None,
+    ) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:
             raise RuntimeError("connect() has been called before")
@@ -94,6 +111,7 @@ class Line:
             raise ConfigurationError("subject_id", problem)
         self.url, self._subject_id = url, subject_id
         self._credentials = Credentials.of(token)
+        self._credentials.resume_token, self._credentials.match_token = resume_token, match_token
         self._http = aiohttp.ClientSession()
         await self._register(timeout_s)
         self._sending = asyncio.create_task(self._send_waiting(), name="gym_p2p signalling send")
@@ -119,10 +137,21 @@ class Line:
         """Do not take the line up again when it breaks."""
         self._given_up = True
 
+    def send_now(self, payload: Payload) -> bool:
+        """Send an event unless there is no line, or much waits for it already; no answer is wanted.
+
+        Returns:
+            Whether it was taken.
+        """
+        if not self.up or self._outgoing.qsize() >= _MOST_BEFORE:
+            return False
+        self._outgoing.put_nowait((payload, False))
+        return True
+
     def send(self, payload: Payload) -> None:
         """Send an event; see :meth:`SignalingClient.send`."""
         try:
-            self._outgoing.put_nowait(payload)
+            self._outgoing.put_nowait((payload, True))
         except asyncio.QueueFull:
             _LOG.warning("%s was dropped: the service has been away for too long", payload.event)
 
@@ -194,12 +223,12 @@ class Line:
 
     async def _send_waiting(self) -> None:
         while True:
-            payload = await self._outgoing.get()
+            payload, wants_answer = await self._outgoing.get()
             await self._up.wait()
-            await self._emit(payload)
+            await self._emit(payload, wants_answer=wants_answer)
             self._outgoing.task_done()
 
-    async def _emit(self, payload: Payload) -> None:
+    async def _emit(self, payload: Payload, *, wants_answer: bool) -> None:
         event = payload.event
         try:
             if self._sio is not None:
@@ -207,7 +236,7 @@ class Line:
                     self._names.of(event),
                     encode(payload),
                     namespace=self._names.namespace,
-                    callback=functools.partial(_log_refusal, event),
+                    callback=functools.partial(_log_refusal, event) if wants_answer else None,
                 )
         except socketio.exceptions.SocketIOError:
             _LOG.warning("%s was lost with the line to the service", event)

@@ -23,7 +23,8 @@ from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
-from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, SendMatchSignal, Watch
+from gym_p2p.core.api.relaying import RelayedMessage
+from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, RelayMessage, SendMatchSignal, Watch
 from gym_p2p.core.api.rooms import (
     JoinAck,
     MatchFound,
@@ -93,8 +94,20 @@ class SignalingClient:
         """Who the service takes this client for: the one that it wanted to be, or its join token's."""
         return self._line.subject_id
 
+    @property
+    def resume_token(self) -> Secret | None:
+        """What lets another client take this one's place; ``None`` where the service gave nothing."""
+        return self._line.resume_token
+
     async def connect(
-        self, url: str, subject_id: str, timeout_s: float = 10.0, *, token: str | Secret | None = None
+        self,
+        url: str,
+        subject_id: str,
+        timeout_s: float = 10.0,
+        *,
+        token: str | Secret | None = None,
+        resume_token: Secret | None = None,
+        match: MatchFound | None = None,
     ) -> None:
         """Find the service and register; once for one client.
 
@@ -103,6 +116,8 @@ class SignalingClient:
             subject_id: who this is; a service that wants join tokens goes by the token instead.
             timeout_s: for all of it.
             token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
+            resume_token: of the client whose place this one takes.
+            match: that it played; no other is looked for.
 
         Raises:
             ConfigurationError: the URL or the subject id cannot be one.
@@ -110,8 +125,12 @@ class SignalingClient:
             ServiceRefused: it would not have this subject, or wants a (better) join token.
         """
         self._require_open()
+        match_token = None if match is None else match.match_token
+        self._placement.match = match
         try:
-            await self._line.open(url, subject_id, timeout_s, token=token)
+            await self._line.open(
+                url, subject_id, timeout_s, token=token, resume_token=resume_token, match_token=match_token
+            )
         except BaseException:
             await self.close()
             raise
@@ -216,6 +235,10 @@ class SignalingClient:
         """Send a connection signal to another player, or to a spectator, of a match; see :meth:`send`."""
         self.send(SendMatchSignal(game_id, target, type, None if payload is None else dict(payload)))
 
+    def relay(self, game_id: str, target: SeatId, data: str) -> bool:
+        """Have a message passed on to another player of a match; return whether it was sent."""
+        return self._line.send_now(RelayMessage(game_id, target, data))
+
     async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.
 
@@ -272,7 +295,10 @@ class SignalingClient:
             return
         match payload:
             case (
-                MatchSignal(game_id=match_id) | PeerLeft(match_id=match_id) | PeerReturned(match_id=match_id)
+                MatchSignal(game_id=match_id)
+                | RelayedMessage(game_id=match_id)
+                | PeerLeft(match_id=match_id)
+                | PeerReturned(match_id=match_id)
             ):
                 if match_id != (self._watched_id if self.match is None else self.match.match_id):
                     _LOG.debug("%s of another match was ignored", event)

@@ -46,8 +46,10 @@ class Driver:
         self._clock = clock
         self._emit = emit
         self._links: dict[int, Link] = {}
+        self._by_service: dict[int, Link] = {}
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
+        self._stopped = False
         self.game_messages_sent = 0
         self.game_bytes_sent = 0
 
@@ -56,6 +58,29 @@ class Driver:
         self._links[player] = link
         self._match.opened(player, self._clock.time())
         self._pump()
+
+    def service_link(self, player: int, link: Link) -> None:
+        """Have a link to a player over which the service passes messages on, for when it is wanted.
+
+        What comes over it goes to :meth:`service_message`; when it carries, to :meth:`service_up`.
+        """
+        self._by_service[player] = link
+
+    def service_up(self, *, up: bool) -> None:
+        """Note whether the service can pass messages on now."""
+        self._match.service_up(up=up)
+        self._pump()
+
+    def begin_by_service(self, player: int) -> None:
+        """Begin with a player to whom there is no direct path yet; :meth:`attach` one when there is."""
+        self._match.begin_by_service(player, self._clock.time())
+        self._pump()
+
+    def service_message(self, player: int, data: bytes) -> None:
+        """Hand the match a message from a player that the service passed on."""
+        if player in self._by_service:
+            self._match.receive_by_service(player, data, self._clock.time())
+            self._pump()
 
     def link_state(self, player: int, state: LinkState) -> None:
         """Note that a link changed its state."""
@@ -69,7 +94,7 @@ class Driver:
 
     def recognises(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
         """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""
-        if isinstance(data, str) or player not in self._links:
+        if isinstance(data, str) or self._stopped:
             return False
         return self._match.recognises(player, attempt, link.binding, data)
 
@@ -96,7 +121,7 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        self._links = {}
+        self._links, self._by_service, self._stopped = {}, {}, True
 
     def _pump(self) -> None:
         while (output := self._match.poll()) is not None:
@@ -107,7 +132,7 @@ class Driver:
         self._schedule()
 
     def _send(self, request: Transmit) -> None:
-        link = self._links.get(request.player)
+        link = (self._by_service if request.by_service else self._links).get(request.player)
         if link is None:
             return
         if not link.send(request.channel, request.data):
@@ -121,7 +146,7 @@ class Driver:
         # Deadlines mostly move later with every message. The timer is only ever moved earlier: one that
         # fires too early finds nothing due and is set again, which is cheaper than moving it each time.
         when = self._match.next_timeout()
-        if when is None or not self._links:
+        if when is None or not (self._links or self._by_service):
             return
         if self._timer is not None and self._wakes_at is not None and self._wakes_at <= when:
             return

@@ -54,24 +54,23 @@ class Carriers:
         self.channels = Channels(pc, on_open=on_open, on_close=on_close, on_message=on_message)
         self.layers = layers = Internals.of(pc)  # which are there because a channel is
         self._association = Association(layers.sctp)
-        self.sockets = Sockets(
-            layers.connection,
-            emulation,
-            on_record=self._receive_record,
-            on_round_trip=self._association.note_round_trip,
-        )
-        self.records = Records(layers, self.sockets.send_record, self._receive_game_record)
+        self.sockets = Sockets(layers.connection, emulation, on_round_trip=self._association.note_round_trip)
+        self.records = Records(layers, self.sockets.send_record)
         self.game_way = GameWay(
             send=self.records.send,
             heard_at=lambda: self.sockets.heard_at,
             on_message=partial(on_message, Channel.GAME),
             on_change=on_game_transport,
         )
+        self.sockets.on_record = self.records.receive
+        self.records.on_game_record = self.game_way.receive
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of an open connection, by the way that is right for it at present."""
-        if channel is Channel.GAME and self.game_way.open and isinstance(data, bytes):
-            return self.game_way.send(data)
+        if channel is Channel.GAME and isinstance(data, bytes):
+            sent = self.game_way.send(data)
+            if sent is not None:
+                return sent
         return self.channels.send(channel, data, self._association)
 
     async def linger(self, is_connected: Callable[[], bool]) -> None:
@@ -90,11 +89,3 @@ class Carriers:
         self.records.close()
         self.game_way.close()
         self._association.close()
-
-    # Each is made before what takes its records is there.
-
-    def _receive_record(self, data: bytes) -> None:
-        self.records.receive(data)
-
-    def _receive_game_record(self, record: bytes) -> None:
-        self.game_way.receive(record)

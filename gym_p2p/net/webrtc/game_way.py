@@ -69,13 +69,20 @@ class GameWay:
         if self._timer is None:
             self.machine.refuse()
 
-    def send(self, message: bytes) -> bool:
-        """Send a message, while :attr:`open`; False when it was not sent."""
+    def send(self, message: bytes) -> bool | None:
+        """Send a message; False when it was not sent, ``None`` while not :attr:`open`."""
+        machine = self.machine
+        if not machine.takes_messages:
+            return None
         if len(message) > MAX_MESSAGE_BYTES:
             _log.error("a message of %d bytes was not sent: the limit is %d", len(message), MAX_MESSAGE_BYTES)
             return False
-        record = self.machine.outgoing(message, self._loop.time())
-        if record is None or not self._try(record):
+        record = machine.outgoing(message, self._loop.time())
+        if record is None:
+            return False
+        try:
+            self._send(record)
+        except ConnectionError:
             return False
         self.messages_sent += 1
         self.bytes_sent += len(message)

@@ -45,15 +45,17 @@ BINDING_BYTES = 32
 
 
 class Records:
-    """Both directions of one connection's DTLS layer."""
+    """Both directions of one connection's DTLS layer.
 
-    def __init__(
-        self, layers: Internals, send_record: Callable[[bytes], None], on_game_record: Callable[[bytes], None]
-    ) -> None:
+    Attributes:
+        on_game_record: takes what is no SCTP packet; to be set before anything comes.
+    """
+
+    def __init__(self, layers: Internals, send_record: Callable[[bytes], None]) -> None:
         self._dtls = layers.dtls
         self._connection = layers.connection
         self._send_record = send_record
-        self._on_game_record = on_game_record
+        self.on_game_record: Callable[[bytes], None] = _drop
         self._flight = b""
         self._repeats = 0
         self._repeater: asyncio.TimerHandle | None = None
@@ -87,7 +89,7 @@ class Records:
         try:
             plain = session.open(data)
             if plain[0] == FIRST_BYTE:
-                self._on_game_record(plain)
+                self.on_game_record(plain)
             else:
                 run_through(receiver._handle_data(plain))
         except Exception as error:  # noqa: BLE001  # forged, repeated or malformed: the next one may be good
@@ -149,6 +151,10 @@ class Records:
         except ConnectionError:
             return
         self._repeat_later()
+
+
+def _drop(_record: bytes) -> None:
+    """Take a record that nobody wants."""
 
 
 def _can_be_read_whole(data: bytes) -> bool:

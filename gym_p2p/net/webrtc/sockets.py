@@ -30,6 +30,7 @@ class Sockets:
     """The sockets of one ICE connection.
 
     Attributes:
+        on_record: takes every DTLS record; to be set before anything comes.
         round_trips: the round trips over the pair in use.
         packets_sent, bytes_sent, packets_received, bytes_received: DTLS records.
         sent_at, arrived_at: when the newest of them was about to go into a socket, or came out of one, in
@@ -41,11 +42,10 @@ class Sockets:
         connection: aioice.ice.Connection,
         emulation: LinkEmulation,
         *,
-        on_record: Callable[[bytes], None],
         on_round_trip: Callable[[float], None],
     ) -> None:
         self._emulation = emulation
-        self._on_record = on_record
+        self.on_record: Callable[[bytes], None] = _drop
         self._stun_arrived = 0.0
         self._stun_heard_at = 0.0
         self.round_trips = RoundTrips(
@@ -77,7 +77,7 @@ class Sockets:
                 self.arrived_at = time.monotonic()
                 self.packets_received += 1
                 self.bytes_received += len(data)
-                self._on_record(data)
+                self.on_record(data)
             else:
                 self._stun_arrived = time.perf_counter()
                 self._stun_heard_at = time.monotonic()
@@ -109,6 +109,10 @@ class Sockets:
             "bytesSent": self.bytes_sent,
             "bytesReceived": self.bytes_received,
         }
+
+
+def _drop(_record: bytes) -> None:
+    """Take a record that nobody wants."""
 
 
 class _Requests:

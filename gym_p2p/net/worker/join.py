@@ -28,7 +28,7 @@ SIGN_IN_TIMEOUT_S = 10.0
 async def find_match(
     plan: PlayerPlan, client: SignalingClient, emit: Callable[[JoinEvent], None]
 ) -> MatchFound:
-    """Return the match; ``client`` is not connected yet, and closed by the caller.
+    """Return the match, the one that is taken up again at once; ``client`` is closed by the caller.
 
     Until then its line is told of, during the match as well.
 
@@ -37,9 +37,18 @@ async def find_match(
         ConnectFailed: nobody came in time.
         NoMatch: the queue gave up.
     """
-    config = plan.config
-    await client.connect(config.server_url, plan.subject_id, timeout_s=SIGN_IN_TIMEOUT_S, token=config.token)
+    config, returns = plan.config, plan.returns
+    await client.connect(
+        config.server_url,
+        plan.subject_id,
+        timeout_s=SIGN_IN_TIMEOUT_S,
+        token=config.token,
+        resume_token=None if returns is None else returns.resume_token,
+        match=None if returns is None else returns.found,
+    )
     client.events.listen(LineChanged, _Outage(emit).changed)
+    if returns is not None:
+        return returns.found
     client.events.listen(TurnedAway, emit)
     if config.queue is None:
         return await _from_room(plan, client, emit)

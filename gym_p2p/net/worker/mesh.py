@@ -21,12 +21,13 @@ from gym_p2p.core.signaling.attempts import tagged
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import P2PError, PeerLost
+from gym_p2p.errors import P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.worker.opening import Opening
 from gym_p2p.net.worker.rebuilding import NewLink, Rebuilder
 from gym_p2p.processes.tasks import note_failure
 
@@ -34,8 +35,8 @@ __all__ = ["Mesh"]
 
 _log = logging.getLogger(__name__)
 
-_DEPARTED_GRACE_S = 2.0
-"""Only the player's line to the service may have broken, with all exchanged that a connection needs."""
+_ATTEMPTS_OF_A_PROCESS = 100
+"""To make another connection to one player: more than are made in any pause, and few enough to be joined."""
 
 _PREPARED_FOR_S = 30.0
 """What was gathered is true for so long: address translators forget sooner or later (RFC 4787, REQ-5), and
@@ -89,9 +90,10 @@ class Mesh:
         self.links: dict[int, PeerConnection] = {}
         self._rebuilders: dict[SeatId, Rebuilder] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._later: set[asyncio.Task[None]] = set()
+        """Who connects while the match goes on already."""
         self._connectors: dict[SeatId, Connector] = {}
-        self._departures: dict[SeatId, asyncio.Future[str]] = {}
-        """What is known of why, in words, once the service has lost sight of that player."""
+        self._openings: dict[SeatId, Opening] = {}
 
     async def prepare(self, count: int) -> None:
         """Gather candidates and make certificates for so many others.
@@ -107,8 +109,8 @@ class Mesh:
     async def expect(self, found: MatchFound) -> None:
         """Be ready for the signals of the match's players; :meth:`open` comes next."""
         for peer in found.peers:
-            self._connectors[peer.player_id] = self._connector(found, peer)
-            self._departures[peer.player_id] = asyncio.get_running_loop().create_future()
+            connector = self._connectors[peer.player_id] = self._connector(found, peer)
+            self._openings[peer.player_id] = Opening(peer.player_id, connector)
         # There may be fewer players than seats, only relays allowed, or a long wait before.
         unused, self._prepared = self._prepared, []
         for connection in unused:
@@ -116,7 +118,12 @@ class Mesh:
         await asyncio.gather(*(connection.close() for connection in unused))
 
     async def open(
-        self, found: MatchFound, driver: Driver, on_open: Callable[[int, PeerConnection], None]
+        self,
+        found: MatchFound,
+        driver: Driver,
+        on_open: Callable[[int, PeerConnection], None],
+        *,
+        by_service: bool = False,
     ) -> None:
         """Connect to everybody.
 
@@ -124,6 +131,7 @@ class Mesh:
             found: the match.
             driver: takes over every connection as soon as it is open.
             on_open: called just before, with the player's index.
+            by_service: whether the service may pass messages on to whom there is no connection yet.
 
         Raises:
             ConnectFailed: somebody cannot be reached.
@@ -133,24 +141,33 @@ class Mesh:
             async with asyncio.TaskGroup() as group:
                 for player, peer in enumerate(found.players):
                     if peer.player_id != found.player_id:
-                        group.create_task(self._connect(player, peer.player_id, driver, on_open))
+                        begin = partial(driver.begin_by_service, player) if by_service else None
+                        group.create_task(self._connect(player, peer.player_id, driver, on_open, begin))
         except* P2PError as failed:
             raise failed.exceptions[0] from None
+
+    def service_carries(self, peer: SeatId) -> None:
+        """Note that messages to a player go through the service."""
+        if peer in self._openings:
+            self._openings[peer].service_carries()
 
     def receive_signal(self, signal: MatchSignal) -> bool:
         """Take in a connection signal; return whether it was a player's."""
         connector = self._connectors.get(signal.from_player_id)
-        if connector is None:
-            return False
         rebuilder = self._rebuilders.get(signal.from_player_id)
-        if rebuilder is not None and rebuilder.concerns(signal.payload):
+        if rebuilder is not None and (connector is None or rebuilder.concerns(signal.payload)):
             rebuilder.receive_signal(signal.type, signal.payload)
-        else:
+        elif connector is not None:
             connector.receive_signal(signal.type, signal.payload)
-        return True
+        return connector is not None or rebuilder is not None
 
     def allow_rebuilding(
-        self, found: MatchFound, driver: Driver, on_rebuilt: Callable[[int, PeerConnection, int], None]
+        self,
+        found: MatchFound,
+        driver: Driver,
+        on_rebuilt: Callable[[int, PeerConnection, int], None],
+        *,
+        incarnation: int = 0,
     ) -> None:
         """Rebuild paths from now on, here by :meth:`rebuild` or as another player wants it.
 
@@ -159,17 +176,22 @@ class Mesh:
             driver: carries it.
             on_rebuilt: called with the player's index, the connection over which the match goes on, and how
                 many were tried.
+            incarnation: which process of this player's it is: the others go by the highest number of an
+                attempt, and know those of earlier ones.
         """
 
         def replaced(player: int, connection: PeerConnection, attempts: int) -> None:
-            self._leave(self.links[player])
+            if player in self.links:
+                self._leave(self.links[player])
             self.links[player] = connection
             on_rebuilt(player, connection, attempts)
 
         for player, peer in enumerate(found.players):
             if peer.player_id != found.player_id:
                 make = partial(self._next_connector, found, peer)
-                self._rebuilders[peer.player_id] = Rebuilder(driver, player, make, replaced)
+                self._rebuilders[peer.player_id] = Rebuilder(
+                    driver, player, make, replaced, number=_ATTEMPTS_OF_A_PROCESS * incarnation
+                )
 
     def rebuild(self, peer: SeatId) -> None:
         """Make a new connection to a player beside the one that carries nothing."""
@@ -187,12 +209,14 @@ class Mesh:
 
     def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
-        departure = self._departures.get(left.player_id)
-        if departure is not None and not departure.done():
-            departure.set_result("" if left.why is None else f": {printable(left.why)}")
+        if left.player_id in self._openings:
+            self._openings[left.player_id].departed("" if left.why is None else f": {printable(left.why)}")
 
     async def close(self) -> None:
         """Close every connection; what goes wrong is logged."""
+        for later in self._later:
+            later.cancel()
+        await asyncio.gather(*(opening.close() for opening in self._openings.values()))
         await asyncio.gather(*(rebuilder.close() for rebuilder in self._rebuilders.values()))
         everyone = {*self._connections, *self.links.values()}
         closed = await asyncio.gather(
@@ -272,28 +296,43 @@ class Mesh:
         )
 
     async def _connect(
+        self,
+        player: int,
+        peer: SeatId,
+        driver: Driver,
+        on_open: Callable[[int, PeerConnection], None],
+        begin_by_service: Callable[[], None] | None,
+    ) -> None:
+        connection = await self._openings[peer].first(begin_by_service)
+        if connection is not None:
+            self._attach(player, connection, driver, on_open)
+            return
+        later = asyncio.get_running_loop().create_task(self._connect_later(player, peer, driver, on_open))
+        self._later.add(later)
+        later.add_done_callback(self._later.discard)
+        later.add_done_callback(note_failure)
+
+    async def _connect_later(
         self, player: int, peer: SeatId, driver: Driver, on_open: Callable[[int, PeerConnection], None]
     ) -> None:
-        connection = await self._opened(peer)
+        """Connect while the service passes messages on, again and again if need be."""
+        connection = await self._openings[peer].later()
+        if connection is None:
+            self.rebuild(peer)
+        else:
+            self._attach(player, connection, driver, on_open)
+
+    def _attach(
+        self,
+        player: int,
+        connection: PeerConnection,
+        driver: Driver,
+        on_open: Callable[[int, PeerConnection], None],
+    ) -> None:
+        if player in self.links:  # another one was made meanwhile
+            self._leave(connection)
+            return
         self.links[player] = connection
         on_open(player, connection)
         driver.attach(player, connection)
         self._connections[connection].lead_to(driver, player)
-
-    async def _opened(self, peer: SeatId) -> PeerConnection:
-        """Return the open connection; not for long after the peer has left the service without one."""
-        opening: asyncio.Future[Any] = asyncio.ensure_future(self._connectors[peer].connect())
-        departing: asyncio.Future[Any] = self._departures[peer]
-        try:
-            await asyncio.wait([opening, departing], return_when=asyncio.FIRST_COMPLETED)
-            if not opening.done():
-                await asyncio.wait({opening}, timeout=_DEPARTED_GRACE_S)
-            if not opening.done():
-                here = self._connectors[peer].server_failures
-                told = f"{departing.result()}{f'; and here: {here}' if here else ''}"
-                raise PeerLost(peer, f"they left before the connection was open{told}")
-            connection: PeerConnection = opening.result()
-            return connection
-        finally:
-            opening.cancel()
-            await asyncio.gather(opening, return_exceptions=True)

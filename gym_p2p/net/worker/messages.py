@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Self
 
 import attrs
 
-from gym_p2p.config import P2PConfig
+from gym_p2p.config import P2PConfig, Secret
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.events import Command, Event
+from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import Told
 from gym_p2p.core.spectating.subscriber import SubscriberEvent
 from gym_p2p.core.wire.seats import SeatId
@@ -35,6 +39,8 @@ __all__ = [
     "PlayerPlan",
     "Polled",
     "ReleaseFrames",
+    "Resumable",
+    "ReturnPlan",
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
@@ -84,6 +90,21 @@ class Surroundings:
 
 
 @attrs.frozen(kw_only=True)
+class ReturnPlan:
+    """The match that a player comes back to, whose process before this one ended.
+
+    Attributes:
+        found: as it was announced then.
+        comeback: what this process has of the one before.
+        resume_token: for the service, which may take that one to be there yet; ``None`` where it gave none.
+    """
+
+    found: MatchFound
+    comeback: Comeback
+    resume_token: Secret | None = None
+
+
+@attrs.frozen(kw_only=True)
 class PlayerPlan:
     """A player's match.
 
@@ -92,6 +113,8 @@ class PlayerPlan:
         take: the seats of this player; ``None`` takes any free one.
         description: what both sides must agree on (``must``) and what they need not (``about``).
         votes: whether the user's half votes on a queue's match before it is made.
+        secret: what this player is known by to the others comes from it.
+        returns: where a match is taken up again; ``None`` where one is looked for.
     """
 
     config: P2PConfig
@@ -100,6 +123,8 @@ class PlayerPlan:
     take: tuple[SeatId, ...] | None
     description: Mapping[str, Any]
     votes: bool = False
+    secret: bytes = attrs.field(factory=partial(secrets.token_bytes, SECRET_BYTES), repr=False)
+    returns: ReturnPlan | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +187,13 @@ class ServiceReachable:
 
     up: bool
     away_s: float | None = None
+
+
+@attrs.frozen
+class Resumable:
+    """What lets another process of this player's take its place at the service; ``None``: nothing has to."""
+
+    token: Secret | None
 
 
 @attrs.frozen
@@ -246,6 +278,7 @@ WorkerEvent = (
     Event
     | JoinEvent
     | WatchEvent
+    | Resumable
     | LinkOpened
     | PathBroken
     | PathRebuilt

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import statistics
+import time
 from collections import deque
 from functools import partial
 
+from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.requests import AnswerMatch, MatchLatency
 from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft, PeerReturned
 from gym_p2p.core.latency.series import Poll
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.link.game_records import takes_records
 from gym_p2p.core.match.events import (
     Connected,
@@ -29,16 +31,20 @@ from gym_p2p.core.match.events import (
     Left,
     LineClosed,
     LineOpened,
+    Pinged,
     PlayerGone,
     Resumed,
 )
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.seals import SECRET_BYTES
+from gym_p2p.core.match.return_events import PlayerAway
+from gym_p2p.core.match.ways import DirectPathLost, WayChanged, WayKind
 from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
+from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
+from gym_p2p.net.links.by_service import ServiceLinks
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.loop import LoopClock
 from gym_p2p.net.telemetry import LatencyPoller
@@ -55,6 +61,7 @@ from gym_p2p.net.worker.messages import (
     PlayerPlan,
     Polled,
     ReleaseFrames,
+    Resumable,
     Vote,
     WorkerCommand,
 )
@@ -109,9 +116,12 @@ class PlayerWorker(NetworkWorker):
         self._takes_records: set[int] | None = None
         """With whom game messages may go as records, as both say; ``None`` before all have greeted."""
         self._pollers: dict[int, LatencyPoller] = {}
+        self._relayed: dict[int, WayChanged] = {}
+        """To whom messages go by others."""
         self._reports: _LatencyReports | None = None
         self._feed: FeedServer | None = None
         self._goodbye = "failed"
+        self._began = 0.0
 
     def command(self, command: WorkerCommand) -> None:
         """Carry out a command of the user's half."""
@@ -137,10 +147,13 @@ class PlayerWorker(NetworkWorker):
 
     async def _work(self) -> None:
         found = await self._find_match()
+        self._emit(Resumable(self._client.resume_token))
         self._emit(found)
         self._ids = [player.player_id for player in found.players]
         driver = self._driver = self._make_driver(found)
-        await self._mesh.expect(found)
+        returns, sync = self._plan.returns, self._plan.config.sync
+        if returns is None:
+            await self._mesh.expect(found)
         if self._plan.config.spectators:
             self._feed = self._make_feed(found)
         if found.queue is not None:
@@ -148,25 +161,31 @@ class PlayerWorker(NetworkWorker):
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         self._client.events.listen(PeerReturned, self._on_peer_returned)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._client.events.listen(LineChanged, self._on_line)
+        self._began = asyncio.get_running_loop().time()
+        if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
+            incarnation = 0 if returns is None else returns.comeback.incarnation
+            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt, incarnation=incarnation)
+        if returns is None:
+            await self._open_all(found, driver)
+        else:
+            for peer in found.peers:
+                self._mesh.rebuild(peer.player_id)
+        await self._over.wait()
 
-        def on_open(player: int, connection: PeerConnection) -> None:
-            self._emit(LinkOpened(player, loop.time() - began))
-            self._start_polling(player, connection)
-
-        if self._plan.config.sync.reconnect_timeout_s:
-            self._mesh.allow_rebuilding(found, driver, self._on_rebuilt)
+    async def _open_all(self, found: MatchFound, driver: Driver) -> None:
+        by_service = self._allow_service(found, driver)
         try:
-            await self._mesh.open(found, driver, on_open)
+            await self._mesh.open(found, driver, self._start_polling, by_service=by_service)
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
-        await self._over.wait()
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
         plan = self._plan
+        if plan.returns is not None:
+            return await find_match(plan, self._client, self._emit)
         preparing = asyncio.ensure_future(self._mesh.prepare(len(plan.seats) - len(plan.take or (0,))))
         try:
             found = await find_match(plan, self._client, self._emit)
@@ -183,9 +202,23 @@ class PlayerWorker(NetworkWorker):
             description=self._plan.description,
             match_seed=found.seed,
             sync=self._plan.config.sync,
-            secret=secrets.token_bytes(SECRET_BYTES),
+            secret=self._plan.secret,
+            comeback=None if self._plan.returns is None else self._plan.returns.comeback,
+            relay=self._plan.config.link.relay,
+            relay_above_ms=self._plan.config.link.relay_above_ms,
         )
         return Driver(match, clock=LoopClock(asyncio.get_running_loop()), emit=self._on_event)
+
+    def _allow_service(self, found: MatchFound, driver: Driver) -> bool:
+        """Let the service pass messages on, where both it and we allow that; return whether they do."""
+        if self._plan.config.link.relay != "service" or not found.relays:
+            return False
+        others = {one.player_id: i for i, one in enumerate(found.players) if one.player_id != found.player_id}
+        send = partial(self._client.relay, found.match_id)
+        links = ServiceLinks(driver, others, send, time=time.monotonic)
+        self._client.events.listen(RelayedMessage, links.receive)
+        driver.service_up(up=True)
+        return True
 
     def _make_feed(self, found: MatchFound) -> FeedServer:
         config = self._plan.config
@@ -199,7 +232,11 @@ class PlayerWorker(NetworkWorker):
         )
 
     def _start_polling(self, player: int, connection: PeerConnection) -> None:
+        self._emit(LinkOpened(player, asyncio.get_running_loop().time() - self._began))
+
         def on_poll(poll: Poll) -> None:
+            if player in self._relayed:
+                return  # what is played over is measured by the protocol's own pings
             self._emit(Polled(player, poll))
             if self._reports is not None:
                 self._reports.polled(player, poll)
@@ -232,29 +269,63 @@ class PlayerWorker(NetworkWorker):
         if type(event) is InputsArrived:  # nearly always
             self._emit(event)
             return
-        if isinstance(event, Interrupted):
-            link = self._mesh.links[event.player]
-            self._emit(PathBroken(event.player, link.path_now().ice_state, link.state.value))
-        elif isinstance(event, Resumed | PlayerGone) and (
-            tried := self._mesh.settle(self._ids[event.player])
-        ):
-            self._emit(PathTried(event.player, tried))
+        match event:
+            case Interrupted(player) if player in self._mesh.links:
+                link = self._mesh.links[player]
+                self._emit(PathBroken(player, link.path_now().ice_state, link.state.value))
+            case Resumed(player, over=WayKind.DIRECT) | PlayerGone(player) | PlayerAway(player):
+                if tried := self._mesh.settle(self._ids[player]):
+                    self._emit(PathTried(player, tried))
         self._emit(event)
         match event:
             case Connected():
                 self._agree_on_records(event)
-            case Interrupted(player, reconnects=True):
+            case Interrupted(player, reconnects=True) | DirectPathLost(player):
                 self._mesh.rebuild(self._ids[player])
+            case WayChanged():
+                self._take_way(event)
+            case Pinged(player, rtt_ms) if player in self._relayed:
+                self._emit(Polled(player, self._measured(self._relayed[player], rtt_ms)))
             case Left():
                 self._over.set()
 
+    def _take_way(self, changed: WayChanged) -> None:
+        player = changed.player
+        if changed.kind is WayKind.DIRECT:
+            self._relayed.pop(player, None)
+            self._mesh.settle(self._ids[player])
+            self._pollers[player].poll_soon()
+            return
+        self._relayed[player] = changed
+        self._mesh.service_carries(self._ids[player])
+
+    def _measured(self, way: WayChanged, rtt_ms: float) -> Poll:
+        """Return a round trip over others as a poll of the path."""
+        by_service = way.kind is WayKind.SERVICE
+        path = ConnectionDetails(
+            type="relay",
+            local_candidate_type="relay",
+            remote_candidate_type="relay",
+            protocol="tcp" if by_service else "udp",
+            relayed_by=way.kind.value,
+            relaying_player=None if way.via is None else self._ids[way.via],
+        )
+        return Poll(time.time_ns() // 1_000_000, rtt_ms, PollStatus.FRESH, path)
+
     def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
-        now = connection.path_now()
-        self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
-        poller = self._pollers[player]
-        poller.replace(connection)
-        connection.on_game_transport = poller.poll_soon
+        poller = self._pollers.get(player)
+        if poller is None:  # we have come back, and this is the first one
+            self._start_polling(player, connection)
+        else:
+            now = connection.path_now()
+            self._emit(PathRebuilt(player, attempts, now.local_candidate_type, now.remote_candidate_type))
+            poller.replace(connection)
+            connection.on_game_transport = poller.poll_soon
         self._choose_game_way(player, connection)
+
+    def _on_line(self, line: LineChanged) -> None:
+        if line.up:
+            self._emit(Resumable(self._client.resume_token))
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))

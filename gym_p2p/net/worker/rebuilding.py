@@ -41,6 +41,11 @@ records are lost, game messages go over the channel (:data:`~gym_p2p.core.link.g
 _PAUSE_S = 0.25
 """Between two attempts: a network that has just changed may have no address yet."""
 
+_PAUSE_MOST_S = 30.0
+_SOON = 3
+"""After so many attempts in vain the pause doubles each time: while others pass messages on, there is time,
+and what the service passes on of signals is bounded."""
+
 _AHEAD_MOST = 1000
 """By how many attempts another can be ahead of us: more than any match has in a row."""
 
@@ -105,10 +110,10 @@ class Attempt:
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, connector: Connector, then: Callable[[], None]) -> None:
-        """Connect; ``then`` is called once that has led to nothing."""
+    def start(self, connector: Connector, then: Callable[[], None], *, pause_s: float) -> None:
+        """Connect; ``then`` is called once that has led to nothing, after a pause."""
         self.connector = connector
-        self._task = asyncio.get_running_loop().create_task(self._run(connector, then))
+        self._task = asyncio.get_running_loop().create_task(self._run(connector, then, pause_s))
         self._task.add_done_callback(note_failure)
 
     def take(self, connection: PeerConnection) -> None:
@@ -127,7 +132,7 @@ class Attempt:
             self._task.cancel()
         await asyncio.wait({self._task})
 
-    async def _run(self, connector: Connector, then: Callable[[], None]) -> None:
+    async def _run(self, connector: Connector, then: Callable[[], None], pause_s: float) -> None:
         connection: PeerConnection | None = None
         try:
             connection = await connector.connect()
@@ -144,7 +149,7 @@ class Attempt:
                 connection.detach()
                 await connection.close()
         if not self.taken and not self.over:
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
             self.over = True
             then()
 
@@ -155,6 +160,7 @@ class Rebuilder:
     Args:
         make_connector: makes what connects.
         on_taken: called with a new link that the match goes on over, and how many attempts this break took.
+        number: of the newest attempt before, as far as is known here.
     """
 
     def __init__(
@@ -163,13 +169,15 @@ class Rebuilder:
         player: int,
         make_connector: MakeConnector,
         on_taken: Callable[[int, PeerConnection, int], None],
+        *,
+        number: int = 0,
     ) -> None:
         self._driver = driver
         self._player = player
         self._make_connector = make_connector
         self._on_taken = on_taken
-        self._number = 0
-        self._before = 0
+        self._number = number
+        self._before = number
         """The newest attempt before this break."""
         self._broken = False
         self._closed = False
@@ -232,7 +240,10 @@ class Rebuilder:
             timeout_s=ATTEMPT_TIMEOUT_S,
             offers_first=offers_first,
         )
-        attempt.start(connector, self._try_again)
+        in_vain = max(0, number - 1 - self._before - _SOON)
+        attempt.start(
+            connector, self._try_again, pause_s=min(_PAUSE_MOST_S, _PAUSE_S * 2 ** min(in_vain, 10))
+        )
 
     def _try_again(self) -> None:
         self._first = self._attempt = None

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import attrs
 import socketio.packet
 
+from gym_p2p.core.api.relaying import BYTES_BURST, BYTES_PER_S, MESSAGES_BURST, MESSAGES_PER_S
 from gym_p2p.core.presence.connects import Connects, network_of
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.wire.bounded_json import FROM_CLIENT, StrictJson
@@ -66,6 +67,9 @@ _BYTES_PER_EVENT = 2048
 """What an event may have in the long run: ten times the mean of a player who meets seven others."""
 _BYTES_PER_BURST_EVENT = 5120
 """And one of a burst, in which descriptions are: eight of the longest are a quarter of what it allows."""
+
+_BYTES_AROUND_A_MESSAGE = 160
+"""What an event has beside the message that it is to be passed on."""
 
 POLICY_VIOLATION = 1008  # RFC 6455 section 7.4.1
 _BROKEN = frozenset({1002, 1007, POLICY_VIOLATION, 1009})
@@ -294,7 +298,10 @@ class FrameGuard:
         per_s, burst = self._events.per_s, self._events.burst
         guard = ConnectionGuard(
             send,
-            RateLimit(per_s * _BYTES_PER_EVENT, burst * _BYTES_PER_BURST_EVENT),
+            RateLimit(
+                per_s * _BYTES_PER_EVENT + BYTES_PER_S + MESSAGES_PER_S * _BYTES_AROUND_A_MESSAGE,
+                burst * _BYTES_PER_BURST_EVENT + BYTES_BURST + MESSAGES_BURST * _BYTES_AROUND_A_MESSAGE,
+            ),
             scope.get("extensions", {}).get(LANE_KEY, {}).get("lane"),
         )
         greeted_by = time.monotonic() + _GREETING_DEADLINE_S

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from gym_p2p.core.api.payloads import Payload
 from gym_p2p.core.api.probes import ProbeSignal
 from gym_p2p.core.api.queues import MatchFailed
+from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.rooms import MatchFound, MatchSignal
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.core.service.machines import Machines
@@ -61,7 +62,7 @@ class ServiceMetrics(Collector):
             buckets=_RTT_S,
             registry=registry,
         )
-        self._relayed: dict[type[Payload], int] = {MatchSignal: 0, ProbeSignal: 0}
+        self._relayed: dict[type[Payload], int] = {MatchSignal: 0, ProbeSignal: 0, RelayedMessage: 0}
         """Plain numbers, read at a scrape: nothing else is counted as often."""
         self._made_at = time.time()
         registry.register(self)

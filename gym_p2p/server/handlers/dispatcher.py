@@ -54,12 +54,14 @@ class Handler:
         method: takes who it is, the payload and the time; returns the answer.
         parts: with which of them it comes; none: always.
         needs_subject: the socket has to have registered, and *who* is its subject; otherwise the socket.
+        has_own_budget: it does not count among the events of its socket.
     """
 
     payload: type | None
     method: Callable[[str, Any, float], Answer]
     parts: frozenset[Part] = frozenset()
     needs_subject: bool = True
+    has_own_budget: bool = False
 
 
 class Dispatcher:
@@ -156,7 +158,7 @@ class Dispatcher:
     def _handle(self, event: str, handler: Handler, payload: object, socket: str, now: float) -> Answer:
         if socket not in self._presence:
             return Refused(Code.UNAUTHENTICATED, "not connected")
-        refused = self._refuse_flood(socket, now)
+        refused = None if handler.has_own_budget else self._refuse_flood(socket, now)
         if refused is not None:
             return refused
         if self._host_identifies and self._presence.admitted_on(socket) is None:
@@ -202,6 +204,7 @@ def _handlers(machines: Machines) -> dict[str, Handler]:
             requests.LeaveRoom, lambda who, request, _now: rooms.leave(who, request), _MATCHES
         ),
         "webrtc_signal": Handler(requests.SendMatchSignal, machines.signal, _MATCHES),
+        "relay_message": Handler(requests.RelayMessage, rooms.relay, _MATCHES, has_own_budget=True),
         "match_latency": Handler(requests.MatchLatency, machines.match_latency, _MATCHES),
         "watch": Handler(
             requests.Watch, lambda who, request, _now: spectators.watch(who, request), _SPECTATORS

@@ -173,7 +173,7 @@ def test_fields_that_are_no_payload_are_written_as_they_are() -> None:
 
 
 def test_every_event_has_a_name_of_its_own() -> None:
-    assert len(SERVICE_EVENTS) == 18
+    assert len(SERVICE_EVENTS) == 19
     assert all(kind.event == event for event, kind in SERVICE_EVENTS.items())
 
 

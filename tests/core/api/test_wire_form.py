@@ -89,13 +89,13 @@ def test_joining_a_room_and_its_match() -> None:
         '{"match_id":"match-1","room":"r","player_id":0,"seats_taken":[0],'
         + players
         + '"username":"9:ann","credential":"secret"}],"relay_only":false,"token":"token-0","queue":null,'
-        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"match_token":null}'
+        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"relays":true,"match_token":null}'
     )
     assert bob[2] == (
         '{"match_id":"match-1","room":"r","player_id":"b","seats_taken":["b",2],'
         + players
         + '"username":"9:bob","credential":"secret"}],"relay_only":false,"token":"token-b","queue":null,'
-        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"match_token":null}'
+        '"probe":null,"made_at_ms":1800000000000,"uploads":true,"relays":true,"match_token":null}'
     )
 
 

@@ -54,7 +54,7 @@ class Pair:
 
 
 def hello(key: bytes = b"", reconnect_ms: int = 0) -> Hello:
-    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms)
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, 0)
 
 
 def seals_of(player: int, players: int) -> Seals:

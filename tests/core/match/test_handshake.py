@@ -22,14 +22,14 @@ texts = st.text(st.characters(), max_size=5)
 
 
 def hello(**description: Any) -> Hello:
-    return Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "counting"}, **description}), b"theirs", 0)
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "counting"}, **description}), b"theirs", 0, 0)
 
 
 def handshake(players: int = 3) -> tuple[Handshake, dict[int, Peer]]:
     peers = {index: Peer(index=index, sync=SyncConfig(), players=players) for index in range(1, players)}
     for peer in peers.values():
         peer.opened(0.0)
-    return Handshake(OURS, peers, Seals(b"ours", players=players), reconnect_ms=0), peers
+    return Handshake(OURS, peers, Seals(b"ours", players=players), reconnect_ms=0, rejoin_ms=0), peers
 
 
 def test_the_last_greeting_connects_everybody_with_what_each_stated() -> None:
@@ -69,14 +69,14 @@ def test_who_plays_something_else_is_not_played_with() -> None:
 
 
 def test_of_another_version_nothing_but_the_version_is_compared() -> None:
-    other = Hello(PROTOCOL_VERSION - 1, JsonObject({}), b"", 0)
-    assert handshake_differences(OURS, other) == (("protocol version", "5", "4"),)
+    other = Hello(PROTOCOL_VERSION - 1, JsonObject({}), b"", 0, 0)
+    assert handshake_differences(OURS, other) == (("protocol version", "6", "5"),)
 
 
 def test_our_greeting_arrives_as_it_is() -> None:
     greeting, peers = handshake()
     key = Seals(b"ours", players=3).key_for(1)
-    assert decode(encode(greeting.hello(peers[1]))) == Hello(PROTOCOL_VERSION, JsonObject(OURS), key, 0)
+    assert decode(encode(greeting.hello(peers[1]))) == Hello(PROTOCOL_VERSION, JsonObject(OURS), key, 0, 0)
 
 
 @given(st.dictionaries(texts, texts, max_size=5), st.dictionaries(texts, texts, max_size=5))

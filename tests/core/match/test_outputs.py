@@ -4,8 +4,10 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import ChecksumsAgreed, Left
+from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.outputs import Outputs, Transmit
 from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES, Reassembler
 from gym_p2p.core.wire.messages import (
@@ -29,8 +31,12 @@ def peer() -> Peer:
     return Peer(index=1, sync=SyncConfig(), players=2)
 
 
+def outputs_of_one() -> Outputs:
+    return Outputs({}, Forwards(local=0, peers={}, seals=Seals(b"ours", players=2)))
+
+
 def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> None:
-    outputs = Outputs()
+    outputs = outputs_of_one()
     outputs.emit(Left())
     outputs.send(peer(), Ping(0, 1, 0), 0.0)
     outputs.emit(ChecksumsAgreed(1, 2), ChecksumsAgreed(1, 3))
@@ -56,7 +62,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
 def test_what_may_be_lost_goes_over_the_game_channel_and_all_else_does_not(
     message: Message, channel: Channel
 ) -> None:
-    outputs, recipient = Outputs(), peer()
+    outputs, recipient = outputs_of_one(), peer()
     outputs.send(recipient, message, 5.0)
     assert outputs.poll() == Transmit(1, channel, encode(message))
     assert recipient.sent_at == (
@@ -65,7 +71,7 @@ def test_what_may_be_lost_goes_over_the_game_channel_and_all_else_does_not(
 
 
 def test_what_is_too_long_goes_in_fragments_that_are_told_apart() -> None:
-    outputs, recipient, reassembler = Outputs(), peer(), Reassembler()
+    outputs, recipient, reassembler = outputs_of_one(), peer(), Reassembler()
     messages = [Ready(number, None, JsonObject({"x": "y" * 3000}), 0, 0) for number in (1, 2)]
     for message in messages:
         outputs.send(recipient, message, 0.0)

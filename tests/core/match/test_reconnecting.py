@@ -272,7 +272,7 @@ def connected(**options: Any) -> Match:
     match = lone_match(2, sync=SyncConfig(reconnect_timeout_s=6, **options))
     match.opened(1, 0.0)
     key = seals_of(1, 2).key_for(0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000)), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000, 0)), 0.0)
     outputs_of(match)
     return match
 
@@ -281,29 +281,29 @@ def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
     match = connected()
     stranger, they = seals_of(2, 2), seals_of(1, 2)
     for attempt, message in (
-        (1, Resume(1, stranger.proof_for(0, 1, LINK))),
-        (1, Resume(1, b"")),
-        (2, Resume(2, they.proof_for(0, 1, LINK))),  # of an earlier attempt
-        (2, Resume(1, they.proof_for(0, 1, LINK))),
-        (1, Resume(1, they.proof_for(1, 1, LINK))),  # as made for somebody else
-        (1, Resume(1, they.proof_for(0, 1, b"another link"))),  # passed on by whoever stands between
-        (1, Continue(0)),
+        (1, Resume(1, stranger.proof_for(0, 1, LINK), 0)),
+        (1, Resume(1, b"", 0)),
+        (2, Resume(2, they.proof_for(0, 1, LINK), 0)),  # of an earlier attempt
+        (2, Resume(1, they.proof_for(0, 1, LINK), 0)),
+        (1, Resume(1, they.proof_for(1, 1, LINK), 0)),  # as made for somebody else
+        (1, Resume(1, they.proof_for(0, 1, b"another link"), 0)),  # passed on by whoever stands between
+        (1, Continue(0, 1)),
     ):
         assert not match.recognises(1, attempt, LINK, encode(message))
     assert not match.recognises(1, 1, LINK, b"nonsense")
-    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK))))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK), 0)))
 
 
 def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    assert match.recognises(1, 1, LINK, encode(Resume(1, b"")))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, b"", 0)))
 
 
 def greet(match: Match, player: int, reconnect_ms: int) -> None:
     key = seals_of(player, 3).key_for(0)
     match.opened(player, 0.0)
-    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms)
+    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, 0)
     match.receive(player, encode(hello), 0.0)
 
 
@@ -334,7 +334,7 @@ def test_the_least_patient_player_says_how_long_everybody_waits(told_ms: tuple[i
 def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0, 0)), 0.0)
     outputs_of(match)
     match.handle_timeout(0.6)
     (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]
@@ -358,7 +358,7 @@ def test_a_closed_link_that_is_replaced_is_forgotten() -> None:
     match.closed(1, 1.0)
     match.replaced(1, 1.5)
     assert [event for event in outputs_of(match) if isinstance(event, Resumed)] == [Resumed(1, 1.5)]
-    match.receive(1, encode(Continue(0)), 1.6)
+    match.receive(1, encode(Continue(0, 1)), 1.6)
     for tenth in range(17, 60):
         match.receive(1, encode(Ping(tenth, tenth, 0)), tenth / 10)
         match.handle_timeout(tenth / 10)
@@ -441,8 +441,8 @@ def test_control_messages_go_on_over_a_new_link_from_the_count_that_the_other_ho
     assert (log.sent, len(log._kept)) == (4, 2)
     match.replaced(1, 0.5)
     match.command(GiveChecksum(39, b"x", 1), 0.6)
-    assert control_of(match) == [Continue(1)]
-    match.receive(1, encode(Continue(3)), 0.7)
+    assert control_of(match) == [Continue(1, 1)]
+    match.receive(1, encode(Continue(3, 1)), 0.7)
     assert control_of(match) == [Checksum(1, 29, b"x"), Checksum(1, 39, b"x")]
 
 
@@ -454,7 +454,7 @@ def test_who_lacks_what_is_kept_no_more_or_claims_what_was_not_sent_is_lost(coun
     match.receive(1, encode(Ping(1, 1, 2)), 0.2)
     match.replaced(1, 0.5)
     outputs_of(match)
-    match.receive(1, encode(Continue(count)), 0.7)
+    match.receive(1, encode(Continue(count, 1)), 0.7)
     assert gone_in(outputs_of(match)) == ["peer_lost"]
 
 
@@ -492,8 +492,8 @@ def test_a_greeting_that_was_lost_with_its_link_is_said_again_over_the_new_one()
     match.opened(1, 0.0)
     (greeting,) = control_of(match)
     match.replaced(1, 0.5)
-    match.receive(1, encode(Continue(0)), 0.6)
-    assert control_of(match) == [Continue(0), greeting]
+    match.receive(1, encode(Continue(0, 1)), 0.6)
+    assert control_of(match) == [Continue(0, 1), greeting]
 
 
 def test_a_message_that_the_old_link_cut_short_comes_whole_over_the_new_one() -> None:
@@ -501,6 +501,7 @@ def test_a_message_that_the_old_link_cut_short_comes_whole_over_the_new_one() ->
     ready = encode(Ready(1, None, JsonObject({"x": "y" * 3_000}), 0, 0))
     match.receive(1, next(iter(split(ready, 1))), 0.1)
     match.replaced(1, 0.5)
+    match.receive(1, encode(Continue(1, 1)), 0.6)
     for piece in split(ready, 2):
         match.receive(1, piece, 0.6)
     assert not [event for event in outputs_of(match) if isinstance(event, ProtocolErrorSeen)]
@@ -511,7 +512,7 @@ def test_who_is_gone_comes_back_over_no_link() -> None:
     match = connected()
     assert gone_in(pass_time(match, 0.0, 6.1)) == ["peer_lost"]
     proof = seals_of(1, 2).proof_for(0, 1, LINK)
-    assert not match.recognises(1, 1, LINK, encode(Resume(1, proof)))
+    assert not match.recognises(1, 1, LINK, encode(Resume(1, proof, 0)))
     match.replaced(1, 6.2)
     assert outputs_of(match) == []
 

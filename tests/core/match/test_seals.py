@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Relay, encode
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Relay, Resume, encode
 from tests.core.match.pairs import goodbye, greeted_match, outputs_of, seals_of
 
 
@@ -99,7 +99,7 @@ def test_who_gave_no_key_has_said_nothing() -> None:
 
 def test_a_proof_is_what_the_protocol_says_under_the_key_of_the_greeting() -> None:
     ours = Seals(b"ours", players=3)
-    digest = blake2b(b"resume 12 " + b"binding", key=ours.key_for(2), digest_size=16).digest()
+    digest = blake2b(b"resume 0 12 " + b"binding", key=ours.key_for(2), digest_size=16).digest()
     assert ours.proof_for(2, 12, b"binding") == digest
 
 
@@ -108,4 +108,5 @@ def test_who_gave_no_key_is_not_at_the_other_end_of_a_new_link(key: bytes | None
     seals = Seals(b"ours", players=2)
     if key is not None:
         seals.keep(1, key)
-    assert not seals.proves(1, 1, b"binding", blake2b(b"resume 1 binding", digest_size=16).digest())
+    unkeyed = blake2b(b"resume 0 1 binding", digest_size=16).digest()
+    assert not seals.proves(1, Resume(1, unkeyed, 0), b"binding")

@@ -53,7 +53,7 @@ def test_pings_do_not_fall_together_with_something_that_is_done_once_a_second() 
         local=0, players=2, description={"must": {}}, match_seed=1, sync=SyncConfig(), secret=b"ours"
     )
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0)), 0.0)
+    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0, 0)), 0.0)
     pinged: list[float] = []
     for tick in range(30 * 60):
         now = tick / 60

@@ -138,7 +138,7 @@ def test_whoever_left_for_nobody_that_there_is_has_left_and_is_the_only_one_name
     "said",
     [
         Refuse((("game", "chess", "go"),)),
-        Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "chess"}}), b"", 0),
+        Hello(PROTOCOL_VERSION, JsonObject({"must": {"game": "chess"}}), b"", 0, 0),
     ],
     ids=repr,
 )

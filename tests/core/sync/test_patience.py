@@ -123,6 +123,37 @@ def test_once_somebody_is_gone_the_time_of_all_others_begins_anew() -> None:
     assert patience.wait([1], 9.9) == [GiveUp(1, excusable=True)]
 
 
+@pytest.mark.parametrize("stood_s", [4.0, 60.0])
+def test_while_this_player_stood_still_nobody_s_time_went_by(stood_s: float) -> None:
+    patience = Patience(LIMIT_S, paced=True)
+    assert not waits(patience, 1, 0.0, 1.0)
+    patience.stood_still(stood_s)
+    at, given_up = waits(patience, 1, 1.0 + stood_s, LIMIT_S)[0]
+    assert at == pytest.approx(LIMIT_S + stood_s)
+    assert given_up == GiveUp(1, excusable=True)
+    patience.play(LIMIT_S + stood_s + 1.0)
+    at, _ = waits(patience, 1, 100.0 + stood_s, 5.0)[0]
+    assert at == pytest.approx(105.0 + stood_s)  # the next has none
+
+
+def test_standing_still_is_not_spent_of_the_budget() -> None:
+    patience, now = Patience(LIMIT_S, paced=True), 0.0
+    for _ in range(20):
+        assert not patience.wait([1], now)
+        patience.stood_still(4.0)
+        now += 4.0
+        assert not patience.wait([1], now)
+        patience.play(now)
+        now += 0.1
+
+
+def test_a_pause_is_told_with_all_of_its_time_though_this_player_stood_still() -> None:
+    patience = Patience(LIMIT_S, paced=True)
+    patience.wait([1], 10.0)
+    patience.stood_still(4.0)
+    assert patience.pause(14.0) == Pause((1,), 10.0, LIMIT_S + 4.0)
+
+
 def test_a_pause_is_told_once_it_is_one_with_whom_since_when_and_for_how_long_at_most() -> None:
     patience = Patience(LIMIT_S, paced=True)
     assert patience.pause(0.0) is None

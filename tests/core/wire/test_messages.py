@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.match.input_buffers import room_for_inputs
 from gym_p2p.core.spectating.messages import EpisodeShown, decode_feed, encode_feed
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import (
+    FORWARD_SEAL_BYTES,
     INPUT_HEAD_BYTES,
     MAX_DIFFERENCES,
     MAX_INPUT_BYTES,
@@ -21,6 +23,8 @@ from gym_p2p.core.wire.messages import (
     Cause,
     Checksum,
     Continue,
+    ForwardedControl,
+    ForwardedGame,
     Goodbye,
     Hello,
     Holdings,
@@ -36,7 +40,6 @@ from gym_p2p.core.wire.messages import (
     StatePart,
     decode,
     encode,
-    room_for_inputs,
 )
 from gym_p2p.errors import ProtocolError
 
@@ -52,6 +55,10 @@ blobs = st.lists(st.binary(max_size=512), max_size=8).map(tuple)
 
 causes = st.sampled_from(Cause)
 seals = st.binary(max_size=SEAL_BYTES)
+players = st.integers(0, 63)
+changes = st.integers(0, 2**32 - 1)
+forward_seals = st.binary(max_size=FORWARD_SEAL_BYTES)
+forwarded = st.binary(max_size=MAX_MESSAGE_BYTES)
 many_seals = st.lists(seals, max_size=64).map(tuple)
 
 
@@ -91,7 +98,9 @@ messages = st.one_of(
         st.dictionaries(st.integers(0, 63), st.tuples(counts, causes), max_size=8).map(sorted_items),
     ),
     st.builds(Resume, counts, seals),
-    st.builds(Continue, counts),
+    st.builds(Continue, counts, changes),
+    st.builds(ForwardedControl, players, players, changes, counts, forward_seals, forwarded),
+    st.builds(ForwardedGame, players, players, forward_seals, forwarded),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros, counts),
     st.builds(Pong, st.integers(0, 2**32 - 1), micros, micros, micros),
 )
@@ -157,7 +166,7 @@ def test_sixty_frames_of_a_discrete_action_fit_a_message_with_room_to_spare() ->
 
 
 def test_another_version_is_read_as_far_as_its_number() -> None:
-    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0)
+    assert decode(bytes([0x01, 77]) + b"not even JSON") == Hello(77, JsonObject({}), b"", 0, 0)
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=MAX_INPUT_BYTES), max_size=400))
@@ -191,11 +200,19 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Goodbye("x", 0, 0, None, Cause.LEFT, (bytes(17),)),
         Goodbye("x", 0, 0, None, Cause.LEFT, (b"",) * 65),
         Goodbye("x", 0, 0, 1, "tired", ()),  # type: ignore[arg-type]  # it does not arrive
-        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0),
-        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1),
-        Resume(-1, b""),
-        Resume(1, bytes(17)),
-        Continue(-1),
+        Hello(PROTOCOL_VERSION, JsonObject({}), bytes(17), 0, 0),
+        Hello(PROTOCOL_VERSION, JsonObject({}), b"", -1, 0),
+        Resume(-1, b"", 0),
+        Resume(1, bytes(17), 0),
+        Continue(-1, 0),
+        Continue(0, -1),
+        Continue(0, 2**32),
+        ForwardedGame(64, 0, b"", b""),
+        ForwardedGame(0, 64, b"", b""),
+        ForwardedGame(0, 1, bytes(FORWARD_SEAL_BYTES + 1), b""),
+        ForwardedGame(0, 1, b"", bytes(MAX_MESSAGE_BYTES + 1)),
+        ForwardedControl(0, 1, 2**32, 0, b"", b""),
+        ForwardedControl(0, 1, 0, -1, b"", b""),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
         Inputs(1, 0, (0,) * 65, 0, (), 0),

@@ -12,7 +12,7 @@ from gym_p2p.core.spectating.messages import FEED_VERSION, FeedMessage
 from gym_p2p.core.wire import codec
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Message, Ping, decode
 from gym_p2p.errors import ProtocolError
-from tests.core.wire.vectors import PATH, WIRES, Vector, refused, vectors
+from tests.core.wire.vectors import PATH, WIRES, Vector, class_named, refused, vectors
 
 VECTORS = list(vectors())
 REFUSED = list(refused())
@@ -61,9 +61,9 @@ def test_every_message_has_a_vector() -> None:
 def test_the_vectors_are_of_this_version_and_name_every_kind() -> None:
     told = json.loads(PATH.read_text())
     assert (told["match"]["version"], told["feed"]["version"]) == (PROTOCOL_VERSION, FEED_VERSION)
-    for wire, (module, _, _) in WIRES.items():
+    for wire in WIRES:
         for one in told[wire]["messages"]:
-            assert one["kind"] == getattr(module, one["name"]).__struct_config__.tag
+            assert one["kind"] == class_named(wire, one["name"]).__struct_config__.tag
 
 
 def test_the_example_of_the_layout_is_a_message() -> None:

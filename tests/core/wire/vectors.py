@@ -15,6 +15,7 @@ import attrs
 from gym_p2p.core.spectating import messages as feed
 from gym_p2p.core.spectating.messages import decode_feed, encode_feed
 from gym_p2p.core.wire import messages as match
+from gym_p2p.core.wire import past
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import decode, encode
 
@@ -37,12 +38,17 @@ class Vector:
 
     @property
     def message(self) -> Any:
-        cls = getattr(WIRES[self.wire][0], self.name)
+        cls = class_named(self.wire, self.name)
         assert list(self.fields) == list(cls.__struct_fields__), "all fields, in the order of the wire"
         return cls(**{name: value_of(value) for name, value in self.fields.items()})
 
     def __str__(self) -> str:
         return f"{self.wire}-{self.name}-{self.data[:8].hex()}"
+
+
+def class_named(wire: str, name: str) -> Any:
+    """Return the class of a message."""
+    return getattr(WIRES[wire][0], name, None) or getattr(past, name)
 
 
 def value_of(value: Any) -> Any:

@@ -271,7 +271,7 @@ def test_where_records_stop_arriving_nobody_is_silent_until_they_are_taken_for_l
         async with connected_pair() as (one, other):
             await agree(one, other)
             for peer in (one, other):
-                peer.connection._carriers.records._on_game_record = lambda _record: None
+                peer.connection._carriers.records.on_game_record = lambda _record: None
             loop = asyncio.get_running_loop()
             began = loop.time()
             while not (one.messages and other.messages):
@@ -291,7 +291,7 @@ def test_records_that_stop_arriving_give_way_to_the_channel(
     async def work() -> None:
         async with connected_pair() as (one, other):
             await agree(one, other)
-            other.connection._carriers.records._on_game_record = lambda _record: None
+            other.connection._carriers.records.on_game_record = lambda _record: None
             keeps_alive = 0
             async with asyncio.timeout(20):
                 while (await transports(one))[0] != GameTransport.CHANNEL:

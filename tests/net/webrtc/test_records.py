@@ -35,7 +35,7 @@ def layers(ssl: Any) -> Any:
 def test_what_is_sent_after_the_shutdown_fails_as_on_any_closed_connection(ssl: Any) -> None:
     sent: list[bytes] = []
     stack = layers(ssl)
-    Records(stack, sent.append, sent.append)
+    Records(stack, sent.append)
     with pytest.raises(ConnectionError):
         asyncio.run(stack.dtls._send_data(b"x"))
     assert not sent
@@ -67,7 +67,7 @@ def test_a_handshake_passes_however_its_records_are_packed_and_so_does_what_nobo
     taken: list[bytes] = []
     stack = layers(None)
     stack.connection = SimpleNamespace(data_received=lambda data, _component: taken.append(data))
-    records = Records(stack, taken.append, taken.append)
+    records = Records(stack, taken.append)
     change = b"\x14\xfe\xfd" + bytes(9) + b"\x01\x01"
     longest = bytes((APPLICATION_DATA,)) + bytes(10) + (MAX_RECORD_BYTES - 13).to_bytes(2) + bytes(1_487)
     stack.dtls._state = State.CONNECTING

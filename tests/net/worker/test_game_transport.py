@@ -98,7 +98,7 @@ class Side:
         """Let game records that come vanish, or not any more; everything else arrives."""
         for link in self.worker._mesh.links.values():
             records: Any = link._carriers.records
-            records._on_game_record = _vanish if dropped else link._carriers.game_way.receive
+            records.on_game_record = _vanish if dropped else link._carriers.game_way.receive
 
 
 def _vanish(_record: bytes) -> None:

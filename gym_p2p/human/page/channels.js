@@ -1,48 +1,16 @@
 /**
- * What carries messages to the process that plays: a WebSocket, or a pair of data channels. Knows how one is opened,
- * and how it is closed; what messages mean is others' to know.
- *
- * Both have `reliable`, `send(text, {mayGetLost})`, `close()`, and call `{opened, text, frame, closed(code)}`.
+ * A pair of data channels to the process that plays: `game`, which loses and reorders, and `ctrl`, which does not.
+ * Knows how they are opened, by one request, and closed; what messages mean is others' to know.
  */
 
 import { PeerLink } from "./static/link.js";
 import { Pieces } from "./pieces.js";
 
-/** How long data channels may take to open before a WebSocket is tried. */
-export const CHANNEL_LIMIT_MS = 2000;
+/** How long they may take to open before something else is tried. */
+const OPEN_LIMIT_MS = 2000;
 /** How long candidates are collected for the one request: an address of the machine's own is there at once. */
 const GATHER_MS = 100;
 const LOST = 1006; // as a WebSocket that breaks says (RFC 6455, 7.4.1)
-
-export class SocketCarrier {
-  reliable = true;
-  #socket;
-
-  constructor(handlers) {
-    const url = new URL("page", location.href);
-    url.search = "";
-    url.protocol = url.protocol.replace("http", "ws");
-    this.#socket = new WebSocket(url);
-    this.#socket.binaryType = "arraybuffer";
-    this.#socket.onopen = () => handlers.opened();
-    this.#socket.onmessage = ({ data }) => (typeof data === "string" ? handlers.text(data) : handlers.frame(data));
-    this.#socket.onclose = ({ code }) => handlers.closed(code);
-  }
-
-  get open() {
-    return this.#socket.readyState === WebSocket.OPEN;
-  }
-
-  send(text) {
-    if (this.open) this.#socket.send(text);
-  }
-
-  /** Let go of it: nothing is heard of it any more. */
-  close() {
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket.close();
-  }
-}
 
 export class ChannelCarrier {
   reliable = false;
@@ -52,7 +20,7 @@ export class ChannelCarrier {
   #handlers;
   #closed = false;
 
-  /** @param handlers also `failed(why)`, called instead of `opened()` where that does not come about in time. */
+  /** @param handlers those of a socket, and `failed(why)`, called instead of `opened()` where that does not come about in time. */
   constructor(handlers) {
     this.#handlers = handlers;
     const candidates = [];
@@ -61,7 +29,7 @@ export class ChannelCarrier {
       localId: 0, // the smaller id offers
       remoteId: 1,
       negotiated: true,
-      timeoutMs: CHANNEL_LIMIT_MS,
+      timeoutMs: OPEN_LIMIT_MS,
       sendSignal: (type, payload) => {
         if (type === "ice-candidate") candidates.push(payload);
         if (type !== "offer" || posted) return; // which is one request

@@ -1,0 +1,22 @@
+"""How many bytes one may have. Times are monotonic seconds, passed in."""
+
+from __future__ import annotations
+
+__all__ = ["Bucket"]
+
+
+class Bucket:
+    """A rate, and how much may come at once."""
+
+    def __init__(self, bytes_per_s: int, burst_bytes: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._burst_s = burst_bytes / bytes_per_s
+        self._paid_until = 0.0
+
+    def takes(self, size_bytes: int, now: float) -> bool:
+        """Whether so much more is within the rate; it is then taken off."""
+        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
+        if paid_until > now + self._burst_s:
+            return False
+        self._paid_until = paid_until
+        return True

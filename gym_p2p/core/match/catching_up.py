@@ -1,0 +1,261 @@
+"""A player comes back in a new process: what it asks the others for, until it knows what they know.
+
+It knows who it is, by the keys that its player had before, and nothing of the match. So it asks, one player
+after the other::
+
+    first one      every episode from the beginning: words at barriers, inputs of all players, digests
+    each other     the last two episodes: perhaps they hold more of them
+    everybody has answered, or is gone -> the episodes are told to the user's half, who plays them again
+
+Every player who is there has to be asked: an input of ours that only one of them holds was given all the
+same, and they may have played with it. Who is away themselves holds nothing that counts.
+
+What the others send of the running match meanwhile (they wait at barriers, agree about who is gone, leave) is
+put off until it can be taken in as if we had been there all the time.
+
+Why it ends: an answer brings something new, or is the last of that player's. Who does not answer is lost in
+time; and where everybody who is left has come back, too, nobody knows the match any more.
+
+Knows messages; refuses to know links, and how frames are played. Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.events import EpisodeBegan, Source
+from gym_p2p.core.match.history import History
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.return_events import PastEpisode, ReturnFailed
+from gym_p2p.core.match.returning import nothing_past
+from gym_p2p.core.wire.messages import Checksum, Holdings, Message, Ready, decode
+from gym_p2p.core.wire.past import Past, PastWord, Recall
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["CatchingUp", "Comeback"]
+
+_PUT_OFF_MOST = 4096
+"""Messages of all others together, while what was played is asked for: a few of each are sent."""
+
+
+@attrs.frozen
+class Comeback:
+    """What a new process has of the one before.
+
+    Attributes:
+        incarnation: which process of the player's it is, from 1.
+        keys: what the other players are known by, by index.
+    """
+
+    incarnation: int
+    keys: Mapping[int, bytes] = attrs.field(repr=False)
+
+
+class CatchingUp:
+    """One player's way back into a match.
+
+    Args:
+        local: our index.
+        peers: all others, in the order of their indices.
+        outputs: where requests and events go.
+        history: where what was played is put together.
+
+    Attributes:
+        history: as far as it was put together.
+        complete: whether everything is known.
+        failed: whether it never will be.
+        put_off: what came meanwhile, in order.
+        digests: the others', in the order in which each sent them.
+    """
+
+    def __init__(self, *, local: int, peers: Mapping[int, Peer], outputs: Outputs, history: History) -> None:
+        self._local = local
+        self._peers = peers
+        self._outputs = outputs
+        self.history = history
+        self._done: set[int] = set()
+        self._knew_nothing: set[int] = set()
+        self._asked: tuple[int, int] | None = None
+        """A player and an episode."""
+        self._digests_here = 0
+        """Of that player and that episode."""
+        self._away: dict[int, set[int]] = {}
+        """Who is away, by everybody's account who has answered."""
+        self._words: dict[int, dict[int, Ready]] = {}
+        """By episode and player."""
+        self.complete = False
+        self.failed = False
+        self.put_off: list[tuple[Peer, Message]] = []
+        self.digests: list[tuple[int, Checksum]] = []
+
+    def next_words(self) -> Mapping[int, Ready]:
+        """Return what players said at the barrier after the running episode."""
+        return self._words.get(len(self.history.episodes) + 1, {})
+
+    def put_aside(self, peer: Peer, message: Message) -> None:
+        """Keep a message until everything is known.
+
+        Raises:
+            ProtocolError: there are too many.
+        """
+        if len(self.put_off) >= _PUT_OFF_MOST:
+            raise ProtocolError("too much at once")
+        self.put_off.append((peer, message))
+
+    def are_gone(self, report: Holdings) -> None:
+        """Ask those no more who are gone by somebody's account."""
+        for player, _, cause in report.held:
+            peer = self._peers.get(player)
+            if peer is not None and peer.state is not PeerState.GONE:
+                self.lose(peer, Loss(cause, Source.PEER))
+
+    @staticmethod
+    def lose(peer: Peer, loss: Loss) -> None:
+        """Count a player as gone; what there is of them is agreed on once everything is known."""
+        peer.state, peer.loss = PeerState.GONE, loss
+
+    def answer(self, peer: Peer, recall: Recall, now: float) -> None:
+        """Tell somebody who has come back, too, that nothing is known here."""
+        self._outputs.send(peer, nothing_past(recall, 0, returning=True), now)
+
+    def take_word(self, word: PastWord) -> None:
+        """Take a player's word at a barrier.
+
+        Raises:
+            ProtocolError: it is none, or nobody's.
+        """
+        ready = decode(word.message)
+        if not isinstance(ready, Ready) or word.player > len(self._peers):
+            raise ProtocolError("word of another kind")
+        if not 0 < ready.episode <= len(self.history.episodes) + 2:
+            raise ProtocolError("word at another barrier")
+        self._words.setdefault(ready.episode, {}).setdefault(word.player, ready)
+
+    def take_past(self, peer: Peer, past: Past, now: float) -> None:
+        """Take an answer; ask on.
+
+        Raises:
+            ProtocolError: it is none to what was asked.
+        """
+        if self._asked != (peer.index, past.episode):
+            raise ProtocolError("past that was not asked for")
+        if past.returning:
+            self._knew_nothing.add(peer.index)
+            if peer.away_at is None:
+                peer.state, peer.away_at, peer.seated = PeerState.RETURNING, now, False
+            self._finish(peer, now)
+            return
+        self._away[peer.index] = set(past.away)
+        if past.episode <= past.newest:
+            self.history.merge(past)
+        for frame, digest in past.digests:
+            self.digests.append((peer.index, Checksum(past.episode, frame, digest)))
+        self._digests_here += len(past.digests)
+        if self.history.full:
+            self._fail("there is more of the match than anybody keeps for who comes back")
+        elif past.more:
+            self._asked, self._digests_here = (peer.index, past.episode + 1), 0
+        elif not self._has_all_of(past):
+            self._recall(peer, past.episode, now)
+        elif past.episode < past.newest:
+            self._recall(peer, past.episode + 1, now)
+        else:
+            self._finish(peer, now)
+
+    def look(self, now: float) -> None:
+        """Ask whoever is next; to be called whenever somebody has greeted us, or is gone."""
+        if self.complete or self.failed:
+            return
+        if self._asked is not None and self._peers[self._asked[0]].present:
+            return
+        self._asked = None
+        there = [peer for peer in self._peers.values() if peer.state is not PeerState.GONE]
+        if any(peer.excludes_us is not None for peer in self._peers.values()):
+            self._fail("the others play on without this player, who came back too late")
+            return
+        waiting = [peer for peer in there if peer.index not in self._done and not self._is_away(peer)]
+        for peer in waiting:
+            if peer.state is PeerState.PLAYING or peer.state is PeerState.RETURNING:
+                first = not (self._done - self._knew_nothing)
+                newest = len(self.history.episodes)
+                self._recall(peer, max(1, newest if first else newest - 1), now)
+                return
+        if waiting:
+            return
+        if any(peer.index in self._done and peer.index not in self._knew_nothing for peer in there):
+            self.complete = True
+            for peer in there:
+                if peer.state is PeerState.CONNECTING:
+                    peer.state, peer.away_at, peer.closed_at = PeerState.AWAY, now, now
+        else:
+            self._fail("nobody is left who knows the match")
+
+    def give_up(self) -> None:
+        """Ask no more: it takes too long."""
+        if not self.failed:
+            self._fail("nobody who knows the match could be reached in time")
+
+    def episodes(self, barrier: Barrier) -> Sequence[PastEpisode] | None:
+        """Return the episodes that were begun, by what the players said at the barriers.
+
+        Returns:
+            ``None`` where somebody's word is missing, whom nobody can have begun an episode without: then
+            :class:`~gym_p2p.core.match.return_events.ReturnFailed` was emitted.
+        """
+        began: list[PastEpisode] = []
+        for number, played in enumerate(self.history.episodes, 1):
+            played.ready = dict(sorted(self._words.get(number, {}).items()))
+            if len(played.ready) != len(self._peers) + 1:
+                self._fail("the others do not tell how an episode began")
+                return None
+            outcome = barrier.agree(played.ready)
+            if isinstance(outcome, EpisodeBegan):
+                began.append(self._episode(outcome, tuple(map(tuple, played.inputs))))
+        return began
+
+    def _episode(self, began: EpisodeBegan, inputs: tuple[tuple[bytes, ...], ...]) -> PastEpisode:
+        given = {player: ready.frames for player, ready in self._words.get(began.episode + 1, {}).items()}
+        least = min(given.values()) if len(given) == len(inputs) else None
+        return PastEpisode(
+            began.episode,
+            began.seed,
+            began.options,
+            began.delays,
+            inputs,
+            least,
+            left_first=least is not None and given[self._local] == least,
+        )
+
+    def _is_away(self, peer: Peer) -> bool:
+        """Whether somebody is away for everybody who is here: nothing counts that they alone hold."""
+        here = [other for other in self._peers.values() if other.present]
+        told = [self._away.get(other.index) for other in here]
+        away = peer.state is PeerState.CONNECTING or peer.state is PeerState.AWAY
+        return away and bool(told) and all(one is not None and peer.index in one for one in told)
+
+    def _has_all_of(self, past: Past) -> bool:
+        if past.episode > past.newest:
+            return True
+        held = self.history.episodes[past.episode - 1].held
+        known = all(ours >= theirs for ours, theirs in zip(held, past.held, strict=True))
+        return known and self._digests_here >= past.digest_count
+
+    def _recall(self, peer: Peer, episode: int, now: float) -> None:
+        if self._asked != (peer.index, episode):
+            self._asked, self._digests_here = (peer.index, episode), 0
+        there = episode <= len(self.history.episodes)
+        held = self.history.episodes[episode - 1].held if there else (0,) * (len(self._peers) + 1)
+        self._outputs.send(peer, Recall(episode, held, self._digests_here), now)
+
+    def _finish(self, peer: Peer, now: float) -> None:
+        self._done.add(peer.index)
+        self._asked = None
+        self.look(now)
+
+    def _fail(self, why: str) -> None:
+        self.complete, self.failed = False, True
+        self._outputs.emit(ReturnFailed(why))

@@ -1,0 +1,120 @@
+"""What others pass on for two players of a match: the service, or a third player who reaches both.
+
+What goes that way is wrapped (:class:`~gym_p2p.core.wire.messages.ForwardedGame`,
+:class:`~gym_p2p.core.wire.messages.ForwardedControl`) and sealed under the key that its origin gave its
+recipient with the greeting: whoever passes it on can read it, keep it back or repeat it, and neither make
+nor change it. A repeated game message changes nothing; control messages are numbered.
+
+Knows seals, and how much a player may have passed on. Refuses to know which way is taken, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from gym_p2p.core.link.bucket import Bucket
+from gym_p2p.core.match.events import Event
+from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.match.ways import DIRECT, Forwarding
+from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, Message, encode
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["FORWARD_BURST_BYTES", "FORWARD_BYTES_PER_S", "Forwarded", "Forwards"]
+
+FORWARD_BYTES_PER_S = 250_000
+FORWARD_BURST_BYTES = 1_048_576
+"""Of each of two players for the other: many times what a match at 60 Hz needs, and a state after a desync
+at once. What is beyond is not passed on; the two send it again."""
+
+_NEW_AFTER_S = 10.0
+"""After so long without anything passed on for two players, it is worth telling again."""
+
+Forwarded = ForwardedGame | ForwardedControl
+_F = TypeVar("_F", ForwardedGame, ForwardedControl)
+
+
+class Forwards:
+    """What one player wraps, unwraps and passes on.
+
+    Args:
+        local: the local player's index.
+        peers: all others, by index.
+        seals: under whose keys.
+    """
+
+    def __init__(self, *, local: int, peers: Mapping[int, Peer], seals: Seals) -> None:
+        self._local = local
+        self._peers = peers
+        self._seals = seals
+        self._budgets: dict[tuple[int, int], Bucket] = {}
+        self._latest_at: dict[tuple[int, int], float] = {}
+
+    def game(self, recipient: int, data: bytes) -> ForwardedGame:
+        """Wrap a message of the game channel."""
+        return self._sealed(ForwardedGame(self._local, recipient, b"", data))
+
+    def control(self, recipient: int, data: bytes, *, change: int, number: int) -> ForwardedControl:
+        """Wrap a message of the control channel, or a fragment of one."""
+        return self._sealed(ForwardedControl(self._local, recipient, change, number, b"", data))
+
+    def origin_of(self, message: Forwarded) -> Peer:
+        """Return who sent us something that was passed on.
+
+        Raises:
+            ProtocolError: it is not for us, or from nobody who could have sent it.
+        """
+        origin = self._peers.get(message.origin)
+        if message.recipient != self._local or origin is None:
+            raise ProtocolError("passed on to the wrong player")
+        return origin
+
+    def is_true(self, message: Forwarded) -> bool:
+        """Whether it is from who it is said to be."""
+        unsealed = encode(msgspec.structs.replace(message, seal=b""))
+        return self._seals.is_forwarded(unsealed, message.origin, message.seal)
+
+    def by_service(self, message: Message, sender: Peer) -> Forwarded:
+        """Return what the service passed on of a sender.
+
+        Who has not greeted us yet is taken on its word, as over a first link.
+
+        Raises:
+            ProtocolError: it is nothing of the kind, or not theirs.
+        """
+        if not isinstance(message, Forwarded) or self.origin_of(message) is not sender:
+            raise ProtocolError("nothing that the service passes on")
+        if self._seals.knows(message.origin) and not self.is_true(message):
+            raise ProtocolError("message that is not its sender's")
+        return message
+
+    def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Event | None] | None:
+        """Return to whom a message of a sender is to be passed on, and what is worth telling.
+
+        Returns:
+            ``None`` where it is not: nobody is there, or it is too much.
+
+        Raises:
+            ProtocolError: it is not the sender's own, or for nobody else.
+        """
+        recipient = self._peers.get(message.recipient)
+        if message.origin != sender.index or recipient is None or recipient is sender:
+            raise ProtocolError("passed on for somebody else")
+        pair = (message.origin, message.recipient)
+        budget = self._budgets.setdefault(pair, Bucket(FORWARD_BYTES_PER_S, FORWARD_BURST_BYTES))
+        # One hop, and over paths that are there: what goes through others itself would be passed on for ever.
+        if not recipient.playing or recipient.ways.now is not DIRECT or not sender.playing:
+            return None
+        if not budget.takes(len(message.message), now):
+            return None
+        latest_at = self._latest_at.get(pair)
+        self._latest_at[pair] = now
+        is_new = latest_at is None or latest_at + _NEW_AFTER_S < now
+        return recipient, Forwarding(*pair) if is_new else None
+
+    def _sealed(self, message: _F) -> _F:
+        seal = self._seals.forward_seal(encode(message), message.recipient)
+        return msgspec.structs.replace(message, seal=seal)

@@ -1,0 +1,164 @@
+"""What was played in a match, kept for players who come back: words at barriers, inputs, digests.
+
+A match is its confirmed inputs: whoever has these has the match. They are kept from its beginning, for who
+comes back has nothing, and an environment may carry something from one episode to the next. Equal inputs are
+one object, so that an input of a game with few actions takes a place in a list, eight bytes; the sum is
+bounded, and a match that is longer is one to which nobody comes back.
+
+Knows what there is, and how much of it fits into a message; refuses to know who needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUT_BYTES, Ready
+from gym_p2p.core.wire.past import PAST_BYTES, Past, Recall
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["HISTORY_BYTES", "History", "PlayedEpisode"]
+
+HISTORY_BYTES = 64 * 2**20
+"""Kept at most. Two players' inputs of few actions take 16 bytes a frame: nineteen hours of 60 frames a
+second; inputs that are all different take 50 bytes and their own length each."""
+
+_OBJECT_BYTES = 48
+"""What a short ``bytes`` object takes beside its contents (CPython)."""
+_PLACE_BYTES = 8
+_SHARED_MOST = 4096
+"""Different inputs that are looked for again: more than any set of buttons has."""
+_DIGEST_BYTES = 128
+"""A digest, its frame, and their places."""
+
+
+@attrs.define(eq=False)
+class PlayedEpisode:
+    """One episode.
+
+    Attributes:
+        ready: every player's word at the barrier before it.
+        inputs: of each player, from frame 0 on.
+        digests: ours, by frame, in order.
+    """
+
+    ready: dict[int, Ready]
+    inputs: list[list[bytes]]
+    digests: list[tuple[int, bytes]] = attrs.field(factory=list)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """How many inputs of every player there are."""
+        return tuple(map(len, self.inputs))
+
+
+class History:
+    """All episodes of one match, at one player.
+
+    Attributes:
+        episodes: in order, the running one last.
+        full: whether there was too much to keep: then nothing is.
+    """
+
+    def __init__(self, players: int) -> None:
+        self._players = players
+        self.episodes: list[PlayedEpisode] = []
+        self.full = False
+        self._size_bytes = 0
+        self._shared: dict[bytes, bytes] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes, about."""
+        return self._size_bytes
+
+    def begin(self, ready: Mapping[int, Ready]) -> None:
+        """Begin an episode, with every player's word at the barrier."""
+        if not self.full:
+            self.episodes.append(PlayedEpisode(dict(ready), [[] for _ in range(self._players)]))
+
+    def add(self, player: int, inputs: Sequence[bytes], *, episode: int | None = None) -> None:
+        """Take a player's next inputs of an episode; of the running one by default."""
+        if self.full or not self.episodes:
+            return
+        shared = self._shared
+        kept = self.episodes[-1 if episode is None else episode - 1].inputs[player]
+        for data in inputs:
+            known = shared.get(data)
+            if known is None:
+                known = data
+                self._size_bytes += _OBJECT_BYTES + len(data)
+                if len(shared) < _SHARED_MOST:
+                    shared[data] = data
+            kept.append(known)
+        self._took(_PLACE_BYTES * len(inputs))
+
+    def add_digest(self, episode: int, frame: int, digest: bytes) -> None:
+        """Take our digest of a frame; one of an earlier frame than the newest is known already."""
+        if self.full or not 0 < episode <= len(self.episodes):
+            return
+        digests = self.episodes[episode - 1].digests
+        if not digests or digests[-1][0] < frame:
+            digests.append((frame, digest))
+            self._took(_DIGEST_BYTES)
+
+    def past(self, recall: Recall, *, more: bool, budget_bytes: int = PAST_BYTES) -> Past:
+        """Return what somebody lacks of an episode, as much of it as fits.
+
+        Args:
+            recall: what they have of it; of an episode that there is.
+            more: whether what follows it is sent as well, if there is room for all that they lack of it.
+            budget_bytes: how much fits.
+        """
+        played = self.episodes[recall.episode - 1]
+        left = budget_bytes
+        starts, inputs = [], []
+        for there, held in zip(played.inputs, recall.held, strict=True):
+            end = start = min(held, len(there))
+            while end < len(there) and (size := len(there[end]) + INPUT_HEAD_BYTES) <= left:
+                left -= size
+                end += 1
+            starts.append(start)
+            inputs.append(tuple(there[start:end]))
+        digests = tuple(played.digests[recall.digests : recall.digests + max(0, left // _DIGEST_BYTES)])
+        left -= _DIGEST_BYTES * len(digests)
+        whole = recall.digests + len(digests) == len(played.digests) and all(
+            start + len(some) == there for start, some, there in zip(starts, inputs, played.held, strict=True)
+        )
+        return Past(
+            episode=recall.episode,
+            newest=len(self.episodes),
+            returning=False,
+            away=(),
+            held=played.held,
+            start=tuple(starts),
+            inputs=tuple(inputs),
+            digests=digests,
+            digest_count=len(played.digests),
+            more=more and whole and left > 0 and recall.episode < len(self.episodes),
+        )
+
+    def merge(self, past: Past) -> None:
+        """Take in what another holds of an episode, which is one that there is or the next one.
+
+        Raises:
+            ProtocolError: it leaves a gap, or there cannot be such inputs.
+        """
+        if past.episode == len(self.episodes) + 1:
+            self.begin({})
+        if self.full or past.episode > len(self.episodes) or len(past.inputs) != self._players:
+            raise ProtocolError("past of another match")
+        there = self.episodes[past.episode - 1].inputs
+        for player, (start, inputs) in enumerate(zip(past.start, past.inputs, strict=True)):
+            count = len(there[player])
+            if start > count or any(len(data) > MAX_INPUT_BYTES for data in inputs):
+                raise ProtocolError("past with a gap")
+            self.add(player, inputs[count - start :], episode=past.episode)
+
+    def _took(self, size_bytes: int) -> None:
+        self._size_bytes += size_bytes
+        if self._size_bytes > HISTORY_BYTES:
+            self.full = True
+            self.episodes = []
+            self._shared = {}

@@ -1,0 +1,147 @@
+"""The parts of one player's match, and what each of them knows of the others.
+
+A part is given what it works with when it is made; so this is the order in which they can be made, and the
+one place that shows who uses whom. What they do together is :mod:`gym_p2p.core.match.match`'s to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import Answers
+from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.catching_up import CatchingUp, Comeback
+from gym_p2p.core.match.comparison import Comparison
+from gym_p2p.core.match.course import Course
+from gym_p2p.core.match.deadlines import Deadlines
+from gym_p2p.core.match.forwards import Forwards
+from gym_p2p.core.match.handshake import Handshake
+from gym_p2p.core.match.history import History
+from gym_p2p.core.match.inbox import Inbox
+from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.leaving import Leaving
+from gym_p2p.core.match.membership import Departures
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.reconnecting import Reconnecting
+from gym_p2p.core.match.rerouting import Rerouting
+from gym_p2p.core.match.returning import Returning
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.match.taking_seat import TakingSeat
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """All of them; the arguments are those of :class:`~gym_p2p.core.match.match.Match`."""
+
+    def __init__(
+        self,
+        *,
+        local: int,
+        players: int,
+        description: Mapping[str, Any],
+        match_seed: int,
+        sync: SyncConfig,
+        secret: bytes,
+        comeback: Comeback | None,
+        relay: Literal["service", "players", "none"],
+        relay_above_ms: float,
+    ) -> None:
+        self.peers = peers = {
+            i: Peer(index=i, sync=sync, players=players) for i in range(players) if i != local
+        }
+        incarnation, theirs = (0, {}) if comeback is None else (comeback.incarnation, comeback.keys)
+        self.seals = Seals(secret, players=players, incarnation=incarnation, theirs=theirs)
+        forwards = Forwards(local=local, peers=peers, seals=self.seals)
+        self.outputs = outputs = Outputs(peers, forwards)
+        self.handshake = handshake = Handshake(
+            description,
+            peers,
+            self.seals,
+            reconnect_ms=round(sync.reconnect_timeout_s * 1e3),
+            rejoin_ms=round(sync.rejoin_timeout_s * 1e3),
+        )
+        self.barrier = barrier = Barrier(local=local, peers=peers, match_seed=match_seed)
+        self.exchange = exchange = InputExchange(local=local, peers=peers, paced=sync.fps is not None)
+        self.departures = departures = Departures(
+            local=local,
+            peers=peers,
+            exchange=exchange,
+            barrier=barrier,
+            handshake=handshake,
+            seals=self.seals,
+        )
+        self.answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
+        self.comparison = comparison = Comparison(local=local, players=players)
+        self.leaving = leaving = Leaving(
+            peers=peers, exchange=exchange, departures=departures, comparison=comparison
+        )
+        self.rerouting = rerouting = Rerouting(
+            local=local,
+            peers=peers,
+            outputs=outputs,
+            exchange=exchange,
+            handshake=handshake,
+            sync=sync,
+            relay=relay,
+            rtt_most_s=relay_above_ms / 1e3,
+        )
+        self.deadlines = deadlines = Deadlines(
+            local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving, rerouting=rerouting
+        )
+        self.course = course = Course(
+            local=local,
+            peers=peers,
+            outputs=outputs,
+            barrier=barrier,
+            exchange=exchange,
+            departures=departures,
+            comparison=comparison,
+        )
+        self.reconnecting = Reconnecting(peers, outputs=outputs, seals=self.seals, rerouting=rerouting)
+        self.returning = returning = Returning(
+            local=local, peers=peers, outputs=outputs, handshake=handshake, barrier=barrier, exchange=exchange
+        )
+        if sync.rejoin_timeout_s:
+            exchange.history = History(players)
+        self.inbox = Inbox(
+            outputs=outputs,
+            handshake=handshake,
+            barrier=barrier,
+            exchange=exchange,
+            departures=departures,
+            comparison=comparison,
+            course=course,
+            leaving=leaving,
+            returning=returning,
+            rerouting=rerouting,
+            forwards=forwards,
+            deadlines=deadlines,
+        )
+        self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
+
+    def _take_seat(self, local: int, players: int, sync: SyncConfig) -> TakingSeat:
+        """Return what takes the seat again of a player who has come back."""
+        history = self.exchange.history or History(players)
+        catching_up = CatchingUp(local=local, peers=self.peers, outputs=self.outputs, history=history)
+        self.inbox.catching_up = catching_up
+        taking_seat = self.deadlines.taking_seat = TakingSeat(
+            catching_up,
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            seals=self.seals,
+            handshake=self.handshake,
+            barrier=self.barrier,
+            exchange=self.exchange,
+            departures=self.departures,
+            comparison=self.comparison,
+            course=self.course,
+            limit_s=sync.rejoin_timeout_s,
+            on_known=self.inbox.end_catching_up,
+            handle=self.inbox.handle_late,
+        )
+        return taking_seat

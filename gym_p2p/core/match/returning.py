@@ -1,0 +1,249 @@
+"""A player's process ends and another one takes its place: what those do who are there.
+
+Where all players agreed to wait (``rejoin_timeout_s``, the shortest time counts), a player whose process has
+ended is not lost but *away*. Nothing is given up and nothing has to be agreed upon: without their inputs
+nobody can play on, so the match stands by itself, and whoever waits no longer counts them as gone for all
+(:mod:`gym_p2p.core.match.membership`). Their next process has nothing but what the first was known by, and::
+
+    Resume(incarnation 1) over a new link   the old process is over, whatever comes of it still
+    Hello, both ways                        who plays something else is refused, and may come again
+    Recall -> PastWord, Past, ...           what was played (:mod:`gym_p2p.core.match.catching_up`)
+    TookSeat                                they play on: from then on they get inputs again, as everybody
+
+What they themselves did is, for all, what somebody who is there holds of it. An input that the old process
+gave and nobody received was never given. Who comes back asks everybody before they give the next one, so none
+is given twice.
+
+Why it ends: from the moment they are away time runs, whatever they do and however often they begin anew. Only
+:class:`~gym_p2p.core.wire.past.TookSeat` ends it.
+
+A process that merely stood still comes back as it was, over the old link or a new one; then it was the path.
+
+Knows peers and times; refuses to know what follows from a loss. Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.claims import check_frames
+from gym_p2p.core.match.events import Resumed
+from gym_p2p.core.match.handshake import Handshake
+from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.wire.messages import Cause, encode
+from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
+from gym_p2p.errors import ProtocolError
+
+__all__ = ["Returning", "nothing_past", "waited_until"]
+
+_PROCESS_ENDED = frozenset({Cause.CRASHED, Cause.LOST})
+"""Of a player who is lost in another way the process is there, and another one would not do better."""
+
+
+class Returning:
+    """The players who are away from one match, or come back.
+
+    Args:
+        local: our index.
+        peers: all others, in the order of their indices.
+        outputs: where requests and events go.
+    """
+
+    def __init__(
+        self,
+        *,
+        local: int,
+        peers: Mapping[int, Peer],
+        outputs: Outputs,
+        handshake: Handshake,
+        barrier: Barrier,
+        exchange: InputExchange,
+    ) -> None:
+        self._local = local
+        self._peers = peers
+        self._outputs = outputs
+        self._handshake = handshake
+        self._barrier = barrier
+        self._exchange = exchange
+        self._came_back_at = -math.inf
+        """When somebody took their seat again, last."""
+
+    def may_return(self, peer: Peer, loss: Loss | None = None) -> bool:
+        """Whether another process of a player's may take the place of the one that there was.
+
+        Args:
+            peer: they.
+            loss: how they would be gone otherwise; ``None`` where another process is there already.
+        """
+        history = self._exchange.history
+        if peer.rejoin_s <= 0 or history is None or history.full or peer.goodbye is not None:
+            return False
+        if loss is not None and loss.cause not in _PROCESS_ENDED:
+            return False
+        return self._handshake.complete and (peer.state is PeerState.PLAYING or peer.away_at is not None)
+
+    def await_return(self, peer: Peer, loss: Loss, now: float) -> None:
+        """Wait for another process of a player's; ``loss`` is how they are gone if none comes."""
+        first = peer.away_at is None
+        if first:
+            peer.away_at, peer.away_loss = now, loss
+        peer.state, peer.interrupted, peer.early = PeerState.AWAY, False, None
+        self._others_hold_all()
+        if first:
+            self._outputs.emit(PlayerAway(peer.index, loss.cause, peer.rejoin_s))
+
+    def may_go_on(self, peer: Peer) -> bool:
+        """Whether the process of a player who is away may go on as it was, should it be there after all.
+
+        Not where somebody has come back since: who asked everybody who was there may have given an input anew
+        which that process alone holds.
+        """
+        since = peer.away_at
+        return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
+
+    def may_wake(self, peer: Peer) -> bool:
+        """The same, over the link that there was."""
+        return peer.closed_at is None and self.may_go_on(peer)
+
+    def woke(self, peer: Peer, now: float) -> None:
+        """Take note that the process of a player who is away is there after all."""
+        if not peer.seated:
+            peer.state = PeerState.RETURNING
+            return
+        peer.state, peer.away_at = PeerState.PLAYING, None
+        self._exchange.reconsider()
+        silent_s = now - peer.received_at
+        peer.received_at = now
+        self._outputs.emit(Resumed(peer.index, silent_s))
+
+    def accept(self, peer: Peer, incarnation: int, now: float) -> None:
+        """Greet another process of a player's, which has shown that it is one."""
+        if peer.state is not PeerState.AWAY:
+            self.await_return(peer, Loss(Cause.CRASHED), now)
+        peer.begin_incarnation(incarnation)
+        peer.opened(now)
+        self._outputs.send(peer, self._handshake.hello(peer), now)
+
+    def greeted(self, peer: Peer) -> bool:
+        """Let a player catch up whose other process has greeted us; return whether it is one."""
+        if peer.away_at is None or peer.state is not PeerState.PLAYING:
+            return False
+        peer.state = PeerState.RETURNING
+        return True
+
+    def turn_away(self, peer: Peer, now: float) -> None:
+        """Wait on for a player whose other process plays something else."""
+        peer.closed_at = now  # nothing more is taken over this link
+        self.await_return(peer, peer.away_loss, now)
+
+    def answer(self, peer: Peer, recall: Recall, now: float) -> None:
+        """Send a player what they lack of an episode, and of the next ones as far as there is room.
+
+        Raises:
+            ProtocolError: they know it, or there is no such episode.
+        """
+        history, newest = self._exchange.history, self._exchange.episode
+        if not peer.incarnation or history is None or history.full:
+            raise ProtocolError("asks for what was played")
+        if len(recall.held) != len(self._peers) + 1 or not 0 < recall.episode <= newest + 1:
+            raise ProtocolError("asks for an episode that there is not")
+        left = PAST_BYTES
+        while True:
+            for player, message in self._words(recall, newest):
+                self._outputs.send(peer, PastWord(player, message), now)
+                left -= len(message)
+            past = self._past(recall, newest, budget_bytes=max(left, PAST_BYTES // 8))
+            past = msgspec.structs.replace(past, away=self._away())
+            self._outputs.send(peer, past, now)
+            if not past.more:
+                return
+            left -= sum(len(data) + 3 for inputs in past.inputs for data in inputs)
+            recall = Recall(recall.episode + 1, (0,) * len(recall.held), 0)
+
+    def _away(self) -> tuple[int, ...]:
+        away = (PeerState.AWAY, PeerState.GONE)
+        return tuple([player for player, peer in self._peers.items() if peer.state in away])
+
+    def _past(self, recall: Recall, newest: int, *, budget_bytes: int) -> Past:
+        history = self._exchange.history
+        if history is None or recall.episode > newest:
+            return nothing_past(recall, newest, returning=False)
+        return history.past(recall, more=budget_bytes > PAST_BYTES // 8, budget_bytes=budget_bytes)
+
+    def _words(self, recall: Recall, newest: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words of the barrier before an episode, and of the one that is waited at by now."""
+        history = self._exchange.history
+        if history is not None and recall.episode <= newest and not any(recall.held):
+            for player, ready in history.episodes[recall.episode - 1].ready.items():
+                yield player, encode(ready)
+        if recall.episode >= newest:
+            for player, ready in self._barrier.words(newest + 1).items():
+                yield player, encode(ready)
+
+    def took_seat(self, peer: Peer, message: TookSeat, now: float) -> None:
+        """Take note that a player plays on.
+
+        Raises:
+            ProtocolError: they were not away, or take back what they gave.
+        """
+        if peer.state is not PeerState.RETURNING or peer.away_at is None:
+            if peer.incarnation:
+                return  # for us they were there as soon as they had greeted
+            raise ProtocolError("takes a seat that was not left")
+        if message.episode == self._exchange.episode:
+            check_frames(peer, message.frame, given=self._exchange.given)
+        away_s, peer.away_at = now - peer.away_at, None
+        peer.state, peer.seated = PeerState.PLAYING, True
+        self._came_back_at = now
+        self._exchange.reconsider()
+        self._outputs.emit(
+            PlayerReturned(peer.index, message.episode, message.frame, message.caught_up, away_s)
+        )
+        if self._exchange.episode:
+            self._outputs.send(peer, self._exchange.message(peer, now), now)
+
+    def overdue(self, now: float) -> Iterator[tuple[Peer, Loss]]:
+        """Yield those who were waited for long enough, and how they are gone."""
+        for peer in self._peers.values():
+            until = waited_until(peer)
+            if until is not None and until <= now:
+                yield peer, peer.away_loss
+
+    def _others_hold_all(self) -> None:
+        """Take note that there is one less whose inputs everybody has to hold."""
+        self._exchange.reconsider()
+        for peer in self._peers.values():
+            arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
+            if arrived is not None:
+                self._outputs.emit(arrived)
+
+
+def waited_until(peer: Peer) -> float | None:
+    """Return when a player is not waited for any more, who is away; ``None`` where they are not."""
+    away = peer.away_at is not None and peer.state is not PeerState.GONE
+    return peer.away_at + peer.rejoin_s if away and peer.away_at is not None else None
+
+
+def nothing_past(recall: Recall, newest: int, *, returning: bool) -> Past:
+    """Return the answer of somebody who holds nothing of what was asked for."""
+    none = (0,) * len(recall.held)
+    empty: tuple[tuple[bytes, ...], ...] = ((),) * len(recall.held)
+    return Past(
+        episode=recall.episode,
+        newest=newest,
+        returning=returning,
+        away=(),
+        held=none,
+        start=none,
+        inputs=empty,
+        digests=(),
+        digest_count=0,
+        more=False,
+    )

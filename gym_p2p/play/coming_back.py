@@ -1,0 +1,118 @@
+"""A player comes back: what was played is learnt from the others, played again, and the seat is taken.
+
+Runs on the user's thread, with the network half of :mod:`gym_p2p.play.match_client`. Knows what is waited for
+and for how long; refuses to know how an episode goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import attrs
+
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.match.events import EXCLUDED, HandshakeMismatch, PlayerGone
+from gym_p2p.core.match.return_events import PastComplete, PastEpisode, ReturnFailed, SeatTaken, TakeSeat
+from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError
+from gym_p2p.net.worker.messages import WorkerEvent, WorkerFailed, WorkerStopped
+from gym_p2p.play.kept_match import KeptMatch
+from gym_p2p.play.match_client import SIGN_IN_LIMIT_S, MatchClient
+from gym_p2p.play.recorder import Recorder
+
+__all__ = ["ComeBack", "learn_past", "take_seat"]
+
+_log = logging.getLogger(__name__)
+
+_MARGIN_S = 5.0
+"""Above the time for which the others wait, so that their word arrives first."""
+
+_ADVICE = "The others wait for rejoin_timeout_s, from when this player's process ended."
+
+
+@attrs.frozen
+class ComeBack:
+    """What was played of a match that a player has come back to.
+
+    Attributes:
+        episodes: that were begun, in order.
+        complete: how far that goes.
+        began: when this process asked for it, on ``time.monotonic``'s clock.
+    """
+
+    episodes: tuple[PastEpisode, ...]
+    complete: PastComplete
+    began: float
+
+
+def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Recorder, ComeBack]:
+    """Meet those again who are there, and learn from them what was played.
+
+    Args:
+        client: whose plan says that a match is taken up.
+        kept: of that match.
+        limit_s: how long the others wait.
+
+    Raises:
+        NetworkError, PeerError: there is no way back.
+    """
+    began = time.monotonic()
+    found = kept.returns.found
+    told = f"{kept.ended_s:.0f} s after its process ended" if kept.ended_s >= 1 else "at once"
+    _log.info("coming back to the match %s as %s, %s", found.match_id, found.player_id, told)
+    client.wait_for(MatchFound, SIGN_IN_LIMIT_S, "signing in", "Check the service's address.")
+    episodes: list[PastEpisode] = []
+    deadline = began + limit_s + _MARGIN_S
+    while time.monotonic() < deadline:
+        event = client.receive()
+        match event:
+            case PastEpisode():
+                episodes.append(event)
+            case PastComplete():
+                return client.recorder, ComeBack(tuple(episodes), event, began)
+            case HandshakeMismatch(player, differences):
+                raise HandshakeRefused(client.player_id(player), differences)
+            case _:
+                _raise_if_failed(event)
+    raise ConnectFailed(
+        "the others of the match", waited_s=limit_s, seen="nobody who knows what was played", advice=_ADVICE
+    )
+
+
+def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> SeatTaken:
+    """Let the others go on, once everything was played again; return where the seat was taken.
+
+    Args:
+        client: of the match.
+        caught_up: how many frames that were.
+        limit_s: how long the others wait.
+
+    Raises:
+        NetworkError: something came out otherwise, or the others do not wait any more.
+    """
+    client.command(TakeSeat(caught_up))
+    deadline = time.monotonic() + limit_s + _MARGIN_S
+    while time.monotonic() < deadline:
+        event = client.receive()
+        if isinstance(event, SeatTaken):
+            _log.info(
+                "back at frame %d of episode %d: played %d frames again",
+                event.frame,
+                event.episode,
+                caught_up,
+            )
+            return event
+        _raise_if_failed(event)
+    raise ConnectFailed("the seat", waited_s=limit_s, seen="no answer of the network half", advice=_ADVICE)
+
+
+def _raise_if_failed(event: WorkerEvent | None) -> None:
+    match event:
+        case ReturnFailed(why):
+            raise NetworkError(f"there is no way back into the match: {why}")
+        case PlayerGone(_, reason) if reason == EXCLUDED:
+            raise NetworkError("there is no way back into the match: the others play on without this player")
+        case WorkerFailed(error):
+            raise error
+        case WorkerStopped():
+            raise NetworkError("the network half stopped by itself")

@@ -1,0 +1,263 @@
+"""What a player keeps of a running match should their process end: with it the next one comes back.
+
+``rejoin/<what was joined>.<match>.<player>.json`` in the user's state folder, readable by its owner alone,
+for whoever has it can take this player's seat. Held (``flock``) by the process that plays and touched by it
+every few seconds, so that one that nobody holds tells when its process ended; removed at a proper end. A
+process that is to play the same (the same service, room or queue, subject, seats and environment) finds it.
+
+Knows the file; refuses to know how one comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import msgspec
+
+from gym_p2p.config import P2PConfig, Secret
+from gym_p2p.core.api.payloads import decode, encode
+from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.match.catching_up import Comeback
+from gym_p2p.core.match.events import Connected, Pinged
+from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.errors import ProtocolError
+from gym_p2p.files.names import path_component
+from gym_p2p.files.private import make_folder, private
+from gym_p2p.files.problems import disk_problem
+from gym_p2p.files.state import state_folder
+from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
+from gym_p2p.processes.forks import let_go_in_forks
+
+__all__ = ["KeptFile", "KeptMatch", "find_kept_match", "joined"]
+
+_log = logging.getLogger(__name__)
+
+TOUCH_EVERY_S = 5.0
+"""While the match is played: how exactly it is known when a process ended."""
+
+_LATE_S = 15.0
+"""Beyond the time for which the others wait: for clocks that differ, and a process that was slow to touch."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    format: Literal["gym_p2p rejoin 1"]
+    found: dict[str, Any]
+    subject_id: str
+    secret: bytes
+    keys: dict[int, bytes]
+    incarnation: int
+    limit_s: float
+    about: list[dict[str, Any] | None]
+    resume_token: str | None
+
+
+_DECODER = msgspec.json.Decoder(_Kept)
+
+
+@attrs.frozen(kw_only=True)
+class KeptMatch:
+    """What a process that has ended has kept.
+
+    Attributes:
+        path: where.
+        subject_id: who it was to the service.
+        secret: what it was known by to the others comes from it.
+        returns: the match to take up again.
+        about: what every player stated beside what they play, in the match's order, this player's too.
+        ended_s: how long ago it was there, at least.
+    """
+
+    path: Path
+    subject_id: str
+    secret: bytes = attrs.field(repr=False)
+    returns: ReturnPlan = attrs.field(repr=False)
+    about: Sequence[Mapping[str, Any] | None] = attrs.field(repr=False)
+    ended_s: float
+
+
+def joined(config: P2PConfig, environment: str, take: Sequence[SeatId] | None) -> str:
+    """Return what stands for that which a player joins: equal where they would join the same again."""
+    place = [config.server_url, config.room, config.queue, config.subject_id, environment]
+    wanted = [*place, None if take is None else list(take)]
+    return blake2b(json.dumps(wanted).encode(), digest_size=8).hexdigest()
+
+
+class KeptFile:
+    """The file of the match that this process plays; for one thread at a time.
+
+    Args:
+        name: of what was joined (:func:`joined`).
+        plan: of this player.
+        kept: the file of the process before, which this one takes over.
+    """
+
+    def __init__(self, name: str, plan: PlayerPlan, kept: KeptMatch | None = None) -> None:
+        self._name = name
+        self._plan = plan
+        self._found: MatchFound | None = None
+        self._about: list[dict[str, Any] | None] = []
+        self._can: CanReturn | None = None
+        self._resume_token: Secret | None = None
+        self._path = None if kept is None else kept.path
+        self._descriptor = -1
+        self._touched_at = 0.0
+        if kept is not None:
+            self._about = [None if one is None else dict(one) for one in kept.about]
+        let_go_in_forks(self)
+
+    def fold(self, event: WorkerEvent) -> None:
+        """Take in an event of the network half."""
+        match event:
+            case Pinged():
+                self._touch()
+            case Resumable(token) if token != self._resume_token:
+                self._resume_token = token
+                self._write()
+            case MatchFound():
+                self._found = event
+            case Connected(about) if not self._about:
+                ours = self._plan.description["about"]
+                self._about = [dict(ours) if one is None else dict(one) for one in about]
+            case CanReturn():
+                self._can = event
+                self._write()
+
+    def remove(self) -> None:
+        """Remove it: the match is over for this player. Idempotent; what fails is logged."""
+        path, self._path, self._can = self._path, None, None
+        if path is not None:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("%s stays there: %s", path, disk_problem(error))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _touch(self) -> None:
+        now = time.monotonic()
+        if self._descriptor >= 0 and self._touched_at + TOUCH_EVERY_S <= now:
+            self._touched_at = now
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
+
+    def _write(self) -> None:
+        found, can, folder = self._found, self._can, _folder()
+        if found is None or can is None or folder is None:
+            return
+        kept = _Kept(
+            format="gym_p2p rejoin 1",
+            found=encode(found),
+            subject_id=self._plan.subject_id,
+            secret=self._plan.secret,
+            keys=dict(can.keys),
+            incarnation=0 if self._plan.returns is None else self._plan.returns.comeback.incarnation,
+            limit_s=can.limit_s,
+            about=self._about,
+            resume_token=None if self._resume_token is None else self._resume_token.reveal(),
+        )
+        name = f"{self._name}.{path_component(found.match_id)}.{path_component(found.player_id)}.json"
+        path = folder / name
+        try:
+            self._replace(path, msgspec.json.encode(kept))
+        except OSError as error:
+            _log.warning(
+                "nobody could come back to this match: %s cannot be written: %s", path, disk_problem(error)
+            )
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        """Write the file as a whole, and hold the new one before the old one goes."""
+        make_folder(path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        descriptor = private(str(temporary), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(descriptor, data)
+            os.fsync(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        self.close()
+        self._descriptor, self._path = descriptor, path
+
+
+def find_kept_match(name: str) -> KeptMatch | None:
+    """Return what a process that joined the same has kept, and ended without a word; ``None`` without one.
+
+    One that is too old goes; of one that is not ours, or makes no sense, the log says so, and it stays.
+    """
+    folder = _folder()
+    paths = [] if folder is None else sorted(folder.glob(f"{name}.*.json"))
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                kept = _read(path, file.read(), os.fstat(file.fileno()))
+        except BlockingIOError:
+            continue  # that process is alive
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _log.warning("%s is left alone: %s", path, disk_problem(error))
+            continue
+        if kept is not None:
+            return kept
+    return None
+
+
+def _read(path: Path, data: bytes, status: os.stat_result) -> KeptMatch | None:
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        _log.warning("%s is left alone: it is not yours alone (chmod 600 it, or remove it)", path)
+        return None
+    try:
+        kept = _DECODER.decode(data)
+        found = decode(MatchFound, kept.found)
+    except (msgspec.DecodeError, ProtocolError) as error:
+        _log.warning("%s is left alone: no match can be taken up with it (%s); remove it", path, error)
+        return None
+    ended_s = max(0.0, time.time() - status.st_mtime)
+    if ended_s > kept.limit_s + _LATE_S:
+        _log.warning(
+            "the match %s is over: its process ended %.0f s ago, and the others waited %g s; joining anew",
+            found.match_id,
+            ended_s,
+            kept.limit_s,
+        )
+        path.unlink(missing_ok=True)
+        return None
+    token = kept.resume_token
+    return KeptMatch(
+        path=path,
+        subject_id=kept.subject_id,
+        secret=kept.secret,
+        returns=ReturnPlan(
+            found=found,
+            comeback=Comeback(kept.incarnation + 1, kept.keys),
+            resume_token=None if token is None else Secret(token),
+        ),
+        about=kept.about,
+        ended_s=ended_s,
+    )
+
+
+def _folder() -> Path | None:
+    state = state_folder()
+    return None if state is None else state / "rejoin"

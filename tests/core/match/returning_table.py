@@ -1,0 +1,274 @@
+"""A table of players whose processes end, and who come back in new ones, as the shells do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.catching_up import Comeback
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, GiveChecksum, PlayerGone
+from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.return_events import (
+    CanReturn,
+    PastComplete,
+    PastEpisode,
+    ReturnFailed,
+    SeatTaken,
+    TakeSeat,
+)
+from gym_p2p.core.sync.session import SyncSession
+from gym_p2p.core.wire.messages import Channel
+from gym_p2p.net.links.driver import Driver
+from gym_p2p.net.links.memory import MemoryLink, Path
+from tests.core.tables import TICK_S, Player, Table, held_action
+
+SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=4, rejoin_timeout_s=20)
+
+
+@attrs.frozen
+class Death:
+    """A player's process ends.
+
+    Attributes:
+        player: whose.
+        at_s: when.
+        back_s: how much later their next process is there; ``None``: none comes.
+        word: whether the link is closed by it; else nothing comes any more.
+        slowly_s: how long it takes to play everything again.
+    """
+
+    player: int
+    at_s: float
+    back_s: float | None = 2.0
+    word: bool = True
+    slowly_s: float = 0.5
+
+
+class MortalPlayer(Player):
+    """A player who may be the second process of theirs, or a later one."""
+
+    def __init__(self, table: Any, index: int, **options: Any) -> None:
+        super().__init__(table, index, **options)
+        self.keys: dict[int, bytes] = {}
+        self.incarnation = 0
+        self.slowly_s = 0.0
+        self.dead = False
+        self.failed: str | None = None
+        self.past: list[PastEpisode] = []
+        self.catches_up = False
+        self._meanwhile: list[Event] = []
+
+    def come_back(self, first: MortalPlayer, incarnation: int, slowly_s: float) -> None:
+        """Be the next process of a player's."""
+        self.keys, self.incarnation, self.slowly_s = first.keys, incarnation, slowly_s
+        self.catches_up = True
+        table = self._table
+        self.match = Match(
+            local=self.index,
+            players=table.players,
+            description={"must": {"game": "counting"}, "about": {}},
+            match_seed=7,
+            sync=table.sync,
+            secret=bytes([self.index]),
+            comeback=Comeback(incarnation, self.keys),
+        )
+        self.driver = Driver(self.match, clock=table.clock, emit=self._on_event)
+
+    def die(self) -> None:
+        """Be there no more, without a word."""
+        self.dead = self.stopped = True
+        self.driver.stop()
+
+    def _check(self, frame: int, state: int) -> None:
+        if (frame + 1) % self._table.sync.checked_every == 0:
+            episode = self.events_of(EpisodeBegan)[-1].episode
+            self.driver.command(GiveChecksum(frame, state.to_bytes(8, "big"), episode))
+
+    def play(self) -> None:
+        if not self.catches_up:
+            super().play()
+
+    def _on_event(self, event: Event) -> None:
+        if self.dead:
+            return
+        match event:
+            case CanReturn(_, keys):
+                self.events.append(event)
+                self.keys = dict(keys)
+            case PastEpisode():
+                self.past.append(event)
+            case PastComplete():
+                self._later(partial(self._play_again, event), self.slowly_s)
+            case SeatTaken():
+                self.events.append(event)
+                self._later(partial(self._go_on, event))
+            case ReturnFailed(why):
+                self.failed, self.stopped = why, True
+            case Connected() if self.catches_up:
+                self.events.append(event)
+            case _ if self.catches_up:
+                self._meanwhile.append(event)
+            case _:
+                super()._on_event(event)
+
+    def _play_again(self, complete: PastComplete) -> None:
+        if self.dead or self.failed is not None:
+            return
+        caught_up = 0
+        for episode in self.past:
+            self.events.append(EpisodeBegan(episode.episode, episode.seed, episode.options, episode.delays))
+            self.episodes_left = max(0, self.episodes_left - 1)
+            session = self.session = SyncSession(
+                local=self.index,
+                default_inputs=[b"d"] * self._table.players,
+                input_delay=episode.delays[self.index],
+                delays=episode.delays,
+                **self._table.options,
+            )
+            self._states.clear()
+            self.saved.clear()
+            session.take_up(0, episode.inputs)
+            before = -1
+            while session.was_played and before < session.frame < self.frames:
+                before = session.frame
+                session.add_local_input(b"of before")
+                while (output := session.poll()) is not None:
+                    self._carry_out(output)
+            caught_up += session.frame
+        self.waits = complete.waits
+        if self.waits:
+            self.episodes_left = max(0, self.episodes_left - 1)
+        self.driver.command(TakeSeat(caught_up))
+
+    def _go_on(self, seat: SeatTaken) -> None:
+        if self.dead:
+            return
+        self.catches_up = False
+        for event in self._meanwhile:
+            super()._on_event(event)
+        self._meanwhile = []
+        played = self.session is None or self.session.frame >= self.frames
+        goes_on = played and self.episodes_left and not self.waits and seat.episode <= len(self.past)
+        if goes_on and (self.session is None or not self._table.options.get("window")):
+            self.begin()
+        else:
+            self.play()
+
+
+class MortalTable(Table):
+    """A table whose players die and come back.
+
+    Args:
+        deaths: in any order; each is of whoever is that player by then.
+    """
+
+    def __init__(self, players: int, deaths: Sequence[Death] = (), **options: Any) -> None:
+        self.episodes = options.get("episodes", 1)
+        self.frames = options.get("frames", 60)
+        super().__init__(players, **{"sync": SYNC, "seated": MortalPlayer, **options})
+        self.connect()
+        self._links = 0
+        self._made = dict(options)
+        self.linking: dict[tuple[int, int], int] = {}
+        for death in deaths:
+            self.clock.call_at(death.at_s, partial(self._die, death))
+
+    def seat(self, index: int) -> MortalPlayer:
+        seat = self.seats[index]
+        assert isinstance(seat, MortalPlayer)
+        return seat
+
+    def _die(self, death: Death) -> None:
+        seat = self.seat(death.player)
+        if seat.dead:
+            return
+        seat.die()
+        for there in range(self.players):
+            if there != death.player:
+                link = self._newest(death.player, there)
+                if death.word:
+                    link.shut()
+                link.on_message = lambda _channel, _data: None
+                link.on_state = lambda _state: None
+                if not death.word:
+                    self.network.link(there, death.player, link.number).on_message = lambda _c, _d: None
+        if death.back_s is not None:
+            self.clock.call_at(self.clock.time() + death.back_s, partial(self._return, death, seat))
+
+    def _newest(self, here: int, there: int) -> MemoryLink:
+        return self.network.link(here, there, self.linking.get((min(here, there), max(here, there)), 0))
+
+    def _return(self, death: Death, before: MortalPlayer) -> None:
+        if not before.keys:
+            return  # there was no match yet
+        seat = MortalPlayer(
+            self, death.player, frames=before.frames, episodes=self.episodes, delay=before.delay
+        )
+        seat.come_back(before, before.incarnation + 1, death.slowly_s)
+        self.seats[death.player] = seat
+        self.link_up(death.player)
+
+    def link_up(self, here: int) -> None:
+        """Make a new link from a player who has come back to everybody who is there."""
+        for there in range(self.players):
+            if there != here and not self.seat(there).dead:
+                self._link(here, there)
+
+    def _link(self, here: int, there: int) -> None:
+        self._links += 1
+        number = self._links
+        self.linking[min(here, there), max(here, there)] = number
+        ends = ((here, there), (there, here))
+        for one, other in ends:
+            self._offer(one, other, self.network.link(one, other, number), number)
+        for one, other in ends:
+            self.seat(one).driver.introduce(other, self.network.link(one, other, number), number)
+
+    def _offer(self, here: int, there: int, link: MemoryLink, attempt: int) -> None:
+        driver = self.seats[here].driver
+        known = False
+
+        def on_message(_channel: Channel, data: bytes | str) -> None:
+            nonlocal known
+            if known:
+                driver.message(there, data)
+            elif driver.recognises(there, link, attempt, data):
+                known = True
+                driver.replace(there, link)
+                for older in range(attempt):
+                    old = self.network.link(here, there, older)
+                    old.on_message = lambda _channel, _data: None
+                    old.on_state = lambda _state: None
+
+        link.on_message = on_message
+        link.on_state = lambda state: driver.link_state(there, state) if known else None
+
+    def finished(self) -> bool:
+        return all(
+            (len(seat.played) >= self.episodes * seat.frames and seat.played_all)
+            or seat.over
+            or seat.stopped
+            or (seat.events_of(PlayerGone) and self._waits_for_the_next_episode(seat))
+            for seat in self.seats
+        )
+
+    @staticmethod
+    def _waits_for_the_next_episode(seat: Player) -> bool:
+        return len(seat.played) == seat.frames * len(seat.events_of(EpisodeBegan))
+
+
+def rollback(players: int, deaths: Sequence[Death] = (), **options: Any) -> MortalTable:
+    """Return players of 60 frames a second who guess."""
+    settings = {"path": Path(one_way_ms=30), "action": held_action, "tick_s": TICK_S, "frames": 240}
+    return MortalTable(players, deaths, window=8, **{**settings, **options})
+
+
+def lockstep(players: int, deaths: Sequence[Death] = (), **options: Any) -> MortalTable:
+    """Return players who play a few short episodes in lockstep."""
+    return MortalTable(
+        players, deaths, **{"path": Path(one_way_ms=20), "frames": 60, "episodes": 3, **options}
+    )

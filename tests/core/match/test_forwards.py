@@ -1,0 +1,232 @@
+"""What others pass on: they can neither make nor change it, and no more of it is taken than need be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.events import BeginEpisode, InputsArrived, ProtocolErrorSeen
+from gym_p2p.core.match.forwards import FORWARD_BURST_BYTES, Forwards
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, WayChanged, WayKind, through
+from gym_p2p.core.wire.messages import (
+    Channel,
+    Continue,
+    ForwardedControl,
+    ForwardedGame,
+    Hello,
+    Inputs,
+    Ready,
+    decode,
+    encode,
+)
+from tests.core.match.pairs import hello, outputs_of, seals_of
+
+PLAYERS = 3
+
+
+def met(relay: str = "service", **options: Any) -> Match:
+    """The first player of three in their first episode, whom the others have greeted."""
+    sync = SyncConfig(reconnect_timeout_s=6)
+    match = Match(
+        local=0,
+        players=PLAYERS,
+        description={"must": {}},
+        match_seed=7,
+        sync=sync,
+        secret=b"ours",
+        relay=relay,  # type: ignore[arg-type]
+        **options,
+    )
+    match.service_up(up=True)
+    for player in (1, 2):
+        match.opened(player, 0.0)
+        match.receive(player, encode(hello(seals_of(player, PLAYERS).key_for(0), 9_000)), 0.0)
+    match.command(BeginEpisode(1), 0.0)
+    for player in (1, 2):
+        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
+    outputs_of(match)
+    return match
+
+
+def forwards_of(player: int) -> Forwards:
+    return Forwards(local=player, peers={}, seals=seals_of(player, PLAYERS))
+
+
+def inputs(*given: bytes) -> bytes:
+    return encode(Inputs(1, 0, (0, len(given), 0), len(given), given, 0))
+
+
+def arrived(match: Match) -> list[tuple[int, tuple[bytes, ...], bool]]:
+    events = [event for event in outputs_of(match) if isinstance(event, InputsArrived)]
+    return [(event.player, event.inputs, event.by_service) for event in events if event.inputs]
+
+
+def errors(match: Match) -> list[tuple[int, str]]:
+    return [(e.player, e.problem) for e in outputs_of(match) if isinstance(e, ProtocolErrorSeen)]
+
+
+def test_inputs_that_a_third_player_or_the_service_passes_on_are_taken_as_if_they_came_directly() -> None:
+    match = met()
+    match.receive(2, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
+    assert arrived(match) == [(1, (b"x",), False)]
+    match.receive_by_service(1, encode(forwards_of(1).game(0, inputs(b"x", b"y"))), 0.1)
+    assert arrived(match) == [(1, (b"y",), True)]
+    match.receive(1, inputs(b"x", b"y"), 0.1)
+    match.receive_by_service(1, encode(forwards_of(1).game(0, inputs(b"x", b"y"))), 0.1)
+    assert arrived(match) == []
+
+
+@pytest.mark.parametrize("change", ["message", "seal", "recipient's key"])
+def test_what_a_third_player_makes_up_or_changes_is_dropped_and_nobodys_fault(change: str) -> None:
+    match = met()
+    message = forwards_of(1).game(0, inputs(b"x"))
+    forged = {
+        "message": msgspec.structs.replace(message, message=inputs(b"z")),
+        "seal": msgspec.structs.replace(message, seal=b""),
+        "recipient's key": msgspec.structs.replace(forwards_of(1).game(2, inputs(b"x")), recipient=0),
+    }[change]
+    for _ in range(300):
+        match.receive(2, encode(forged), 0.1)
+    outputs = outputs_of(match)
+    assert not [e for e in outputs if isinstance(e, InputsArrived | ProtocolErrorSeen)]
+
+
+def test_what_the_service_makes_up_of_a_player_who_has_greeted_is_a_protocol_error() -> None:
+    match = met()
+    forged = msgspec.structs.replace(forwards_of(1).game(0, inputs(b"x")), message=inputs(b"z"))
+    match.receive_by_service(1, encode(forged), 0.1)
+    assert errors(match) == [(1, "message that is not its sender's")]
+    match.receive_by_service(2, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
+    assert errors(match) == [(2, "nothing that the service passes on")]
+    match.receive_by_service(1, inputs(b"x"), 0.1)
+    match.receive_by_service(1, b"nonsense", 0.1)
+    assert len(errors(match)) == 2
+
+
+def test_a_third_player_passes_on_what_is_its_senders_and_tells_of_it_once() -> None:
+    match = met()
+    message = forwards_of(1).game(2, inputs(b"x"))
+    outputs = []
+    for tenth in range(3):
+        match.receive(1, encode(message), tenth / 10)
+        outputs += outputs_of(match)
+    assert [e for e in outputs if isinstance(e, Forwarding)] == [Forwarding(1, 2)]
+    sent = [e for e in outputs if isinstance(e, Transmit) and e.player == 2]
+    assert [decode(e.data) for e in sent] == [message] * 3
+    assert {e.channel for e in sent} == {Channel.GAME}
+    control = forwards_of(1).control(2, encode(Continue(0, 1)), change=1, number=0)
+    match.receive(1, encode(control), 0.5)
+    (sent_control,) = [e for e in outputs_of(match) if isinstance(e, Transmit) and e.player == 2]
+    assert (sent_control.channel, decode(sent_control.data)) == (Channel.CTRL, control)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ForwardedGame(2, 1, b"", b"x"),  # in another one's name
+        ForwardedGame(1, 1, b"", b"x"),  # to itself
+        ForwardedGame(1, 9, b"", b"x"),  # to nobody
+        ForwardedGame(2, 2, b"", b"x"),
+        ForwardedControl(9, 0, 1, 0, b"", b"x"),  # from nobody
+    ],
+)
+def test_what_cannot_be_passed_on_is_a_protocol_error(message: ForwardedGame) -> None:
+    match = met()
+    match.receive(1, encode(message), 0.1)
+    assert [player for player, _ in errors(match)] == [1]
+
+
+def test_what_is_passed_on_is_bounded() -> None:
+    match = met()
+    message = encode(forwards_of(1).game(2, bytes(1_000)))
+    for _ in range(2 * FORWARD_BURST_BYTES // 1_000):
+        match.receive(1, message, 0.1)
+    sent = [e for e in outputs_of(match) if isinstance(e, Transmit) and e.player == 2]
+    assert len(sent) == FORWARD_BURST_BYTES // 1_000
+
+
+def test_nothing_is_passed_on_through_two_players_or_where_relay_says_none() -> None:
+    match = met("none")
+    match.receive(1, encode(forwards_of(1).game(2, b"x")), 0.1)
+    match.receive(2, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
+    match.receive_by_service(1, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
+    assert outputs_of(match) == []
+    match = met()
+    match._peers[2].ways.now = through(1)
+    match.receive(1, encode(forwards_of(1).game(2, b"x")), 0.1)
+    assert outputs_of(match) == []
+
+
+def by_service(match: Match, *messages: bytes, change: int, start: int = 0) -> None:
+    for number, message in enumerate(messages, start):
+        wrapped = forwards_of(1).control(0, message, change=change, number=number)
+        match.receive_by_service(1, encode(wrapped), 0.2)
+
+
+def test_who_takes_another_way_is_followed_and_control_messages_go_on_there_each_once() -> None:
+    match = met()
+    peer = match._peers[1]
+    by_service(match, encode(Continue(peer.control.sent, 1)), change=1)
+    (changed,) = [e for e in outputs_of(match) if isinstance(e, WayChanged)]
+    assert (changed.player, changed.kind) == (1, WayKind.SERVICE)
+    assert peer.ways.now is SERVICE
+    ready = encode(Ready(2, None, None, 0, 0))
+    by_service(match, ready, change=1, start=1)
+    assert 2 in peer.ready
+    received = peer.control.received
+    by_service(match, ready, change=1, start=1)  # repeated by who passes it on
+    by_service(match, ready, change=0, start=2)  # of an earlier change
+    match.receive(1, ready, 0.2)  # late, over the way before
+    assert peer.control.received == received
+    assert not errors(match)
+
+
+def test_a_gap_in_what_is_passed_on_begins_the_way_anew() -> None:
+    match = met()
+    peer = match._peers[1]
+    by_service(match, encode(Continue(peer.control.sent, 1)), change=1)
+    outputs_of(match)
+    by_service(match, encode(Ready(2, None, None, 0, 0)), change=1, start=2)
+    sent = [decode(e.data) for e in outputs_of(match) if isinstance(e, Transmit) and e.by_service]
+    again = [decode(one.message) for one in sent if isinstance(one, ForwardedControl)]
+    assert again == [Continue(peer.control.received, 2)]
+    assert 2 not in peer.ready
+
+
+@pytest.mark.parametrize(("change", "now"), [(0, DIRECT), (1, SERVICE), (7, SERVICE)])
+def test_the_higher_change_counts(change: int, now: object) -> None:
+    match = met()
+    by_service(match, encode(Continue(match._peers[1].control.sent, change)), change=change)
+    assert match._peers[1].ways.now == now
+    assert match._peers[1].ways.change == change
+
+
+def test_of_two_who_choose_at_once_the_lower_player_does() -> None:
+    match = met()
+    peer = match._peers[1]
+    match._rerouting._take(peer, through(2), match._peers[1].ways.why, 0.1)
+    by_service(match, encode(Continue(0, 1)), change=1)
+    assert peer.ways.now == through(2), "we are the lower one"
+
+
+def test_who_has_not_greeted_is_greeted_by_the_service_on_its_word() -> None:
+    match = Match(
+        local=0,
+        players=2,
+        description={"must": {}},
+        match_seed=7,
+        sync=SyncConfig(),
+        secret=b"ours",
+        relay="service",
+    )
+    match.service_up(up=True)
+    unsealed = ForwardedControl(1, 0, 1, 0, b"", encode(Continue(0, 1)))
+    match.receive_by_service(1, encode(unsealed), 0.2)
+    sent = [decode(e.data) for e in outputs_of(match) if isinstance(e, Transmit)]
+    first, second, *_ = [decode(one.message) for one in sent if isinstance(one, ForwardedControl)]
+    assert first == Continue(0, 1)
+    assert isinstance(second, Hello)
