@@ -291,6 +291,7 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
             "timestamp": int(at_ms + 500),
             "durationMs": 500.0,
             "limitMs": 10_000.0,
+            "cause": None,
         }
         _change(_document(folder, "session", host), functools.partial(dict.update, pauses=[pause]))
     verdict = _verdict(folder)
@@ -301,7 +302,14 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
 
 def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -> None:
     at_ms = _inject(folder, "pause")
-    late = {"playerIds": ["right"], "reason": "silent", "frame": 60, "durationMs": 1.0, "limitMs": 1.0}
+    late = {
+        "playerIds": ["right"],
+        "reason": "silent",
+        "frame": 60,
+        "durationMs": 1.0,
+        "limitMs": 1.0,
+        "cause": None,
+    }
     _change(
         _document(folder, "session"),
         lambda document: document.update(pauses=[{**late, "timestamp": int(at_ms + 20_000)}]),
