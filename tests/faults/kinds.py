@@ -172,7 +172,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "blackout 8": Kind(about="the same for 8 s", draw=path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
     "blackout 20": Kind(
-        about="the same for 20 s, twice as long as a path is waited for",
+        about="the same for 20 s, twice as long as is waited where nobody passes messages on",
         draw=path("blackout", [0.0], 20.0, 1),
         expected=_PAUSES,
     ),
@@ -181,6 +181,12 @@ KINDS: Mapping[str, Kind] = {
         draw=path("blackout", [0.0], 2.0, 1, first=EPISODE_FRAMES),
         after_frames=5,
         expected=_PAUSES,
+    ),
+    "blackout 20 alone": Kind(
+        about="the same where nobody does",
+        draw=path("blackout", [0.0], 20.0, 1),
+        expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
+        stage=Stage(join=("--relay", "none")),
     ),
     "several": Kind(
         about="two paths at once around a barrier, and a direction before another one",
@@ -273,22 +279,22 @@ KINDS: Mapping[str, Kind] = {
     "freeze": Kind(
         about="SIGSTOP of both halves of a player for 5 s",
         draw=once("player stopped", seconds=5.0),
-        expected=Expected(naming="pause", names="others"),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "user half frozen": Kind(
         about="SIGSTOP of the process that plays, for 3 s",
         draw=once("user half stopped", seconds=3.0),
-        expected=Expected(naming="pause", names="others"),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "network half frozen": Kind(
         about="SIGSTOP of the process that has the network, for 3 s",
         draw=once("network half stopped", seconds=3.0),
-        expected=Expected(naming="pause", names="others"),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "clock": Kind(
         about="a player's wall clock jumps by an hour, ahead and back, in either order",
         draw=clocks,
-        expected=Expected(naming=None),
+        expected=Expected(naming="clock jump", names="struck"),
         stage=Stage(own_clock=True),
     ),
     "disk full": Kind(

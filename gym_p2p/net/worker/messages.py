@@ -44,6 +44,7 @@ __all__ = [
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
+    "StoodStill",
     "Surroundings",
     "Vote",
     "WatchEnded",
@@ -248,6 +249,13 @@ class Polled:
 
 
 @attrs.frozen
+class StoodStill:
+    """The network half's process stood still for so long, until now."""
+
+    lasted_s: float
+
+
+@attrs.frozen
 class WorkerFailed:
     """It went no further."""
 
@@ -293,6 +301,7 @@ WorkerEvent = (
     | PathRebuilt
     | PathTried
     | Polled
+    | StoodStill
     | WorkerFailed
     | WorkerStopped
 )

@@ -61,10 +61,12 @@ from gym_p2p.net.worker.messages import (
     Polled,
     ReleaseFrames,
     Resumable,
+    StoodStill,
     Vote,
     WorkerCommand,
 )
 from gym_p2p.net.worker.worker import NetworkWorker
+from gym_p2p.processes.standstill import STEP_S, Standstill
 
 __all__ = ["PlayerWorker"]
 
@@ -73,7 +75,7 @@ _log = logging.getLogger(__name__)
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
 _REPORTED_SAMPLES = 600
-"""Bounds what is kept where the wall clock is set back."""
+"""Bounds what is kept between two reports."""
 
 
 class _LatencyReports:
@@ -178,6 +180,18 @@ class PlayerWorker(NetworkWorker):
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
+        await self._until_over()
+
+    async def _until_over(self) -> None:
+        """Wait for the end, and see meanwhile whether this process stands still; a thread's is the user's."""
+        if self._plan.config.network == "thread":
+            await self._over.wait()
+        standstill = Standstill()
+        while not self._over.is_set():
+            await asyncio.sleep(STEP_S)  # whose end cancels it
+            stood_s = standstill.look()
+            if stood_s is not None:
+                self._emit(StoodStill(stood_s))
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
@@ -239,7 +253,12 @@ class PlayerWorker(NetworkWorker):
             if self._reports is not None:
                 self._reports.polled(player, poll)
 
-        poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        poller = LatencyPoller(
+            connection,
+            self._plan.config.telemetry.poll_interval_ms,
+            on_poll=on_poll,
+            wall_clock=self._clock.seconds,
+        )
         connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers[player] = poller
@@ -279,6 +298,7 @@ class PlayerWorker(NetworkWorker):
             case Connected():
                 self._agree_on_records(event)
             case Interrupted(player, reconnects=True) | DirectPathLost(player):
+                self._client.wanted_for(self._plan.config.sync.reconnect_timeout_s)
                 self._mesh.rebuild(self._ids[player])
             case WayChanged():
                 self._take_way(event)
