@@ -324,4 +324,4 @@ def test_the_audit_imports_nothing_of_the_package_but_its_games() -> None:
         names |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
         assert not [name for name in names if name.split(".")[0] == "gym_p2p"]
         ours = {name for name in names if name.startswith("tests.")}
-        assert ours <= {f"tests.faults.{part}" for part in ("games", "kinds", "naming", "reading")}
+        assert ours <= {f"tests.faults.{part}" for part in ("draws", "games", "naming", "reading")}
