@@ -56,7 +56,7 @@ def test_over_a_relay_that_loses_a_third_of_all_they_play_by_records_both_ways(t
     with coturn(tmp_path) as url:
         config = _config(tmp_path, ice_servers=(IceServer(urls=(url,)),), turn_secret=SECRET)
         with serve_in_thread(config) as service:
-            paced = {"fps": 20.0, "poll_interval_ms": 50.0}
+            paced = {"fps": 20.0, "poll_interval_ms": 50.0, "relay": "none"}
             envs = _pair(
                 service.url, tmp_path / "exports", length=70, relay_only=True, emulation=lossy, **paced
             )
@@ -72,9 +72,47 @@ def test_over_a_relay_that_loses_a_third_of_all_they_play_by_records_both_ways(t
         assert document["latency"]["missed"] > 0
 
 
+@pytest.mark.parametrize("sync", ["lockstep", "rollback"])
+def test_players_whose_datagrams_are_all_lost_play_by_the_service(tmp_path: Path, sync: str) -> None:
+    with serve_in_thread(_config(tmp_path)) as service:
+        envs = _pair(service.url, tmp_path / "exports", sync=sync, fps=60.0, emulation={"loss": 1.0})
+        played = together(*(partial(play_episode, env) for env in envs))
+        assert not [one for one in played if isinstance(one, BaseException)], played
+        told = [str(one) for env in envs for one in env.p2p.progress.relayed]
+        together(*(env.close for env in envs))
+    assert [line.partition(" for ")[0] for line in told] == [
+        "1 is reached through the service (no direct path)",
+        "0 is reached through the service (no direct path)",
+    ]
+    documents = [env.export_multiplayer_metrics() for env in envs]
+    assert_all_played_the_same(documents)
+    for document in documents:
+        assert (document["connection"]["type"], document["connection"]["relayedBy"]) == ("relay", "service")
+        assert document["connection"]["fallback"]["triggered"] is True
+        delivery = document["inputDelivery"]
+        assert (delivery["sentViaSocketIO"], delivery["receivedViaSocketIO"]) == (20, 20)
+        assert (delivery["sentViaP2P"], delivery["p2pReceiveRatio"]) == (0, 0.0)
+        (way,) = document["waysTaken"]
+        assert (way["way"], way["reason"]) == ("service", "no_direct_path")
+
+
+@pytest.mark.parametrize("where", ["the service", "a player"])
+def test_where_one_side_passes_nothing_on_no_match_begins_without_a_path(tmp_path: Path, where: str) -> None:
+    config = _config(tmp_path, relay_messages=where != "the service")
+    with serve_in_thread(config) as service:
+        envs = _pair(service.url, tmp_path / "exports", emulation={"loss": 1.0}, connect_timeout_s=5)
+        if where == "a player":
+            envs[1].close()
+            (_, other) = _pair(service.url, tmp_path / "exports", relay="none", connect_timeout_s=5)
+            envs = [envs[0], other]
+        failures = together(*(env.reset for env in envs))
+        together(*(env.close for env in envs))
+    assert all(isinstance(error, ConnectFailed | PeerLost) for error in failures), failures
+
+
 def test_without_any_relay_they_hear_that_there_is_none(tmp_path: Path) -> None:
     with serve_in_thread(_config(tmp_path)) as service:
-        envs = _pair(service.url, tmp_path / "exports", relay_only=True, connect_timeout_s=5)
+        envs = _pair(service.url, tmp_path / "exports", relay_only=True, relay="none", connect_timeout_s=5)
         failures = together(*(env.reset for env in envs))
         together(*(env.close for env in envs))
     assert all(isinstance(error, ConnectFailed | PeerLost) for error in failures), failures

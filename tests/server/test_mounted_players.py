@@ -45,8 +45,12 @@ async def mounted(data_dir: Path, **options: Any) -> AsyncIterator[str]:
         await serving
 
 
-def test_players_meet_under_a_prefix_in_a_namespace_and_hand_in_what_they_played(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", [0.0, 1.0], ids=["directly", "by the service"])
+def test_players_meet_under_a_prefix_in_a_namespace_and_hand_in_what_they_played(
+    tmp_path: Path, loss: float
+) -> None:
     data = tmp_path / "data"
+    options = {**OPTIONS, "emulation": {"loss": loss}}
 
     async def meet() -> None:
         async with mounted(data) as url:
@@ -54,7 +58,7 @@ def test_players_meet_under_a_prefix_in_a_namespace_and_hand_in_what_they_played
 
             def player(seat: int) -> Episode:
                 env = P2PEnv(
-                    gymnasium.make(BLEND, kind="tuple", length=20), seat=seat, **lobby.options(**OPTIONS)
+                    gymnasium.make(BLEND, kind="tuple", length=20), seat=seat, **lobby.options(**options)
                 )
                 try:
                     return play_episode(env, salt=seat)
@@ -68,6 +72,7 @@ def test_players_meet_under_a_prefix_in_a_namespace_and_hand_in_what_they_played
     asyncio.run(meet())
     documents = [json.loads(path.read_text()) for path in sorted(data.rglob("*.multiplayer.json"))]
     assert len(documents) == 2
+    assert {document["connection"]["fallback"]["triggered"] for document in documents} == {loss > 0}
     assert_all_played_the_same(documents)
 
 

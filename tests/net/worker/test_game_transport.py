@@ -142,7 +142,7 @@ def test_two_who_take_records_send_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", [0.0, 0.3])
 def test_records_go_through_a_relay_also_where_a_third_of_all_is_lost(tmp_path: Path, loss: float) -> None:
     emulation = LinkEmulation(one_way_ms=5, jitter_ms=2, loss=loss, seed=5)
-    link = LinkConfig(relay_only=True, emulation=emulation)
+    link = LinkConfig(relay_only=True, relay="none", emulation=emulation)
 
     async def work(url: str) -> None:
         sides = [Side.of(url, seat, ours(), link=link, poll_every_ms=100) for seat in SEATS]
