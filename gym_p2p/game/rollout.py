@@ -275,7 +275,8 @@ class Rollout:
         if before is None and frame not in self._taken_back:
             tick.advanced = True
             return
-        self._taken_back.discard(frame)
+        if self._taken_back:
+            self._taken_back.discard(frame)
         tick.played_again += 1
         if self._wrong_from is not None and self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
@@ -290,7 +291,8 @@ class Rollout:
 
     def _save(self, frame: int, tick: Tick) -> None:
         if frame > self.final_count or self._saved.get(frame) is None:
-            self._free(frame)
+            if frame in self._saved:
+                self._free(frame)
             ended = self.ended_at is not None and self.ended_at < frame
             self._saved[frame] = None if ended else self._require_snapshots().save()
         if self._pending:

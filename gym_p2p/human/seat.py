@@ -5,14 +5,8 @@ The face of this folder. Runs on the thread that plays; the page's server has it
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
-import re
-import sys
 import threading
 import time
-import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +18,15 @@ from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
 from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
+from gym_p2p.human.invitation import name_of, open_browser, print_link
 from gym_p2p.human.keys.codes import label_of
-from gym_p2p.human.keys.controls import Controls, effects
+from gym_p2p.human.keys.controls import Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
-from gym_p2p.human.standing import reason_of
+from gym_p2p.human.standing import reason_of, worst
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
@@ -41,6 +36,9 @@ _LOOK_EVERY_S = 0.25
 
 _SPARE_S = 1.0
 """What is left of the others' patience with a first action, after a countdown, for a slow machine or path."""
+
+_FIRST_PING_S = 0.5
+"""How long a page may take to answer for its path to be known to the others."""
 
 _SEQS_KEPT = 512
 """Frames whose keys are remembered until their effect is shown: more than any input delay."""
@@ -123,12 +121,12 @@ class HumanSeat:
         self._browser, self._next_url = browser, next_url
         self._elsewhere = entrance is not None
         """Whether somebody else decides what a link is good for once this seat is given up."""
-        self._announce = announce or _print_link
+        self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
             welcome={
-                "title": title or _name_of(stage.env),
+                "title": title or name_of(stage.env),
                 "controls": [
                     {
                         "codes": sorted(one.codes),
@@ -176,8 +174,8 @@ class HumanSeat:
             self._teller = OwnThread(target=self._keep_telling, name="gym_p2p seat", daemon=True)
             self._teller.start()
             self._announce(self.url)
-            if self._browser and _has_screen():
-                webbrowser.open(self.url)
+            if self._browser:
+                open_browser(self.url)
             self._await_page()
         except BaseException:
             self.close()
@@ -198,11 +196,13 @@ class HumanSeat:
         self._over.set()
         if self._teller is not None:
             self._teller.join()
+            self._stage.show_last()
         self._stage.close()
         self._tell(over=True)
         with self._server.lock:
             self._person.finish()
         self._server.close()
+        self._stage.keep(self._person.measures)  # what was shown since the last action
 
     @property
     def url(self) -> str:
@@ -245,15 +245,13 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        wait = self._stage.own_turn is True if wait is None else wait
         self._given_mask = mask
         space, fits = self._stage.space, self._tell_legal()
-        legal, keys = legal_by(self._controls, space, fits), self._person.keys
+        legal = legal_by(self._controls, space, fits)
+        if self._stage.own_turn is True if wait is None else wait:
+            self._await_key(legal)
         with self._server.lock:
             self._require_person()
-            while wait and not (keys.pressed and self._controls.plays(keys.now, legal)):
-                self._server.changed.wait(_LOOK_EVERY_S)
-                self._require_person()
             sample, focused = self._person.sample(), self._person.focused
             self._stage.keep(self._person.measures)
         self._seqs[self._stage.frame + self._stage.input_delay] = sample.seq
@@ -263,9 +261,19 @@ class HumanSeat:
         action = self._controls.act(sample.held, legal)
         return legal_or_nearest(space, fits, action, self._stage.nothing)
 
+    def _await_key(self, legal: Legal) -> None:
+        """Wait until a key is pressed that plays, the person is gone, or nobody is left to play with."""
+        keys = self._person.keys
+        while not self._stage.look_around():
+            with self._server.lock:
+                if self._person.gone is not None or (keys.pressed and self._controls.plays(keys.now, legal)):
+                    return
+                self._server.changed.wait(_LOOK_EVERY_S)
+
     def show(self, *, text: str | None) -> None:
         """Put a message on the page; ``None`` takes it away."""
         self._text = text
+        self._stage.show_last()
         self._tell()
 
     def _show(self, picture: Picture, frame: int) -> None:
@@ -290,7 +298,11 @@ class HumanSeat:
                 if left_s <= 0:
                     raise _gone("page_unopened")
                 self._server.changed.wait(min(left_s, _LOOK_EVERY_S))
+            if self._person.measures.clock is None:  # its first answer is a round trip away
+                self._server.changed.wait_for(lambda: self._person.measures.clock is not None, _FIRST_PING_S)
             self._require_person()
+            clock = self._person.measures.clock
+            self._stage.taken(None if clock is None else clock.rtt_s * 1e3)
 
     def _wait_on(self) -> None:
         """Wait for others no longer than for the person."""
@@ -347,6 +359,7 @@ class HumanSeat:
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
+            standing["quality"] = worst(standing.get("quality"), self._person.measures.quality)
             self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
         self._server.flush()
 
@@ -361,26 +374,3 @@ _WORDS = {
     "page_unopened": "nobody opened the link in time",
     "page_dropped": "their page sent what no page sends",
 }
-
-
-_VERSION = re.compile(r"[-_]v\d+$")
-"""Of an environment; nobody who plays needs to know."""
-
-
-def _name_of(env: Any) -> str:
-    spec = getattr(env, "spec", None)
-    told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
-    name = str(told or type(env).__name__)
-    return _VERSION.sub("", name.rpartition("/")[2].rpartition(":")[2])
-
-
-def _print_link(url: str) -> None:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"take the seat: {url}\n")
-        sys.stderr.flush()
-
-
-def _has_screen() -> bool:
-    """Whether a browser that is opened would be seen by somebody."""
-    needs_display = platform.system() == "Linux"
-    return not needs_display or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

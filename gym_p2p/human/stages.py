@@ -5,6 +5,7 @@ Knows environments and sessions; refuses to know pages and keys.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -23,6 +24,7 @@ from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
+from gym_p2p.play.handshake import Seated
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
@@ -68,12 +70,21 @@ class Stage(Protocol):
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
 
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Note that the person is there, and how far their page is; ``None`` is not known."""
+
     def before_action(self) -> None:
         """Called when the next frame's action is asked for, before the keys are looked at."""
 
     @property
     def own_turn(self) -> bool | None:
         """Whether it is the person's turn; ``None`` where all act at once."""
+
+    def look_around(self) -> bool:
+        """Take note of what others did while an action is chosen; return whether there is no use in one."""
+
+    def show_last(self) -> None:
+        """Show what the last step gave, where nobody has been shown it yet."""
 
     @property
     def mask(self) -> Mask | None:
@@ -188,6 +199,13 @@ class MatchStage:
         game = self._session.game
         return game.env.aec_env.agent_selection == self.seat if game.takes_turns else None
 
+    def look_around(self) -> bool:
+        """Take note of what others did while an action is chosen; return whether there is no use in one."""
+        return self._session.drain()
+
+    def show_last(self) -> None:
+        """Nothing: every step shows what it gave."""
+
     @property
     def mask(self) -> Mask | None:
         """Which actions are legal, by what the person sees now; ``None`` where nobody says."""
@@ -219,7 +237,7 @@ class MatchStage:
         """
         if self._session.viewer is not None:
             raise UsageError("another HumanSeat shows this environment: it has a page for one person")
-        self._session.played_by = "person"
+        self._session.seated = Seated("person")
         self._session.viewer = self
         self._show, self.waits = show, wait
 
@@ -228,6 +246,10 @@ class MatchStage:
         if self._show is not None:
             self._show = self._session.viewer = None
             self.waits = _wait_on
+
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Note that the person is there, and how far their page is; ``None`` is not known."""
+        self._session.seated = Seated("person", page_rtt_ms)
 
     def look(self, episode: LiveEpisode) -> None:
         """Show what is new."""
@@ -300,15 +322,33 @@ class LoneStage:
         """Show nothing any more. Idempotent."""
         self._show = None
 
+    def taken(self, page_rtt_ms: float | None) -> None:
+        """Nothing: nobody else is there."""
+
     def before_action(self) -> None:
         """Show what the step before gave; wait until the next frame is due."""
         self.frame += 1
         self.episode = 1
-        if self._show is not None:
-            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
+        self._look()
         wait_s = self._pacer.wait_s(time.monotonic())
         if wait_s > 0:
             time.sleep(wait_s)
+
+    def look_around(self) -> bool:
+        """Nobody else is there."""
+        return False
+
+    def show_last(self) -> None:
+        """Show what the step after the last action gave: no other action will be asked for, perhaps."""
+        if self.episode and self._show is not None:
+            self.frame += 1
+            with contextlib.suppress(Exception):  # it may have been closed before: then there is none
+                self._look()
+            self.frame -= 1
+
+    def _look(self) -> None:
+        if self._show is not None:
+            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
 
     def standing(self) -> dict[str, Any]:
         """Return how it stands: nobody says."""

@@ -34,6 +34,22 @@ from gym_p2p.version import __version__
 __all__ = ["agreed", "as_before", "game_terms", "holders", "make_plan", "seed_of", "travelled"]
 
 
+@attrs.frozen
+class Seated:
+    """Who acts for a player.
+
+    Attributes:
+        played_by: a person or a policy, for the documents; ``None`` where nobody says.
+        page_rtt_ms: the round trip between the process that plays and a person's page; ``None`` without one.
+    """
+
+    played_by: PlayedBy | None = None
+    page_rtt_ms: float | None = None
+
+
+NOBODY_SAYS = Seated()
+
+
 def make_plan(
     game: Game,
     config: P2PConfig,
@@ -41,7 +57,7 @@ def make_plan(
     take: tuple[SeatId, ...] | None,
     votes: bool,
     offer: SyncOffer,
-    played_by: PlayedBy | None = None,
+    seated: Seated = NOBODY_SAYS,
     kept: KeptMatch | None = None,
 ) -> PlayerPlan:
     """Return what the network half is to do, with what the others have to agree on.
@@ -52,7 +68,7 @@ def make_plan(
         take: the seats of this player; ``None`` takes any free one.
         votes: whether this player votes on a queue's match before it is made.
         offer: the sync modes that this player can play in.
-        played_by: who acts for this player; ``None`` where nobody says.
+        seated: who acts for this player.
         kept: the match that is taken up again; ``None`` where one is looked for.
     """
     sync = config.sync
@@ -64,7 +80,7 @@ def make_plan(
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
     about = {
-        **introduction(played_by=played_by),
+        **introduction(played_by=seated.played_by),
         "input_delay": sync.input_delay,
         "fps": sync.fps,
         "sync": offer.as_sent(),
@@ -77,6 +93,7 @@ def make_plan(
         take=take,
         votes=votes,
         description={"must": must, "about": about},
+        page_rtt_ms=seated.page_rtt_ms,
     )
     if kept is None:
         return plan

@@ -25,7 +25,6 @@ from typing import Any
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.record.documents import Kind
-from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import MatchOver, NetworkError, P2PError, PeerLost, UsageError
 from gym_p2p.exports import Finished
@@ -35,12 +34,12 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode, Viewer
-from gym_p2p.play.handshake import seed_of, travelled
+from gym_p2p.play.handshake import Seated, seed_of, travelled
 from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.reentrancy import Access
 from gym_p2p.play.setup import UPLOAD_LIMIT_S, MatchSetup
 from gym_p2p.play.sync_mode import SyncChoice
@@ -70,8 +69,8 @@ class Session:
         """How the environment was made, for recordings, where that is known better than it knows itself."""
         self.viewer: Viewer | None = None
         """Sees every frame that is shown, in the calls of ``reset`` and ``step``."""
-        self.played_by: PlayedBy | None = None
-        """Who acts for this player, for the documents; ``None`` where nobody says."""
+        self.seated = Seated()
+        """Who acts for this player, for the documents and the service."""
         self._match: LiveMatch | None = None
         self._ending: Ending | None = None
         self.newcomer = Newcomer.of(config, self.seats)
@@ -254,7 +253,7 @@ class Session:
         recorder = self.recorder
         if recorder is None:
             return {}
-        self._drain()
+        self.drain()
         return recorder.latency()
 
     def document(self, kind: Kind) -> dict[str, Any]:
@@ -265,7 +264,7 @@ class Session:
         """
         if self.recorder is None:
             raise UsageError("nothing to export: no match was made yet, call reset() first")
-        self._drain()
+        self.drain()
         return self.recorder.document(kind)
 
     # Episodes.
@@ -274,9 +273,7 @@ class Session:
         self._access.process = os.getpid()
         try:
             with self.newcomer.calling():
-                return self._setup.meet(
-                    self._check_wait, environment=self.environment, played_by=self.played_by
-                )
+                return self._setup.meet(self._check_wait, environment=self.environment, seated=self.seated)
         except BaseException:
             self._access.process = None
             raise
@@ -316,7 +313,7 @@ class Session:
         while self.state is SessionState.PLAYING and match.own_seats_ended:
             self._step(episode, defaults)
         self._refuse_if_over()
-        match.recorder.record.break_off_episode(now_ms(), "reset")
+        match.recorder.record.break_off_episode(match.recorder.clock_ms(), "reset")
         self.state = SessionState.BETWEEN
 
     def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -342,7 +339,7 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.break_off_episode(now_ms(), ending.reason)
+            self.recorder.record.break_off_episode(self.recorder.clock_ms(), ending.reason)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return
@@ -374,7 +371,7 @@ class Session:
         """Note in the record that, and why, the match is over."""
         if self.recorder is not None:
             self.recorder.record.terminate(
-                reason, partial=partial, now_ms=now_ms(), disconnected_player=player
+                reason, partial=partial, now_ms=self.recorder.clock_ms(), disconnected_player=player
             )
 
     def _refuse_if_over(self) -> None:
@@ -392,8 +389,10 @@ class Session:
         if self.viewer is not None:
             self.viewer.waits()
 
-    def _drain(self) -> None:
-        """Take in the events that are there, without waiting; not while another call is inside."""
+    def drain(self) -> bool:
+        """Take in the events that are there, without waiting; return whether the match has ended by them."""
         if self._match is not None and (door := self._access.if_free()) is not None:
             with door:
                 self._match.drain()
+        client = None if self._match is None else self._match.client
+        return client is not None and (client.gone is not None or client.ended)

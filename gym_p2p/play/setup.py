@@ -17,7 +17,6 @@ from gym_p2p.config.names import load_callable
 from gym_p2p.core.api.queues import MatchProposed, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.matchmaking.commands import NoVerdictError, as_verdict
-from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.sync.prediction import predictor_named
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
@@ -28,13 +27,13 @@ from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.coming_back import learn_past
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.handshake import agreed, as_before, holders, make_plan
+from gym_p2p.play.handshake import Seated, agreed, as_before, holders, make_plan
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.recording import check_record, discard_left, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
@@ -84,15 +83,13 @@ class MatchSetup:
         """Where this player stands in a queue, while they wait in one."""
         return None if self._client is None else self._client.queue_status
 
-    def meet(
-        self, check: Callable[[], None], *, environment: Recipe | None, played_by: PlayedBy | None
-    ) -> LiveMatch:
+    def meet(self, check: Callable[[], None], *, environment: Recipe | None, seated: Seated) -> LiveMatch:
         """Meet the others, and agree with them.
 
         Args:
             check: called before every wait; raises to give up.
             environment: how the environment was made, where that is known better than it knows itself.
-            played_by: who acts for this player; ``None`` where nobody says.
+            seated: who acts for this player.
 
         Raises:
             NetworkError, PeerError: no match came about; nothing is left running.
@@ -117,7 +114,7 @@ class MatchSetup:
         offer = make_offer(self._game, config.sync)
         votes = self._vote is not None
         plan = make_plan(
-            self._game, config, take=self._wanted, votes=votes, offer=offer, played_by=played_by, kept=kept
+            self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
         )
         self._about = plan.description["about"]
         record = self._begin_record if kept is None else self._make_record
@@ -135,7 +132,7 @@ class MatchSetup:
             client.close(Ending(reason))
             file.close()
             if self.recorder is not None:
-                self.recorder.record.terminate(reason, partial=True, now_ms=now_ms())
+                self.recorder.record.terminate(reason, partial=True, now_ms=self.recorder.clock_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
         match.kept = file
@@ -160,7 +157,7 @@ class MatchSetup:
         found = kept.returns.found
         offer = as_before(offer, kept.about[found.players.index(_ours(found))])
         recorder, come_back = learn_past(client, kept, self._config.sync.rejoin_timeout_s)
-        discard_left(found, self._config, recorder.folder, now_ms())
+        discard_left(found, self._config, recorder.folder, recorder.clock_ms())
         self.recorder = recorder
         recorder.begin()
         match = self._agree(client, recorder, kept.about, offer, environment)
@@ -187,7 +184,7 @@ class MatchSetup:
             found,
             self._config,
             folder=recorder.folder,
-            at_ms=now_ms(),
+            at_ms=recorder.clock_ms(),
             snapshots=choice.compared_by,
             environment=environment,
         )
@@ -213,7 +210,7 @@ class MatchSetup:
             shows=True,
             workplace=Beside(),
             command=client.command,
-            now_ms=now_ms,
+            now_ms=recorder.clock_ms,
             monotonic_s=time.monotonic,
         )
         waits = Waits(

@@ -6,6 +6,7 @@ from typing import Any
 
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.outcome import fresh
+from gym_p2p.play.handshake import Seated
 from gym_p2p.play.session import Session
 from gym_p2p.policies.load import PolicyOption, load_policy
 from gym_p2p.policies.reactions import ReactionLimits
@@ -63,7 +64,8 @@ class PolicySeat:
             agent = wanted[0] if wanted else session.game.seats[0]
         self._seat = agent
         self._policy = self._loaded()  # an error comes early
-        session.played_by = session.played_by or "policy"
+        if session.seated.played_by is None:
+            session.seated = Seated("policy")
 
     def action(self) -> Any:
         """Return the action of this frame.

@@ -23,12 +23,20 @@ from gymnasium import spaces
 import gym_p2p
 from gym_p2p import HumanSeat, PersonGone
 from gym_p2p.exports import schema
+from gym_p2p.study.report.report import report_html
 from tests.browser.chromium import HERE
 from tests.browser.driver import Driver, running_driver
 from tests.requirements import require
 from tests.waiting import PATIENCE_S, until
 
 _numbers = itertools.count(1)
+
+
+NEVER_OPEN = (
+    "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
+    "const after = setTimeout; setTimeout = (work, ms) => after(work, Math.min(ms, 1000));"
+)
+"""A connection that comes to nothing, and clocks that are soon over."""
 
 
 class Page:
@@ -219,10 +227,7 @@ def test_over_data_channels_the_canvas_is_the_same_pixel_by_pixel(browser: Drive
 @pytest.mark.parametrize(
     ("init", "reason"),
     [
-        (
-            "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});",
-            "no data channel opened within 2 s",
-        ),
+        (NEVER_OPEN, "no data channel opened in time"),
         ("window.fetch = () => Promise.reject(new Error('no'));", "no data channel could be made"),
     ],
     ids=["late", "failed"],
@@ -551,9 +556,28 @@ def test_the_demo_is_played_by_a_person_and_says_so_in_its_exports(browser: Driv
     assert [player["playedBy"] for player in document["players"]] == ["person", "policy"]
     actions = [row["action"] for row in document["validation"]["allActions"] if row["playerId"] == "left"]
     assert 1 in actions
-    frames = gym_p2p.load(tmp_path / "p2p-exports").frames().to_pydict()
-    actors = dict(zip(frames["seat"], frames["actor"], strict=True))
-    assert actors == {"left": "person", "right": "policy"}
+    study = gym_p2p.load(tmp_path / "p2p-exports")
+    own = [row for row in study.frames() if row["seat"] == "left"]
+    assert {row["actor"] for row in own} == {"person"}
+    assert {row["focused"] for row in own} == {True}
+    seen = [(row["t_ms"], row["shown_ms"]) for row in own if row["shown_ms"] is not None]
+    assert len(seen) >= human["framesShown"] - 3  # and what reset gave, and the end
+    assert all(0 <= shown - played < 5000 for played, shown in seen)  # on the clock of this process
+    others = [row for row in study.frames() if row["seat"] == "right"]
+    assert {(row["actor"], row["shown_ms"], row["focused"]) for row in others} == {("policy", None, None)}
+    assert {(row["from"], row["to"]) for row in study.latency if row["link"] == "page"} == {("left", "left")}
+    assert {(row["from"], row["to"]) for row in study.latency if row["link"] == "peer"} == {
+        ("left", "right"),
+        ("right", "left"),
+    }
+    player = next(row for row in study.players if row["player"] == "left")
+    assert player["page_link"] == "websocket"
+    assert player["action_latencies"] == len(player["action_latencies_ms"])
+    assert "What people felt" in report_html(study)
+
+    (recording,) = tmp_path.glob("p2p-exports/*T*Z-*/left.p2preplay")
+    replay = [sys.executable, "-m", "gym_p2p", "replay", str(recording)]
+    subprocess.run(replay, check=True, timeout=PATIENCE_S)  # all that was recorded comes out again
 
 
 def test_ctrl_c_before_the_page_is_opened_leaves_nothing(tmp_path: Path) -> None:

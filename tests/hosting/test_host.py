@@ -96,6 +96,32 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_page(against_a_program: H
     until(lambda: not against_a_program.seats())  # nor is its program left
 
 
+def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -> None:
+    with Host(tmp_path, "--links", "2", "--reconnect-timeout", "1") as host:
+        one, two = host.links
+        with FakePage(one) as first:
+            wait_for(first, "waiting")
+            with FakePage(two) as second:
+                wait_for(second, "playing")
+                host.seats()[0].kill()  # the first one's
+                wait_for(second, "over")
+                assert reason(second) == "peer_crashed"
+        until(lambda: host.said("p002 has played: peer_crashed"))
+
+
+def test_two_people_and_a_program_play_an_environment_of_three_seats(tmp_path: Path) -> None:
+    arguments = ("--partner", "random", "--people", "2", "--links", "2", "--env-arg", "max_cycles=40")
+    with Host(tmp_path, *arguments, env="mpe2.simple_spread_v3") as host:
+        one, two = host.links
+        with FakePage(one) as first:
+            wait_for(first, "waiting")
+            with FakePage(two) as second:
+                wait_for(first, "over")
+                wait_for(second, "over")
+        assert [seat["playedBy"] for seat in first.states[-1]["seats"]] == ["person", "person", "policy"]
+        until(lambda: not host.seats())
+
+
 def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_lost_player(
     against_a_program: Host,
 ) -> None:

@@ -37,6 +37,7 @@ class FakePage:
         states: what it was told, the newest last.
         said: what else it was told, the newest of each kind.
         frames: how many it has got.
+        shown: which of the episode these were.
         code: with which it was closed.
     """
 
@@ -47,6 +48,7 @@ class FakePage:
         self.states: list[dict[str, Any]] = []
         self.said: dict[str, dict[str, Any]] = {}
         self.frames = 0
+        self.shown: list[int] = []
         self.code: int | None = None
         self._seq = 0
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="fake page")
@@ -116,6 +118,7 @@ class FakePage:
     async def _hear(self, data: str | bytes, now: float) -> None:
         if isinstance(data, bytes):
             self.frames += 1
+            self.shown.append(int.from_bytes(data[10:14], "big", signed=True))
             number = int.from_bytes(data[2:6], "big")
             await self._send({"t": "ack", "n": number, "shown": [[number, now]]})
             return

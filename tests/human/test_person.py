@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.record.human import focus_loss, human_document
+from gym_p2p.core.latency.quality import Quality
+from gym_p2p.core.record.human import HumanRecord, focus_loss, human_document
 from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
 from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendFrame, SendToPage
+from gym_p2p.human.standing import worst
 from tests.human.fake_page import HELLO
 
 UNIX_MS = 1e12
@@ -284,6 +286,20 @@ def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
     assert human_document(who.measures.record).page_rtt.sample_count == 1  # type: ignore[union-attr]  # they are there
 
 
+def test_a_slow_line_to_the_page_is_graded_and_another_page_begins_without_a_grade() -> None:
+    who = here()
+    assert who.measures.quality is None
+    for late_s, grade in ((0.02, Quality.GOOD), (0.2, Quality.WARNING), (0.4, Quality.CRITICAL)):
+        who.handle_timeout(now := who.next_timeout() or 0.0)
+        ping = [one for one in told(who) if one["t"] == "ping"][-1]
+        say(who, "pong", now + late_s, id=ping["id"], received=5_000.0, sent=5_000.0)
+        assert who.measures.quality is grade
+    assert worst("good", None, who.measures.quality, "warning") == "critical"
+    assert worst(None) is None
+    who.receive(2, json.dumps(HELLO), 9.0)
+    assert who.measures.quality is None
+
+
 def test_the_background_is_told_in_periods() -> None:
     who = here()
     say(who, "focus", 2.0, focused=False)
@@ -296,6 +312,85 @@ def test_the_background_is_told_in_periods() -> None:
     assert lost.total_background_ms == 4_000
 
 
+def test_periods_in_the_background_beyond_any_number_are_counted_and_not_listed() -> None:
+    record = HumanRecord()
+    for number in range(10_500):
+        record.focused(2.0 * number, focused=False)
+        record.focused(2.0 * number + 1, focused=True)
+    record.facts = person().measures.record.facts
+    lost = focus_loss(record, 1e9)
+    assert lost is not None
+    assert len(lost.background_periods) == 10_000
+    assert (lost.period_count, lost.total_background_ms) == (10_500, 10_500)
+
+
+def test_who_takes_a_seat_after_another_goes_on_in_the_record_of_the_match() -> None:
+    match = HumanRecord()
+    people = [here(), here()]
+    for number, who in enumerate(people):
+        who.measures.continue_in(match, now=10.0 + number)
+        (ping,) = [one for one in told(who) if one["t"] == "ping"]
+        say(who, "pong", 0.030, id=ping["id"], received=5_010.0, sent=5_020.0)
+        press(who, 1, "Space", at=1000.0)
+        who.offer(PICTURE, frame=0, seq=who.sample().seq, now=0.0)
+        say(who, "ack", n=1, shown=[[1, 1020.0 + number]])
+        say(who, "focus", 2.0, focused=False)
+        say(who, "focus", 3.0, focused=True)
+        who.sample()
+    document = human_document(match)
+    assert document is not None
+    assert document.action_latency is not None
+    assert document.action_latency.samples == [20.0, 21.0]
+    assert document.page_rtt is not None
+    assert document.page_rtt.sample_count == 2
+    assert (document.frames_shown, document.key_events, document.pages_opened) == (2, 2, 2)
+    lost = focus_loss(match, UNIX_MS + 9_000)
+    assert lost is not None
+    assert (lost.period_count, lost.total_background_ms) == (2, 2_000)
+
+
+def test_a_page_that_says_nothing_for_long_is_closed_and_its_seat_held_for_it() -> None:
+    who = here(hold_s=10.0)
+    outputs(who)
+    now = 0.0
+    while (due := who.next_timeout()) is not None and where(who) is Presence.HERE:
+        now = due
+        who.handle_timeout(now)
+    assert now == pytest.approx(6.0, abs=0.5)
+    assert ClosePage(1, "silent") in outputs(who)
+    assert where(who) is Presence.AWAY
+    who.receive(2, json.dumps(HELLO), now + 1)
+    assert where(who) is Presence.HERE
+
+
+def test_while_a_line_has_not_taken_a_frame_there_is_no_other_one_and_then_the_newest() -> None:
+    who = here()
+    outputs(who)
+    who.offer(PICTURE, frame=0, seq=0, now=0.0)
+    who.line_full(1)
+    for frame in (1, 2):
+        who.offer(PICTURE, frame=frame, seq=0, now=0.1)
+    assert frames(outputs(who)) == 1
+    who.line_free(1, 0.2)
+    assert frames(outputs(who)) == 1
+    who.line_free(1, 0.2)
+    assert frames(outputs(who)) == 0
+
+
+def test_a_change_of_keys_that_is_told_again_counts_once_and_what_is_lost_is_told_with_the_next() -> None:
+    who = here()
+    who.connected(1, "datachannel")
+    who.receive(1, json.dumps(HELLO), 0.0)
+    outputs(who)
+    say(who, "keys", held=["Space"], changes=[[2, 5.0, "Space"]])
+    say(who, "keys", held=[], changes=[[1, 1.0, "ArrowUp"], [2, 5.0, "Space"], [3, 6.0, None]])
+    say(who, "keys", held=[], changes=[[2, 5.0, "Space"], [3, 6.0, None]])
+    assert who.sample().held == ("Space",)
+    assert who.keys.events == 1
+    heard = [one for one in told(who) if one["t"] == "heard"]
+    assert [one["seq"] for one in heard] == [2, 3, 3]
+
+
 def test_the_end_of_the_page_after_the_end_of_the_game_is_no_absence() -> None:
     who = here()
     who.finish()
@@ -306,8 +401,6 @@ def test_the_end_of_the_page_after_the_end_of_the_game_is_no_absence() -> None:
 
 
 def test_without_a_person_there_is_nothing_to_tell() -> None:
-    from gym_p2p.core.record.human import HumanRecord  # noqa: PLC0415 - of this test alone
-
     assert human_document(HumanRecord()) is None
     assert focus_loss(HumanRecord(), 0.0) is None
 

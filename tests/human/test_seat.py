@@ -82,6 +82,32 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
     opened(person, play)
 
 
+@pytest.mark.parametrize("leaves", ["says so", "closes the page"])
+def test_who_goes_while_others_are_waited_for_is_not_waited_with(lobby: Lobby, leaves: str) -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options(fps=30))
+
+    def play(_person: HumanSeat, page: FakePage) -> None:
+        going = threading.Thread(target=go, args=[page])
+        going.start()
+        try:
+            env.reset()
+        finally:
+            going.join(PATIENCE_S)
+
+    def go(page: FakePage) -> None:
+        until(lambda: page.phase == "waiting")
+        if leaves == "says so":
+            page.say(t="leave")
+        else:
+            page.__exit__()
+
+    with pytest.raises(PersonGone) as caught:
+        opened(seat(env, hold_s=0.1), play)
+    assert caught.value.reason == {"says so": "left", "closes the page": "page_closed"}[leaves]
+    env.close()
+    assert left_running() == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -204,6 +230,22 @@ def test_a_game_that_takes_turns_waits_for_a_key() -> None:
         assert chosen == [0]
 
     opened(person, play)
+
+
+def test_a_person_alone_is_shown_what_the_last_step_gave_too() -> None:
+    person = alone()
+    env = person._stage._outer  # type: ignore[attr-defined]  # of a lone stage
+    env.reset(seed=1)
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        for _ in range(3):
+            env.step(person.action())
+        until(lambda: page.shown[-1:] == [1])  # the picture before the third action
+        person.show(text="the end")
+        until(lambda: page.shown[-1] == 2)
+
+    opened(person, play)
+    assert left_running() == []
 
 
 def test_a_person_who_leaves_ends_a_wait_and_is_gone_from_then_on() -> None:
@@ -431,6 +473,40 @@ def test_a_person_is_waited_for_in_their_own_turn_alone_and_no_earlier_key_count
         None,
     ]
     assert told == {"chosen": 4, "terminated": False}
+
+
+def _leaves_while_the_other_chooses(lobby: Lobby, chooses: threading.Event) -> None:
+    env = P2PParallelEnv(tictactoe_v3.env(), agents=["player_1"], **lobby.options())
+    env.reset(seed=3)
+    env.step({"player_1": 0})
+    chooses.wait(PATIENCE_S)
+    env.close()
+
+
+def _chooses(lobby: Lobby, chooses: threading.Event) -> str | None:
+    env = P2PParallelEnv(tictactoe_v3.env(render_mode="rgb_array"), agents=["player_2"], **lobby.options())
+    keys = {str(1 + square): square for square in range(9)}
+    reasons: list[str | None] = []
+
+    def play(person: HumanSeat, _page: FakePage) -> None:
+        env.reset(seed=3)
+        env.step({"player_2": person.action()})
+        chooses.set()
+        env.step({"player_2": person.action()})  # which would be waited for, for ever
+        reasons.append(None if env.p2p.ending is None else env.p2p.ending.reason)
+
+    try:
+        opened(seat(env, agent="player_2", keys=keys), play)
+    finally:
+        env.close()
+    return reasons[0]
+
+
+def test_a_person_who_chooses_learns_that_the_other_one_has_left(lobby: Lobby) -> None:
+    chooses = threading.Event()
+    assert together(
+        lambda: _leaves_while_the_other_chooses(lobby, chooses), lambda: _chooses(lobby, chooses)
+    ) == [None, "peer_left"]
 
 
 def test_an_agent_of_a_parallel_environment_is_played_and_another_is_refused() -> None:

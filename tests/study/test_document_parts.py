@@ -16,10 +16,13 @@ from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
+from gym_p2p.core.record.human import HumanFacts
+from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.exports.encoding import encode
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.report import words
+from gym_p2p.study.report.report import report_html
 
 OPEN = {"Pair", "Probe"}
 """What stands in open objects: their keys are those of the service."""
@@ -158,3 +161,77 @@ def test_a_return_to_the_channel_and_the_way_back_are_rows_and_stand_in_the_repo
     assert words.connection(player) == "direct, dtls, 1 return to the channel"
     assert words.connection(player | {"game_transport": None}) == "direct"
     assert words.connection(player | {"connection": None}) is None
+
+
+def of_a_person() -> MatchRecord:
+    """Return the record of a person who played 30 frames."""
+    inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
+    record = made_record("left", inputs, 30.0, random.Random(1))
+    facts: dict[str, Any] = {
+        "link": "datachannel",
+        "link_reason": "",
+        "frames_shown": 3,
+        "frames_skipped": 1,
+        "key_events": 2,
+        "key_events_dropped": 0,
+        "pages_opened": 1,
+        "page_size": (390, 844),
+        "input": "touch",
+        "browser": "Firefox",
+        "browser_version": "140",
+        "clock_offset_ms": 1.0,
+        "clock_error_ms": 2.0,
+    }
+    record.human.facts = HumanFacts(**facts)
+    for rtt_ms in (31.0, 33.0, 41.0):
+        record.human.rtt.record(record.session_start_ms, rtt_ms)
+    for latency_ms in (21.0, 25.0, 90.0):
+        record.human.action_shown(latency_ms)
+    episode = record.episodes[0]
+    for frame, at_ms in ((0, 40), (2, 110), (3, 150), (2, 900)):  # played again, it was drawn again
+        episode.shown(frame, episode.begin.at_ms + at_ms)
+    episode.out_of_focus(3, record.players.index("left"))
+    return record
+
+
+def written(folder: Path, record: MatchRecord) -> gym_p2p.Study:
+    for kind in DOCUMENT_TYPES:
+        built = build_document(kind, record, record.session_start_ms + 9_000, action_of)
+        (folder / f"left.{kind}.json").write_bytes(b"".join(encode(built)))
+    return gym_p2p.load(folder)
+
+
+def test_what_a_person_saw_and_when_stands_beside_what_they_did(tmp_path: Path) -> None:
+    study = written(tmp_path, of_a_person())
+    rows = [row for row in study.frames.arrow.to_pylist() if row["seat"] == "left"]
+    assert [row["shown_ms"] for row in rows[:5]] == [40, None, 110, 150, None]
+    assert [row["focused"] for row in rows[:5]] == [True, True, True, False, True]
+    others = [row for row in study.frames.arrow.to_pylist() if row["seat"] == "right"]
+    assert {(row["shown_ms"], row["focused"]) for row in others} == {(None, None)}
+    page = [row["rtt_ms"] for row in study.latency if row["link"] == "page"]
+    assert page == [31.0, 33.0, 41.0]
+    (player,) = [row for row in study.players if row["player"] == "left"]
+    assert player["rtt_median_ms"] > 40  # that to the other player: the page's is none of these
+    names = ("page_link", "page_rtt_median_ms", "action_latencies", "action_latency_median_ms")
+    assert [player[name] for name in names] == ["datachannel", 33.0, 3, 25.0]
+    assert player["action_latencies_ms"] == [21.0, 25.0, 90.0]
+    html = report_html(study)
+    assert "What people felt" in html
+    assert "datachannel" in html
+    assert len(study.problems) == 0 or {row["kind"] for row in study.problems} <= {"missing", "killed"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"frames": "!"}, {"encoding": "other"}, {"t": ""}, {"unfocused": {"left": "!"}}],
+    ids=["no series", "another encoding", "no times", "no frames"],
+)
+def test_what_is_damaged_of_a_page_is_left_out_and_said(tmp_path: Path, damage: dict[str, Any]) -> None:
+    written(tmp_path, of_a_person())
+    for path in tmp_path.glob("*.json"):
+        document = json.loads(path.read_text())
+        document["episodes"][0]["page"].update(damage)
+        path.write_text(json.dumps(document))
+    study = gym_p2p.load(tmp_path)
+    assert {row["shown_ms"] for row in study.frames.arrow.to_pylist()} == {None}
+    assert "episodes.page" in " ".join(str(row["problem"]) for row in study.problems)

@@ -40,6 +40,7 @@ class QueueTicket:
         group_id: of the group that these are; ``None`` if it has none.
         plays: a digest of what both sides of a match must agree on; ``None`` if unknown.
         spectators: to how many the player shows the match.
+        page_rtt_ms: the round trip between the player's process and their page; ``None`` without one.
     """
 
     event: ClassVar[str] = "join_queue"
@@ -54,6 +55,7 @@ class QueueTicket:
     group_id: str | None = None
     plays: str | None = None
     spectators: int = 0
+    page_rtt_ms: float | None = None
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "previous_partners", self.previous_partners[-_MAX_PARTNERS:])
@@ -77,8 +79,9 @@ class QueueTicket:
             return "seats: the same seat is listed twice"
         if self.take is not None and self.take not in self.seats:
             return f"take: wanted null, or one of {list(self.seats)}"
-        if self.rtt_ms is not None and not 0 <= self.rtt_ms <= MAX_RTT_MS:
-            return f"rtt_ms: wanted null, or 0 to {MAX_RTT_MS:g}"
+        for name in ("rtt_ms", "page_rtt_ms"):
+            if (rtt_ms := getattr(self, name)) is not None and not 0 <= rtt_ms <= MAX_RTT_MS:
+                return f"{name}: wanted null, or 0 to {MAX_RTT_MS:g}"
         return spectators_problem(self.spectators)
 
 

@@ -130,6 +130,8 @@ class MatchProposed:
         subjects: everybody in the group, this player included.
         probe: what was measured between them.
         answer_within_s: later than this counts as a refusal.
+        page_rtts_ms: by subject, of people: the round trip between their process and their page, which they
+            feel beside the one that was measured.
     """
 
     event: ClassVar[str] = "match_proposed"
@@ -139,6 +141,7 @@ class MatchProposed:
     subjects: tuple[str, ...]
     probe: MatchProbe
     answer_within_s: Number
+    page_rtts_ms: Mapping[str, Number] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -81,6 +81,8 @@ class CatchingUp:
         self._knew_nothing: set[int] = set()
         self._asked: tuple[int, int] | None = None
         """A player and an episode."""
+        self._asked_once: set[tuple[int, int]] = set()
+        """Players, and which process of theirs it was."""
         self._digests_here = 0
         """Of that player and that episode."""
         self._away: dict[int, set[int]] = {}
@@ -142,6 +144,8 @@ class CatchingUp:
             ProtocolError: it is none to what was asked.
         """
         if self._asked != (peer.index, past.episode):
+            if (peer.index, peer.incarnation) in self._asked_once:
+                return  # it took them so long that another one was asked
             raise ProtocolError("past that was not asked for")
         if past.returning:
             self._knew_nothing.add(peer.index)
@@ -170,7 +174,7 @@ class CatchingUp:
         """Ask whoever is next; to be called whenever somebody has greeted us, or is gone."""
         if self.complete or self.failed:
             return
-        if self._asked is not None and self._peers[self._asked[0]].present:
+        if self._asked is not None and self._answers(self._peers[self._asked[0]]):
             return
         self._asked = None
         there = [peer for peer in self._peers.values() if peer.state is not PeerState.GONE]
@@ -179,7 +183,9 @@ class CatchingUp:
             return
         waiting = [peer for peer in there if peer.index not in self._done and not self._is_away(peer)]
         for peer in waiting:
-            if peer.state is PeerState.PLAYING or peer.state is PeerState.RETURNING:
+            if not peer.interrupted and (
+                peer.state is PeerState.PLAYING or peer.state is PeerState.RETURNING
+            ):
                 first = not (self._done - self._knew_nothing)
                 newest = len(self.history.episodes)
                 self._recall(peer, max(1, newest if first else newest - 1), now)
@@ -230,6 +236,10 @@ class CatchingUp:
             left_first=least is not None and given[self._local] == least,
         )
 
+    def _answers(self, peer: Peer) -> bool:
+        """Whether the answer of a player who was asked may come: that process is there, and is heard of."""
+        return peer.present and not peer.interrupted and (peer.index, peer.incarnation) in self._asked_once
+
     def _is_away(self, peer: Peer) -> bool:
         """Whether somebody is away for everybody who is here: nothing counts that they alone hold."""
         here = [other for other in self._peers.values() if other.present]
@@ -247,6 +257,7 @@ class CatchingUp:
     def _recall(self, peer: Peer, episode: int, now: float) -> None:
         if self._asked != (peer.index, episode):
             self._asked, self._digests_here = (peer.index, episode), 0
+        self._asked_once.add((peer.index, peer.incarnation))
         there = episode <= len(self.history.episodes)
         held = self.history.episodes[episode - 1].held if there else (0,) * (len(self._peers) + 1)
         self._outputs.send(peer, Recall(episode, held, self._digests_here), now)

@@ -159,6 +159,11 @@ class Acceptance:
                 subjects=subjects,
                 probe=MatchProbe(waited_s=tickets[subject].wait_s(now), pairs=proposed.pairs),
                 answer_within_s=self._within_s,
+                page_rtts_ms={
+                    one.subject_id: one.page_rtt_ms
+                    for one in proposed.candidates
+                    if one.page_rtt_ms is not None
+                },
             )
             self._outputs.append(Notify(subject, proposed_match))
         return None

@@ -186,6 +186,7 @@ def _candidate(candidate: QueuedCandidate) -> Record:
         "rtt_ms": candidate.rtt_ms,
         "wait_s": candidate.wait_s,
         "rejections": candidate.rejections,
+        "page_rtt_ms": candidate.page_rtt_ms,
         "estimate_ms": candidate.estimate.rtt_ms,
         "source": candidate.estimate.source.value,
         "exact": candidate.estimate.exact,
@@ -201,5 +202,6 @@ def _read(data: Mapping[str, Any]) -> QueuedCandidate:
         None if history is None else GroupHistory(**history),
         wait_s=data["wait_s"],
         rejections=data["rejections"],
+        page_rtt_ms=data.get("page_rtt_ms"),  # logs from before have none
         estimate=Estimate(data["estimate_ms"], Source(data["source"]), data["exact"]),
     )

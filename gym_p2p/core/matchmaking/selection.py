@@ -110,6 +110,7 @@ class Chooser:
             wait_s=max(0.0, now - ticket.enqueued_at),
             estimate=estimate,
             rejections=ticket.rejections,
+            page_rtt_ms=ticket.wish.page_rtt_ms,
         )
 
     def estimate(self, one: Ticket, other: Ticket, now: float) -> Estimate:

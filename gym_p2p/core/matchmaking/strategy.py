@@ -67,11 +67,13 @@ class QueuedCandidate(MatchCandidate):
         wait_s: how long this subject has waited.
         estimate: the round trip between this one and the arriving one (of the arriving one itself: unknown).
         rejections: how many pairs with this subject have been turned down since it joined.
+        page_rtt_ms: of a person, the round trip between their process and their page; ``None`` without one.
     """
 
     wait_s: float = 0.0
     estimate: Estimate = UNKNOWN
     rejections: int = 0
+    page_rtt_ms: float | None = None
 
 
 class Matchmaker(abc.ABC):

@@ -44,6 +44,7 @@ __all__ = [
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
+    "StoodStill",
     "Surroundings",
     "Vote",
     "WatchEnded",
@@ -113,6 +114,7 @@ class PlayerPlan:
         take: the seats of this player; ``None`` takes any free one.
         description: what both sides must agree on (``must``) and what they need not (``about``).
         votes: whether the user's half votes on a queue's match before it is made.
+        page_rtt_ms: the round trip to the page of the person who plays; ``None`` without one.
         secret: what this player is known by to the others comes from it.
         returns: where a match is taken up again; ``None`` where one is looked for.
     """
@@ -123,6 +125,7 @@ class PlayerPlan:
     take: tuple[SeatId, ...] | None
     description: Mapping[str, Any]
     votes: bool = False
+    page_rtt_ms: float | None = None
     secret: bytes = attrs.field(factory=partial(secrets.token_bytes, SECRET_BYTES), repr=False)
     returns: ReturnPlan | None = None
 
@@ -246,6 +249,13 @@ class Polled:
 
 
 @attrs.frozen
+class StoodStill:
+    """The network half's process stood still for so long, until now."""
+
+    lasted_s: float
+
+
+@attrs.frozen
 class WorkerFailed:
     """It went no further."""
 
@@ -269,7 +279,15 @@ class WatchEnded:
 
 
 JoinEvent = (
-    JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+    JoinAck
+    | RoomStatus
+    | TurnedAway
+    | QueueAck
+    | QueueStatus
+    | MatchProposed
+    | MatchFound
+    | ServiceReachable
+    | Resumable
 )
 """On the way to a match; the service may also come and go during it."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
@@ -278,12 +296,12 @@ WorkerEvent = (
     Event
     | JoinEvent
     | WatchEvent
-    | Resumable
     | LinkOpened
     | PathBroken
     | PathRebuilt
     | PathTried
     | Polled
+    | StoodStill
     | WorkerFailed
     | WorkerStopped
 )

@@ -57,7 +57,7 @@ def on_wire(payload: Any) -> Any:
             "join_queue",
             (
                 '{"queue":"q","seats":["a","b"],"take":null,"client":null,"asks":false,"rtt_ms":1.5,'
-                '"previous_partners":[],"group_id":null,"plays":null,"spectators":0}'
+                '"previous_partners":[],"group_id":null,"plays":null,"spectators":0,"page_rtt_ms":null}'
             ),
         ),
         (LeaveQueue("q"), "leave_queue", '{"queue":"q"}'),

@@ -307,7 +307,7 @@ def test_a_queue() -> None:
         f'{{"proposal_id":"{proposed["proposal_id"]}","queue":"lab","subjects":["ann","bob"],'
         '"probe":{"waited_s":3.0,"pairs":[{"subjects":["ann","bob"],"rtt_ms":40.0,"reports":{"ann":'
         '{"rtt_ms":40.0,"success":true,"samples_ms":[39.0,41.0],"jitter_ms":null,"loss":null,"path":null,'
-        '"failure":null}}}]},"answer_within_s":5.0}'
+        '"failure":null}}}]},"answer_within_s":5.0,"page_rtts_ms":{}}'
     )
     lab.queues.answer("ann", proposed["proposal_id"], Verdict.REJECT, 3.0)
     for now in (60.0, 62.0):

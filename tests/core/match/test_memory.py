@@ -45,7 +45,7 @@ def _wire(kind: int, *fields: object) -> bytes:
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {
-    "greetings": lambda n: _wire(1, PROTOCOL_VERSION, LISTS, b"", n)[1:],
+    "greetings": lambda n: _wire(1, PROTOCOL_VERSION, LISTS, b"", n, n)[1:],
     "refusals": lambda n: _wire(2, [[str(n), "x" * 900, "y" * 900]] * 30),
     "barriers with options": lambda n: _wire(3, n, None, LISTS, 0, 0),
     "barriers with one option": lambda n: _wire(3, 2 + n % 2, None, json.dumps({"x": "y" * 60_000}), n, 0),

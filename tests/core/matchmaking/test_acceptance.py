@@ -49,6 +49,18 @@ def test_players_who_want_a_say_are_asked_after_the_hook() -> None:
     assert len(lab.matches) == 1
 
 
+def test_hook_and_players_see_how_far_peoples_pages_are_from_those_who_play_for_them() -> None:
+    lab = Lab(ask_hook=True)
+    lab.join("ann", asks=True, page_rtt_ms=35.5)
+    lab.join("bob")
+    lab.measure(40.0)
+    (proposed,) = lab.all(ProposedMatch)
+    assert {one.subject_id: one.page_rtt_ms for one in proposed.candidates} == {"ann": 35.5, "bob": None}
+    lab.decide(Verdict.ACCEPT)
+    (told,) = lab.told("ann", "match_proposed")
+    assert told.page_rtts_ms == {"ann": 35.5}
+
+
 def test_everybody_who_is_asked_has_to_accept() -> None:
     lab = Lab()
     lab.join("ann", asks=True)

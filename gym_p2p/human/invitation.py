@@ -1,0 +1,43 @@
+"""How a person gets to their seat: what it is called, the link that is printed, the browser that opens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import sys
+import webbrowser
+from typing import Any
+
+__all__ = ["name_of", "open_browser", "print_link"]
+
+_VERSION = re.compile(r"[-_]v\d+$")
+"""Of an environment; nobody who plays needs to know."""
+
+
+def name_of(env: Any) -> str:
+    """Return what an environment is called, for a person."""
+    spec = getattr(env, "spec", None)
+    told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
+    name = str(told or type(env).__name__)
+    return _VERSION.sub("", name.rpartition("/")[2].rpartition(":")[2])
+
+
+def print_link(url: str) -> None:
+    """Print the link to a seat, to standard error."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"take the seat: {url}\n")
+        sys.stderr.flush()
+
+
+def open_browser(url: str) -> None:
+    """Open the link in a browser, where somebody would see it."""
+    if _has_screen():
+        webbrowser.open(url)
+
+
+def _has_screen() -> bool:
+    """Whether a browser that is opened would be seen by somebody."""
+    needs_display = platform.system() == "Linux"
+    return not needs_display or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
