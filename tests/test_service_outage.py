@@ -1,4 +1,4 @@
-"""A service that dies in mid-match and comes back: the match does not notice, documents arrive."""
+"""A service that dies in the middle of a match and comes back: the match does not notice, and is heard of."""
 
 from __future__ import annotations
 

@@ -245,6 +245,32 @@ def test_the_spec_holds_plain_data_whatever_the_options_were(option: dict[str, A
     assert again.get_wrapper_attr("p2p").game.default_action("right") == env.p2p.game.default_action("right")
 
 
+def _heard(_told: object) -> bool:
+    """What a user's function is: called with what is told."""
+    return True
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"on_pause": _heard},
+        {"queue": "lab", "pre_match": _heard},
+        {"on_peer_loss": "stand_in", "stand_in": _heard},
+        {"snapshot_hooks": (_heard, _heard)},
+    ],
+    ids=lambda option: list(option)[-1],
+)
+def test_a_function_stands_in_the_spec_by_its_name(option: dict[str, Any]) -> None:
+    env = P2PEnv(_rally(), seat="left", **option)
+    assert env.spec is not None
+    text = env.spec.to_json()
+    assert f"{__name__}:_heard" in text
+    again = gymnasium.make(EnvSpec.from_json(text))
+    assert again.get_wrapper_attr("p2p").config.room == env.p2p.config.room
+    for made in (env, again):
+        made.close()
+
+
 def test_a_seat_counted_with_numpy_is_that_seat() -> None:
     env = P2PEnv(gymnasium.make(BLEND, kind="tuple"), seat=np.int64(1), watchers=np.int64(0))  # type: ignore[arg-type]  # a user's
     assert env.spec is not None

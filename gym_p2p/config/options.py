@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from gym_p2p.config.mappings import from_mapping, nested_class, to_mapping
-from gym_p2p.config.names import did_you_mean
+from gym_p2p.config.names import did_you_mean, load_named, name_of
 from gym_p2p.config.player import P2PConfig
 from gym_p2p.errors import ConfigurationError
 
@@ -89,7 +89,8 @@ def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str,
     """Return a wrapper's options as its spec may name them: as plain data, without secrets.
 
     A spec travels as JSON, and ends up in logs and papers. Whoever makes the environment again passes
-    the token by ``GYM_P2P_TOKEN``.
+    the token by ``GYM_P2P_TOKEN``. A function stands there by its name; one that has none (a lambda, a
+    function within a function) as it is, and such a spec cannot become JSON.
 
     Args:
         options: as given.
@@ -100,7 +101,20 @@ def recorded_options(options: Mapping[str, Any], config: P2PConfig) -> dict[str,
     for name, given in options.items():
         group, field = fields[name]
         if field.repr:
-            recorded[name] = (plain if group is None else plain[group])[field.name]
+            recorded[name] = _by_name((plain if group is None else plain[group])[field.name])
             if isinstance(given, str | os.PathLike):  # a folder as it was named, not as it is called here
                 recorded[name] = os.fspath(given)
     return recorded
+
+
+def _by_name(value: Any) -> Any:
+    """Return a function's name, or those of several, where that leads to it; anything else as it is."""
+    if isinstance(value, list):
+        return list(map(_by_name, value))
+    if not callable(value):
+        return value
+    name = name_of(value)
+    try:
+        return name if load_named("", name) is value else value
+    except ConfigurationError:
+        return value

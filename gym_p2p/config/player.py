@@ -119,7 +119,8 @@ class SyncConfig:
     pauses. 0: they are lost. The shortest time among the players counts for all."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
-    ``None`` is five seconds (ten frames, where these take longer) if frames are paced (``fps``), and five
+    ``None`` is ``reconnect_timeout_s``, or five seconds (ten frames) where that is less, if frames are paced
+    (``fps``): whoever's program stands still is waited for as long as one whose path is broken. It is five
     minutes if they are not, or if the players take turns: they may be thinking. Where frames are paced, the
     sum of the waits for one player is bounded too, by four times as much beyond what they play."""
     reset_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
@@ -156,7 +157,7 @@ class SyncConfig:
             return self.input_timeout_s
         if self.fps is None or takes_turns:
             return THINKING_S
-        return min(THINKING_S, max(PAUSE_MOST_S, PAUSE_MOST_FRAMES / self.fps))
+        return min(THINKING_S, max(PAUSE_MOST_S, PAUSE_MOST_FRAMES / self.fps, self.reconnect_timeout_s))
 
     def reset_limit_s(self, *, takes_turns: bool) -> float:
         """Return the longest wait for a ``reset``, with the default worked out.

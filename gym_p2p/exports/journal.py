@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from gym_p2p.processes.forks import let_go_in_forks
 __all__ = ["SUFFIX", "Journal", "claimed_journal", "journal_path"]
 
 SUFFIX = ".journal.jsonl"
+
+_LOOKED_AT_S = 1.0
+_LOOK_AGAIN_S = 0.02
 
 
 def journal_path(folder: Path, player_id: str | int) -> Path:
@@ -87,7 +91,7 @@ class Journal:
         make_folder(self.path.parent)
         descriptor = private(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
             os.ftruncate(descriptor, 0)
         except BaseException:
             os.close(descriptor)
@@ -114,6 +118,24 @@ class Journal:
         self._whole_bytes += len(line)
 
 
+def _lock(descriptor: int) -> None:
+    """Hold a journal; who merely looks whether it is held lets go of it at once.
+
+    Raises:
+        OSError: somebody else goes on holding it.
+    """
+    until = time.monotonic() + _LOOKED_AT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if until <= time.monotonic():
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
+
+
 @contextlib.contextmanager
 def claimed_journal(path: Path) -> Iterator[Iterator[bytes] | None]:
     """Hold a journal that was left, and give its lines; ``None`` where its writer lives, or it is gone.
@@ -135,4 +157,5 @@ def claimed_journal(path: Path) -> Iterator[Iterator[bytes] | None]:
         except BlockingIOError:
             yield None
             return
-        yield file if os.fstat(file.fileno()).st_nlink else None
+        there = os.fstat(file.fileno())
+        yield file if there.st_nlink and there.st_size else None  # an empty one is about to be written

@@ -26,7 +26,7 @@ _SHOWN_KEPT = 4096
 _REASONS: dict[LinkReason, str] = {
     "loopback": "the page and the process that plays are on one machine",
     "opened": "a data channel is tried first, and opened in time",
-    "late": "no data channel opened within 2 s",
+    "late": "no data channel opened in time",
     "failed": "no data channel could be made",
     "unsupported": "the browser has no data channels",
     "asked": "the page's link asks for it",

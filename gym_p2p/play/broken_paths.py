@@ -88,7 +88,7 @@ class BrokenPaths:
 
     def _disconnected(self, player: int, at_ms: int, dc_state: str) -> None:
         states = self._states.pop(player, None)
-        self._record.disconnections.append(
+        self._record.link_broke(
             Disconnection(
                 timestamp=at_ms,
                 frame=self._record.frame_now,
@@ -112,7 +112,7 @@ class BrokenPaths:
         over: Literal["old_connection", "new_connection", "service", "player"] | None = None
         if outcome == "success":
             over = _OVER.get(way, "old_connection" if rebuilt is None else "new_connection")
-        self._record.attempts.append(
+        self._record.link_attempted(
             ReconnectionAttempt(
                 timestamp=at_ms,
                 duration=duration_ms,

@@ -21,7 +21,7 @@ from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.kept_match import KeptFile
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.waits import Waits
 
 __all__ = ["LiveMatch"]
@@ -119,7 +119,7 @@ class LiveMatch:
             running = began
             if past.episode != come_back.complete.episode or come_back.complete.waits:
                 why = "reset" if past.left_first else "peer_reset"
-                self.recorder.record.break_off_episode(now_ms(), why)
+                self.recorder.record.break_off_episode(self.recorder.clock_ms(), why)
                 running = None
         self.client.drain()
         limit_s = self.played.config.rejoin_timeout_s

@@ -7,7 +7,6 @@ exporter's thread builds documents from the same record meanwhile, which is made
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import Forwarding, WayChanged
-from gym_p2p.core.record.absences import Departure, Pause, Rejoin
+from gym_p2p.core.record.absences import ClockJump, Departure, Pause, Rejoin
 from gym_p2p.core.record.clock_offsets import clock_base_of
 from gym_p2p.core.record.documents import Kind
 from gym_p2p.core.record.link import LinkRecord
@@ -47,6 +46,7 @@ from gym_p2p.net.worker.messages import (
     PathTried,
     Polled,
     ServiceReachable,
+    StoodStill,
     WorkerEvent,
 )
 from gym_p2p.play.broken_paths import BrokenPaths
@@ -55,8 +55,10 @@ from gym_p2p.play.exported import exported_config, exported_probe, identities, s
 from gym_p2p.play.few_lines import FewLines
 from gym_p2p.play.paused import PauseReason
 from gym_p2p.play.recording import fallback_of, match_folder_of
+from gym_p2p.processes.clocks import WallClock
+from gym_p2p.processes.standstill import StandstillWatch
 
-__all__ = ["Recorder", "now_ms"]
+__all__ = ["Recorder"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +71,12 @@ _DESYNCED = {
 _NOTHING = Finished(paths={}, uploaded=False, spooled=False, problems=())
 
 
-def now_ms() -> int:
-    """Return the Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class Recorder:
-    """The record of one match; made once the match is known, begun, and finished once."""
+    """The record of one match; made once the match is known, begun, and finished once.
+
+    Attributes:
+        clock_ms: the match's own Unix time in milliseconds, which never goes back.
+    """
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Recorder:
         game: Game,
         config: P2PConfig,
         about: Mapping[str, Any],
-        clock_ms: Callable[[], int] = now_ms,
+        clock_ms: Callable[[], int] | None = None,
         exports: bool = True,
     ) -> None:
         """Make the record; :meth:`begin` it once somebody knows of it who will finish it.
@@ -94,12 +95,13 @@ class Recorder:
             game: the local copy.
             config: as configured.
             about: what the others are told about this player.
-            clock_ms: returns the Unix time in milliseconds.
+            clock_ms: returns the Unix time in milliseconds; ``None``: the machine's, from now on.
             exports: whether documents are written and uploaded, as the configuration has it.
         """
         self.found = found
         self._game = game
-        self._clock_ms = clock_ms
+        clock = WallClock()
+        self.clock_ms = clock_ms = clock.ms if clock_ms is None else clock_ms
         self._players = [player.player_id for player in found.players]
         self.record = MatchRecord(
             game_id=found.match_id,
@@ -121,6 +123,8 @@ class Recorder:
         self._about = about
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
+        self._watch = StandstillWatch(self._stood_still, clock, self._clock_set)
+        self._reconnect_s = config.sync.reconnect_timeout_s
         self.finished: Finished | None = None
         self._lines = FewLines(_log)
         self.checksums_agreed = 0
@@ -128,7 +132,8 @@ class Recorder:
         self.desynced_with: SeatId | None = None
 
     def begin(self) -> None:
-        """Begin the checkpoints."""
+        """Begin the checkpoints, and to watch over this process."""
+        self._watch.start()
         if self._exporter is not None:
             self._exporter.begin()
 
@@ -156,8 +161,8 @@ class Recorder:
                 self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
-            case ServiceReachable(up, away_s):
-                self._service_changed(at_ms, up=up, away_s=away_s)
+            case StoodStill() | ServiceReachable():
+                self._fold_outage(at_ms, event)
 
     def _fold_comparison(self, at_ms: int, event: ChecksumsAgreed | Desynced) -> None:
         episode = self.record.called(event.episode)
@@ -205,6 +210,7 @@ class Recorder:
             problem: what else of the match could not be written.
             moved: what else of it lies elsewhere than was wanted.
         """
+        self._watch.stop()
         if self.finished is None:
             exporter = self._exporter
             finished = _NOTHING if exporter is None else exporter.finish(deadline_s)
@@ -247,18 +253,46 @@ class Recorder:
                 player_ids=list(players),
                 reason=why,
                 frame=self.record.frame_now,
-                timestamp=self._clock_ms() - round(lasted_s * 1e3),
+                timestamp=self.clock_ms() - round(lasted_s * 1e3),
                 duration_ms=lasted_s * 1e3,
                 limit_ms=limit_s * 1e3,
             )
         )
 
-    def _service_changed(self, at_ms: int, *, up: bool, away_s: float | None) -> None:
-        self.record.service_changed(at_ms, up=up, away_s=away_s)
-        if up:
-            _log.info("the service is back after %.1f s", away_s or 0.0)
-        else:
-            _log.warning("the service is away; the match goes on without it, and documents wait here")
+    def _clock_set(self, set_by_s: float) -> None:
+        _log.warning("the machine's clock was set by %+.1f s; the documents' goes on as it was", set_by_s)
+        self.record.clock_set(ClockJump(timestamp=self.clock_ms(), jump_ms=set_by_s * 1e3))
+
+    def _fold_outage(self, at_ms: int, event: StoodStill | ServiceReachable) -> None:
+        match event:
+            case StoodStill(lasted_s):
+                self._stood_still(lasted_s, end_ms=at_ms, half="network")
+            case ServiceReachable(True, away_s):
+                self.record.service_changed(at_ms, up=True, away_s=away_s)
+                _log.info("the service is back after %.1f s", away_s or 0.0)
+            case ServiceReachable(False):
+                self.record.service_changed(at_ms, up=False, away_s=None)
+                _log.warning("the service is away; the match goes on without it, and documents wait here")
+
+    def _stood_still(self, lasted_s: float, *, end_ms: int | None = None, half: str = "user") -> None:
+        """Record that a process of this player stood still until now: once, where both did."""
+        end_ms = self.clock_ms() if end_ms is None else end_ms
+        start_ms = end_ms - round(lasted_s * 1e3)
+        _log.warning("the %s process stood still for %.1f s", half, lasted_s)
+        own = [pause for pause in self.record.pauses.copy() if pause.cause == "frozen"]
+        if any(one.timestamp <= end_ms and start_ms <= one.timestamp + one.duration_ms for one in own):
+            return
+        self.record.paused(
+            Pause(
+                player_ids=[self.found.player_id],
+                reason="silent",
+                frame=self.record.frame_now,
+                timestamp=start_ms,
+                duration_ms=lasted_s * 1e3,
+                limit_ms=self._reconnect_s * 1e3,
+                cause="frozen",
+            )
+        )
 
     def _fold_absence(self, at_ms: int, event: PlayerAway | PlayerReturned | PlayerGone) -> None:
         match event:
@@ -270,7 +304,7 @@ class Recorder:
     def came_back(self, episode: int, frame: int, caught_up: int, *, took_s: float) -> None:
         """Record that this player is back, whose process before this one ended."""
         us = self._players.index(self.found.player_id)
-        self._rejoined(us, episode, frame, caught_up, self._clock_ms(), took_ms=took_s * 1e3)
+        self._rejoined(us, episode, frame, caught_up, self.clock_ms(), took_ms=took_s * 1e3)
 
     def _rejoined(
         self,

@@ -39,7 +39,7 @@ from gym_p2p.play.last_step import LastStep
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.neighbours import Newcomer
 from gym_p2p.play.progress import Progress, SessionState, progress_of
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.reentrancy import Access
 from gym_p2p.play.setup import UPLOAD_LIMIT_S, MatchSetup
 from gym_p2p.play.sync_mode import SyncChoice
@@ -313,7 +313,7 @@ class Session:
         while self.state is SessionState.PLAYING and match.own_seats_ended:
             self._step(episode, defaults)
         self._refuse_if_over()
-        match.recorder.record.break_off_episode(now_ms(), "reset")
+        match.recorder.record.break_off_episode(match.recorder.clock_ms(), "reset")
         self.state = SessionState.BETWEEN
 
     def _step(self, episode: LiveEpisode, actions: Mapping[SeatId, Any]) -> Outcome:
@@ -339,7 +339,7 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Take note of an end that is not the environment's."""
         if self.recorder is not None:
-            self.recorder.record.break_off_episode(now_ms(), ending.reason)
+            self.recorder.record.break_off_episode(self.recorder.clock_ms(), ending.reason)
         if ending.reason == "peer_reset":
             self.state = SessionState.BETWEEN
             return
@@ -371,7 +371,7 @@ class Session:
         """Note in the record that, and why, the match is over."""
         if self.recorder is not None:
             self.recorder.record.terminate(
-                reason, partial=partial, now_ms=now_ms(), disconnected_player=player
+                reason, partial=partial, now_ms=self.recorder.clock_ms(), disconnected_player=player
             )
 
     def _refuse_if_over(self) -> None:

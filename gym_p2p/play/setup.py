@@ -33,7 +33,7 @@ from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
-from gym_p2p.play.recorder import Recorder, now_ms
+from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.recording import check_record, discard_left, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncOffer, make_offer
@@ -132,7 +132,7 @@ class MatchSetup:
             client.close(Ending(reason))
             file.close()
             if self.recorder is not None:
-                self.recorder.record.terminate(reason, partial=True, now_ms=now_ms())
+                self.recorder.record.terminate(reason, partial=True, now_ms=self.recorder.clock_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
         match.kept = file
@@ -157,7 +157,7 @@ class MatchSetup:
         found = kept.returns.found
         offer = as_before(offer, kept.about[found.players.index(_ours(found))])
         recorder, come_back = learn_past(client, kept, self._config.sync.rejoin_timeout_s)
-        discard_left(found, self._config, recorder.folder, now_ms())
+        discard_left(found, self._config, recorder.folder, recorder.clock_ms())
         self.recorder = recorder
         recorder.begin()
         match = self._agree(client, recorder, kept.about, offer, environment)
@@ -184,7 +184,7 @@ class MatchSetup:
             found,
             self._config,
             folder=recorder.folder,
-            at_ms=now_ms(),
+            at_ms=recorder.clock_ms(),
             snapshots=choice.compared_by,
             environment=environment,
         )
@@ -210,7 +210,7 @@ class MatchSetup:
             shows=True,
             workplace=Beside(),
             command=client.command,
-            now_ms=now_ms,
+            now_ms=recorder.clock_ms,
             monotonic_s=time.monotonic,
         )
         waits = Waits(

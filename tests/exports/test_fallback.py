@@ -123,9 +123,10 @@ def test_a_document_whose_entry_does_not_fit_is_handed_in_from_the_fallback(
     session = Session()
     exporter = exporter_of(session, wanted, fallback, "http://127.0.0.1:9")
     until(lambda: len(entries(wanted)) == 1)
-    shutil.rmtree(wanted / ".spool")
-    exporter._places[0].entry = None
-    (wanted / ".spool").write_text("full")
+    with exporter._writing:
+        shutil.rmtree(wanted / ".spool")
+        (wanted / ".spool").write_text("full")
+        exporter._places[0].entry = None
     session.end()
     finished = exporter.finish(0.2)
     assert names(wanted) == documents()

@@ -249,9 +249,10 @@ class Scene:
             self._service.wait(_SERVICE_END_S)
 
     def _recover(self) -> None:
-        """Do what the documentation says for players who were killed: recover what is left, hand it in."""
+        """Do what players are told to do: recover what the killed have left, hand in what was kept."""
         for player in self._players.values():
-            if not player.struck or player.process.returncode in {0, 1, 130}:
+            told = player.told()
+            if told is not None and told["uploaded"]:
                 continue
             with (player.folder / "recover.log").open("wb") as log:
                 for what in ("recover", "upload"):

@@ -198,10 +198,10 @@ def test_one_who_is_silent_and_one_who_does_not_play_are_both_shown() -> None:
     waiting.for_inputs([1, 2], since=now - 2.0)
     paused = waiting.paused
     assert paused is not None
-    assert [(one.why, one.players) for one in (paused, *paused.also)] == [
+    assert {(one.why, one.players) for one in (paused, *paused.also)} == {
         ("silent", ("right",)),
         ("input", ("third",)),
-    ]
+    }
 
 
 def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,9 +14,11 @@ from gym_p2p.core.record.parts import DocumentPart
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = [
+    "JUMPS_KEPT",
     "OUTAGES_KEPT",
     "PAUSES_KEPT",
     "REJOINS_KEPT",
+    "ClockJump",
     "Departure",
     "Pause",
     "Rejoin",
@@ -31,6 +33,8 @@ OUTAGES_KEPT = 1000
 """A service that comes and goes must not fill them either."""
 
 
+JUMPS_KEPT = 1000
+"""Nor a clock that is set again and again."""
 REJOINS_KEPT = 1000
 """Nor may a player whose process ends again and again."""
 
@@ -76,6 +80,9 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
     """How long it was, in milliseconds."""
     limit_ms: Milliseconds
     """How long it could have been, in milliseconds: whoever was waited for is given up then."""
+    cause: Literal["frozen"] | None = None
+    """Why, where that is known. frozen: a process of the player named, whose document this is, stood still
+    (stopped, its machine asleep, or not let run); null: unknown."""
 
 
 class Rejoin(DocumentPart, frozen=True, kw_only=True):
@@ -109,6 +116,15 @@ class ServiceOutage(DocumentPart, frozen=True, kw_only=True):
     """When it was up again, in Unix milliseconds; null where it was not before the end."""
     duration_ms: Milliseconds
     """How long it was, in milliseconds, by a clock that nobody sets; where it did not end, up to now."""
+
+
+class ClockJump(DocumentPart, frozen=True, kw_only=True):
+    """The machine's wall clock was set. Times in documents go on as they were, from when the match began."""
+
+    timestamp: int
+    """When that was seen, in Unix milliseconds of the documents' own clock."""
+    jump_ms: float
+    """By how much it was set, in milliseconds; negative: back."""
 
 
 def newest_departures(departures: Iterable[Departure]) -> list[Departure]:

@@ -78,8 +78,8 @@ def pause_ms(record: MatchRecord) -> float:
     """Return how long the match paused for links that broke; for several players at once it paused once."""
     attempts = record.attempts.copy()
     if len({attempt.other_peer for attempt in attempts}) < 2:
-        return sum(attempt.duration for attempt in attempts)
-    paused_ms, until = 0.0, float("-inf")
+        return sum((attempt.duration for attempt in attempts), record.unlisted_pause_ms)
+    paused_ms, until = record.unlisted_pause_ms, float("-inf")
     for start, end in sorted((one.timestamp - one.duration, float(one.timestamp)) for one in attempts):
         paused_ms += max(0.0, end - max(start, until))
         until = max(until, end)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import field
 
 from gym_p2p.core.latency.statistics import LatencyStatistics
-from gym_p2p.core.record.absences import Departure, Pause, Rejoin, ServiceOutage, newest_departures
+from gym_p2p.core.record.absences import ClockJump, Departure, Pause, Rejoin, ServiceOutage, newest_departures
 from gym_p2p.core.record.building import latency_by_peer, unique_names
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode_result import EpisodeResult, episode_result
@@ -55,6 +55,8 @@ class Document(DocumentPart, frozen=True, kw_only=True):
     """Between whom this player passed messages on, in order; not more than the first thousand."""
     service_outages: list[ServiceOutage] = field(default_factory=list)
     """Times in which the service could not be reached, in order; not more than the first thousand."""
+    clock_jumps: list[ClockJump] = field(default_factory=list)
+    """How the machine's wall clock was set during the match; not more than the first thousand times."""
     clock_offsets: dict[str, list[ClockOffsetAt]]
     """By peer's id: how their clock stood to this player's, whenever that changed and at least once a minute;
     empty where it is not known."""
@@ -93,6 +95,7 @@ def common_keys(record: MatchRecord, now_ms: int) -> dict[str, Any]:
         "ways_taken": record.ways_taken.copy(),
         "passed_on": record.passed_on.copy(),
         "service_outages": _outages(record, now_ms),
+        "clock_jumps": record.clock_jumps.copy(),
         "clock_offsets": {names[peer]: link.clock.offsets.copy() for peer, link in record.links.items()},
         "connection_paths": {names[peer]: link.paths.copy() for peer, link in record.links.items()},
         "latency": None if worst is None else worst.series.statistics(),

@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gym_p2p.core.record.absences import Departure, Pause, Rejoin, ServiceOutage
+from gym_p2p.core.record.absences import ClockJump, Departure, Pause, Rejoin, ServiceOutage
 from gym_p2p.core.record.building import Decode
 from gym_p2p.core.record.clock_offsets import ClockOffsetAt
 from gym_p2p.core.record.episode import Corrections, Desync, StateDump
@@ -147,10 +147,12 @@ _MATCH = Node(
         "links": Links(_LINK),
         "disconnections": Rows(Disconnection),
         "attempts": Rows(ReconnectionAttempt),
+        "unlisted_pause_ms": Whole(float),
         "departures": Rows(Departure),
         "pauses": Rows(Pause),
         "rejoins": Rows(Rejoin),
         "service_outages": Rows(ServiceOutage),
+        "clock_jumps": Rows(ClockJump),
         "service_away_ms": Whole(int | None),
         "protocol_errors": Whole(dict[str, int]),
         "checkpoints_late": Whole(int),

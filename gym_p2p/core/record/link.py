@@ -18,7 +18,10 @@ from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCo
 from gym_p2p.core.record.clock_offsets import ClockTrack
 from gym_p2p.core.record.parts import Connection, ConnectionPath, Count, DocumentPart, Milliseconds
 
-__all__ = ["UNKNOWN_CONNECTION", "Health", "LinkRecord"]
+__all__ = ["PATHS_KEPT", "UNKNOWN_CONNECTION", "Health", "LinkRecord"]
+
+PATHS_KEPT = 1000
+"""Of a link whose path changes again and again the first ones, and the newest."""
 
 UNKNOWN_CONNECTION = Connection(type="unknown", connection_details=ConnectionPath())
 """Of a link whose path is not known."""
@@ -111,7 +114,8 @@ class LinkRecord:
             relayed_by=_RELAYED_BY.get(self._details.relayed_by),
             relaying_player_id=self._details.relaying_player,
         )
-        self.paths = [*(self.paths if known is None else self.paths[:-1]), connection]
+        before = self.paths if known is None else self.paths[:-1]
+        self.paths = [*before[: PATHS_KEPT - 1], connection]
 
     def _counted(self, counts: GameTransportCounts | None) -> GameTransportCounts | None:
         """Return the counts of all connections that the link has had; another one begins at nothing again."""

@@ -18,9 +18,11 @@ from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
 from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.record.absences import (
+    JUMPS_KEPT,
     OUTAGES_KEPT,
     PAUSES_KEPT,
     REJOINS_KEPT,
+    ClockJump,
     Departure,
     Pause,
     Rejoin,
@@ -38,7 +40,10 @@ from gym_p2p.core.record.ways_taken import WAYS_KEPT, PassedOn, WayTaken
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 
-__all__ = ["MatchRecord", "SyncTotals", "Termination"]
+__all__ = ["BREAKS_KEPT", "MatchRecord", "SyncTotals", "Termination"]
+
+BREAKS_KEPT = 1000
+"""Of links that broke, and of ways back; a path that breaks every other second does so for half an hour."""
 
 _MAX_PROTOCOL_PROBLEMS = 64
 """Problems are short, fixed descriptions; beyond this many they are no longer that."""
@@ -91,12 +96,14 @@ class MatchRecord:
     Attributes:
         links: by the player at the other end.
         episodes: those that were begun here.
-        disconnections: links that broke.
-        attempts: ways back.
+        disconnections: links that broke, the first :data:`BREAKS_KEPT` of them.
+        attempts: ways back, as many of them.
+        unlisted_pause_ms: how long the match paused for those beyond.
         departures: players who are gone; of one who was told twice, the later one counts.
         pauses: times in which the match stood still for somebody, the first :data:`PAUSES_KEPT` of them.
         rejoins: players who came back in another process, the first :data:`REJOINS_KEPT` times.
         service_outages: times without the service that are over, the first :data:`OUTAGES_KEPT` of them.
+        clock_jumps: how the machine's wall clock was set, the first :data:`JUMPS_KEPT` times.
         service_away_ms: since when there is none, in Unix milliseconds; ``None`` while there is.
         protocol_errors: what peers sent and the protocol does not allow, counted by problem.
         ways_taken: other ways that messages took, the first :data:`WAYS_KEPT` of them.
@@ -150,10 +157,12 @@ class MatchRecord:
         self.episodes: list[EpisodeRecord] = []
         self.disconnections: list[Disconnection] = []
         self.attempts: list[ReconnectionAttempt] = []
+        self.unlisted_pause_ms = 0.0
         self.departures: list[Departure] = []
         self.pauses: list[Pause] = []
         self.rejoins: list[Rejoin] = []
         self.service_outages: list[ServiceOutage] = []
+        self.clock_jumps: list[ClockJump] = []
         self.service_away_ms: int | None = None
         self.protocol_errors: dict[str, int] = {}
         self.inputs_sent = 0
@@ -214,10 +223,27 @@ class MatchRecord:
         """The frame of the newest episode; ``None`` before the first."""
         return self.episodes[-1].frames if self.episodes else None
 
+    def link_broke(self, disconnection: Disconnection) -> None:
+        """Record that a link broke."""
+        if len(self.disconnections) < BREAKS_KEPT:
+            self.disconnections.append(disconnection)
+
+    def link_attempted(self, attempt: ReconnectionAttempt) -> None:
+        """Record a way back, or the vain search for it."""
+        if len(self.attempts) < BREAKS_KEPT:
+            self.attempts.append(attempt)
+        else:
+            self.unlisted_pause_ms += attempt.duration
+
     def paused(self, pause: Pause) -> None:
         """Record that the match stood still for somebody."""
         if len(self.pauses) < PAUSES_KEPT:
             self.pauses.append(pause)
+
+    def clock_set(self, jump: ClockJump) -> None:
+        """Record that the machine's wall clock was set."""
+        if len(self.clock_jumps) < JUMPS_KEPT:
+            self.clock_jumps.append(jump)
 
     def rejoined(self, rejoin: Rejoin) -> None:
         """Record that a player is back whose process had ended."""

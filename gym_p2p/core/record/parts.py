@@ -137,9 +137,9 @@ class Reconnections(DocumentPart, frozen=True, kw_only=True):
     """Links that broke and came back."""
 
     disconnections: list[Disconnection]
-    """Links that broke, in the order in which that was noticed."""
+    """Links that broke, in the order in which that was noticed; not more than the first thousand."""
     attempts: list[ReconnectionAttempt]
-    """Ways back, in the order of their ends."""
+    """Ways back, in the order of their ends; not more than the first thousand."""
     total_pause_duration_ms: Milliseconds
     """How long the match paused for them, in milliseconds."""
 

@@ -7,6 +7,7 @@ is :class:`~gym_p2p.net.client.signaling.SignalingClient`'s to decide.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import random
@@ -31,6 +32,8 @@ _ANSWER_TIMEOUT_S = 5.0
 _RECONNECT_FIRST_S = 0.25
 _RECONNECT_MAX_S = 5.0
 """Between attempts; half of it is random, so that the clients of a restarted service do not come as one."""
+_WANTED_MAX_S = 0.5
+"""The same while a path is broken, which has seconds to be rebuilt over the line."""
 _MAX_WAITING = 256
 """Events that wait for a line that is being taken up again."""
 _MOST_BEFORE = 64
@@ -69,6 +72,8 @@ class Line:
         self._up = asyncio.Event()
         self._broken = asyncio.Event()
         self._given_up = False
+        self._wanted_until = float("-inf")
+        self._wanted = asyncio.Event()
         self._outgoing: asyncio.Queue[tuple[Payload, bool]] = asyncio.Queue(_MAX_WAITING)
         """Events, and whether an answer is wanted."""
         self._sending: asyncio.Task[None] | None = None
@@ -132,6 +137,11 @@ class Line:
             await self._register_again()
             _LOG.debug("the service is back")
             yield True
+
+    def wanted_for(self, seconds: float) -> None:
+        """Take the line up again as fast as can be for so long, should it be broken: a match needs it."""
+        self._wanted_until = asyncio.get_running_loop().time() + seconds
+        self._wanted.set()
 
     def give_up(self) -> None:
         """Do not take the line up again when it breaks."""
@@ -211,7 +221,7 @@ class Line:
     async def _register_again(self) -> None:
         delay_s = _RECONNECT_FIRST_S
         while not self.up:
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+            await self._pause(delay_s * random.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
             try:
                 await self._register(_ANSWER_TIMEOUT_S)
@@ -220,6 +230,15 @@ class Line:
                 if isinstance(error, ServiceRefused) and error.code == "unauthenticated":
                     _LOG.warning("the service does not let this client in again: %s", error.detail)
                     raise
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait so long before the next attempt; less as soon as the line is wanted."""
+        loop = asyncio.get_running_loop()
+        self._wanted.clear()
+        wanted = loop.time() < self._wanted_until
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(delay_s, _WANTED_MAX_S) if wanted else delay_s):
+                await self._wanted.wait()
 
     async def _send_waiting(self) -> None:
         while True:

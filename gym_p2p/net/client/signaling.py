@@ -249,6 +249,10 @@ class SignalingClient:
         self._require_open()
         return await self._line.request(payload)
 
+    def wanted_for(self, seconds: float) -> None:
+        """Hurry for so long to take up a line that is broken: a path is to be rebuilt over it."""
+        self._line.wanted_for(seconds)
+
     async def leave(self, why: str | None = None) -> None:
         """Give up the place, whether waiting or playing. Does nothing where there is no line.
 

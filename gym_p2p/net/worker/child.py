@@ -17,12 +17,19 @@ import subprocess
 import sys
 from typing import cast
 
-from gym_p2p.core.match.events import GiveInput, Leave
+from gym_p2p.core.match.events import GiveInput, Leave, Pinged
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection
 from gym_p2p.net.worker.factory import make_worker
-from gym_p2p.net.worker.messages import AfterOwner, PlayerPlan, SpectatorPlan, StampedEvent, Surroundings
+from gym_p2p.net.worker.messages import (
+    AfterOwner,
+    PlayerPlan,
+    Polled,
+    SpectatorPlan,
+    StampedEvent,
+    Surroundings,
+)
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from gym_p2p.net.worker.worker import NetworkWorker
 from gym_p2p.processes.name import call_this_process
@@ -35,6 +42,12 @@ _log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_S = 2.0
 """The user's process may be busy or gone; it has this long to take the last events."""
+
+WAITING_BYTES = 4 * 2**20
+"""Of events that a user's process which stands still has not taken. Beyond it what is measured again and
+again is left out. All else ends by itself: nobody plays without this player, nor waits for them for ever."""
+
+_MEASURED = (Polled, Pinged)
 
 _LOOK_AGAIN_S = 0.05
 _LOOKS = 20
@@ -96,8 +109,11 @@ class _Pipe(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():  # then its descriptor may be another one's already
             return
+        waiting_bytes = transport.get_write_buffer_size()
+        if waiting_bytes > WAITING_BYTES and isinstance(stamped[1], _MEASURED):
+            return
         frame = pack(stamped)
-        if transport.get_write_buffer_size() == 0:
+        if waiting_bytes == 0:
             # At once: uvloop's transport would write when the loop turns, after all else that is to be done.
             try:
                 frame = frame[os.write(self._fd, frame) :]

@@ -44,6 +44,7 @@ __all__ = [
     "ServiceReachable",
     "SpectatorPlan",
     "StampedEvent",
+    "StoodStill",
     "Surroundings",
     "Vote",
     "WatchEnded",
@@ -248,6 +249,13 @@ class Polled:
 
 
 @attrs.frozen
+class StoodStill:
+    """The network half's process stood still for so long, until now."""
+
+    lasted_s: float
+
+
+@attrs.frozen
 class WorkerFailed:
     """It went no further."""
 
@@ -271,7 +279,15 @@ class WatchEnded:
 
 
 JoinEvent = (
-    JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+    JoinAck
+    | RoomStatus
+    | TurnedAway
+    | QueueAck
+    | QueueStatus
+    | MatchProposed
+    | MatchFound
+    | ServiceReachable
+    | Resumable
 )
 """On the way to a match; the service may also come and go during it."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
@@ -280,12 +296,12 @@ WorkerEvent = (
     Event
     | JoinEvent
     | WatchEvent
-    | Resumable
     | LinkOpened
     | PathBroken
     | PathRebuilt
     | PathTried
     | Polled
+    | StoodStill
     | WorkerFailed
     | WorkerStopped
 )

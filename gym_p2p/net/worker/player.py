@@ -42,7 +42,6 @@ from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
-from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.by_service import ServiceLinks
 from gym_p2p.net.links.driver import Driver
@@ -62,10 +61,12 @@ from gym_p2p.net.worker.messages import (
     Polled,
     ReleaseFrames,
     Resumable,
+    StoodStill,
     Vote,
     WorkerCommand,
 )
 from gym_p2p.net.worker.worker import NetworkWorker
+from gym_p2p.processes.standstill import STEP_S, Standstill
 
 __all__ = ["PlayerWorker"]
 
@@ -74,7 +75,7 @@ _log = logging.getLogger(__name__)
 _FIRST_REPORT_MS = 10_000
 _REPORT_EVERY_MS = 60_000
 _REPORTED_SAMPLES = 600
-"""Bounds what is kept where the wall clock is set back."""
+"""Bounds what is kept between two reports."""
 
 
 class _LatencyReports:
@@ -161,7 +162,6 @@ class PlayerWorker(NetworkWorker):
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         self._client.events.listen(PeerReturned, self._on_peer_returned)
-        self._client.events.listen(LineChanged, self._on_line)
         self._began = asyncio.get_running_loop().time()
         if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
             incarnation = 0 if returns is None else returns.comeback.incarnation
@@ -180,6 +180,18 @@ class PlayerWorker(NetworkWorker):
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
+        await self._until_over()
+
+    async def _until_over(self) -> None:
+        """Wait for the end, and see meanwhile whether this process stands still; a thread's is the user's."""
+        if self._plan.config.network == "thread":
+            await self._over.wait()
+        standstill = Standstill()
+        while not self._over.is_set():
+            await asyncio.sleep(STEP_S)  # whose end cancels it
+            stood_s = standstill.look()
+            if stood_s is not None:
+                self._emit(StoodStill(stood_s))
 
     async def _find_match(self) -> MatchFound:
         """Sign in and wait for the others; candidates are gathered meanwhile."""
@@ -241,7 +253,12 @@ class PlayerWorker(NetworkWorker):
             if self._reports is not None:
                 self._reports.polled(player, poll)
 
-        poller = LatencyPoller(connection, self._plan.config.telemetry.poll_interval_ms, on_poll=on_poll)
+        poller = LatencyPoller(
+            connection,
+            self._plan.config.telemetry.poll_interval_ms,
+            on_poll=on_poll,
+            wall_clock=self._clock.seconds,
+        )
         connection.on_game_transport = poller.poll_soon
         poller.start()
         self._pollers[player] = poller
@@ -281,6 +298,7 @@ class PlayerWorker(NetworkWorker):
             case Connected():
                 self._agree_on_records(event)
             case Interrupted(player, reconnects=True) | DirectPathLost(player):
+                self._client.wanted_for(self._plan.config.sync.reconnect_timeout_s)
                 self._mesh.rebuild(self._ids[player])
             case WayChanged():
                 self._take_way(event)
@@ -322,10 +340,6 @@ class PlayerWorker(NetworkWorker):
             poller.replace(connection)
             connection.on_game_transport = poller.poll_soon
         self._choose_game_way(player, connection)
-
-    def _on_line(self, line: LineChanged) -> None:
-        if line.up:
-            self._emit(Resumable(self._client.resume_token))
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))

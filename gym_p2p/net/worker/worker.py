@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import asyncio
 import logging
-import time
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.wire.foreign_text import printable
@@ -13,6 +12,7 @@ from gym_p2p.errors import NetworkError, P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import unless
 from gym_p2p.net.worker.messages import Emit, WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
+from gym_p2p.processes.clocks import WallClock
 
 __all__ = ["NetworkWorker"]
 
@@ -25,6 +25,8 @@ class NetworkWorker(abc.ABC):
     def __init__(self, emit: Emit, config: P2PConfig) -> None:
         self._emit_stamped = emit
         self._client = SignalingClient(prefix=config.server_prefix, namespace=config.server_namespace)
+        self._clock = WallClock()
+        """What events are stamped by: it never goes back during a match."""
         self._over = asyncio.Event()
         """Set once there is nothing more to do; ends :meth:`run`."""
 
@@ -57,4 +59,4 @@ class NetworkWorker(abc.ABC):
         """Close whatever is open, the line to the service included."""
 
     def _emit(self, event: WorkerEvent) -> None:
-        self._emit_stamped((time.time_ns() // 1_000_000, event))
+        self._emit_stamped((self._clock.ms(), event))

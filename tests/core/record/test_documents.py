@@ -46,7 +46,7 @@ def test_a_record_of_nothing_builds_valid_documents() -> None:
 
 COMMON_KEYS = {
     *{"schemaVersion", "gameId", "playerId", "latency", "latencyByPeer", "focusLoss", "reconnection"},
-    *{"human", "policies", "serviceOutages", "waysTaken", "passedOn", "rejoins"},
+    *{"human", "policies", "serviceOutages", "clockJumps", "waysTaken", "passedOn", "rejoins"},
     *{"players", "environment", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"},
 }
 

@@ -2,12 +2,54 @@ from __future__ import annotations
 
 import pytest
 
+from gym_p2p.core.record.absences import JUMPS_KEPT, OUTAGES_KEPT, ClockJump, ServiceOutage
+from gym_p2p.core.record.building import pause_ms
+from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import view_of
-from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.record.match_record import BREAKS_KEPT, MatchRecord
+from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
 from tests.core.record.records import START_MS, documents, fresh, new_record, played, poll
+
+
+def test_a_path_that_breaks_again_and_again_does_not_fill_the_record_and_every_pause_counts() -> None:
+    record = new_record()
+    broke = Disconnection(
+        timestamp=START_MS, frame=0, detecting_peer=0, ice_state=None, dc_state="interrupted", other_peer=1
+    )
+    back = ReconnectionAttempt(
+        timestamp=START_MS, duration=10.0, outcome="success", attempts=1, other_peer=1, over="old_connection"
+    )
+    for _ in range(BREAKS_KEPT + 7):
+        record.link_broke(broke)
+        record.link_attempted(back)
+    assert len(record.disconnections) == len(record.attempts) == BREAKS_KEPT
+    assert pause_ms(record) == 10.0 * (BREAKS_KEPT + 7)
+
+
+def test_what_else_comes_again_and_again_does_not_fill_the_record_either() -> None:
+    record = new_record()
+    for number in range(OUTAGES_KEPT + 7):
+        record.service_changed(START_MS + number, up=False, away_s=None)
+        record.service_changed(START_MS + number, up=True, away_s=0.0)
+        record.clock_set(ClockJump(timestamp=START_MS, jump_ms=-1000.0))
+    assert len(record.service_outages) == OUTAGES_KEPT
+    assert len(record.clock_jumps) == JUMPS_KEPT
+
+
+def test_a_service_that_is_away_at_the_end_was_so_up_to_the_end() -> None:
+    record = new_record()
+    record.service_changed(START_MS + 100, up=False, away_s=None)
+    record.service_changed(START_MS + 150, up=False, away_s=None)
+    document = build_document("session", record, START_MS + 600, lambda _seat, data: data[0])
+    assert document.service_outages == [ServiceOutage(start=START_MS + 100, end=None, duration_ms=500.0)]
+    record.service_changed(START_MS + 900, up=True, away_s=0.8)
+    document = build_document("session", record, START_MS + 950, lambda _seat, data: data[0])
+    assert document.service_outages == [
+        ServiceOutage(start=START_MS + 100, end=START_MS + 900, duration_ms=800.0)
+    ]
 
 
 def test_problems_that_a_peer_makes_up_do_not_grow_the_record_without_bound() -> None:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import GiveUp
 from gym_p2p.core.sync.patience import (
     BUDGET,
@@ -84,6 +86,27 @@ def test_who_plays_a_third_of_the_time_is_never_given_up(wait_s: float, share: f
         now += wait_s
         patience.play(now)
         now += wait_s * (1 - share) / share
+
+
+@pytest.mark.parametrize("break_s", [3.0, 9.0])
+def test_who_is_held_up_again_and_again_is_borne_with_for_the_budget_and_the_excuse(break_s: float) -> None:
+    config = SyncConfig(fps=60)
+    limit_s, excuse_s = config.input_limit_s(takes_turns=False), answer_s(config)
+    patience = Patience.for_inputs(config, takes_turns=False)
+    now = net_s = 0.0
+    for _ in range(200):
+        begun = now
+        while now < begun + break_s:
+            now += LOOK_S
+            if any(not one.excusable for one in patience.wait([1, 2], now)):
+                net_s += now - begun
+                assert net_s == pytest.approx(BUDGET * limit_s + excuse_s, abs=break_s)
+                assert BUDGET * limit_s + excuse_s == 55.0, "as the documentation has it"
+                return
+        patience.play(now)
+        now += 1.0
+        net_s += break_s - GRACE_LEAST_S - FORGIVEN * (1.0 + LOOK_S)
+    raise AssertionError("borne with for ever")
 
 
 @given(st.floats(0, 10))

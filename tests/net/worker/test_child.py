@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.core.match.events import InputsArrived
+from gym_p2p.core.match.events import InputsArrived, Pinged
 from gym_p2p.net.loop import run_loop
-from gym_p2p.net.worker.child import _Pipe
+from gym_p2p.net.worker.child import WAITING_BYTES, _Pipe
 from gym_p2p.net.worker.messages import StampedEvent, Surroundings, WorkerStopped
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from tests.waiting import PATIENCE_S, eventually
@@ -64,6 +64,30 @@ def test_what_a_busy_program_has_not_read_is_kept_and_comes_whole_and_in_order()
     with users:
         run_loop(main())
     assert came == sent
+
+
+def test_what_is_measured_while_the_program_stands_still_is_bounded_and_all_else_is_kept() -> None:
+    users, networks = socket.socketpair()
+    pinged = Pinged(1, 20.0, None)
+    bulk: StampedEvent = (0, InputsArrived(1, 0, (bytes(200_000),), 0))
+
+    async def main() -> None:
+        _, pipe = await asyncio.get_running_loop().create_connection(_Pipe, sock=networks)
+        transport = pipe._transport
+        assert transport is not None
+        for _ in range(1 + WAITING_BYTES // 100_000):
+            pipe.emit(bulk)
+        before = transport.get_write_buffer_size()
+        assert before > WAITING_BYTES
+        for number in range(10_000):
+            pipe.emit((number, pinged))
+        assert transport.get_write_buffer_size() == before
+        pipe.emit(bulk)
+        assert transport.get_write_buffer_size() > before
+        pipe.owner_ended()
+
+    with users:
+        run_loop(main())
 
 
 def test_it_takes_on_the_variables_and_the_folder_of_the_program(

@@ -1,0 +1,54 @@
+"""A broken line is taken up again: with growing pauses, and fast while a path is to be rebuilt over it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from gym_p2p.config.event_names import EventNames
+from gym_p2p.errors import ServiceUnreachable
+from gym_p2p.net.client import line as lines
+from gym_p2p.net.client.line import Line
+from tests.net.virtual_time import VirtualTimeLoop, on_virtual_time
+
+
+def broken_line(loop: VirtualTimeLoop, attempts: list[float], monkeypatch: pytest.MonkeyPatch) -> Line:
+    """A line to a service that is away, and when it was tried."""
+
+    async def in_vain(*_args: object, **_options: object) -> None:
+        attempts.append(loop.time())
+        raise ServiceUnreachable("http://nowhere", "nobody is there")
+
+    monkeypatch.setattr(lines, "open_line", in_vain)
+    line = Line(lambda *_event: None, EventNames())
+    line._http = object()  # type: ignore[assignment]  # which nothing is sent by
+    return line
+
+
+def test_a_line_that_is_wanted_is_tried_at_once_and_twice_a_second_for_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        attempts: list[float] = []
+        line = broken_line(loop, attempts, monkeypatch)
+        trying = asyncio.create_task(line._register_again())
+        await asyncio.sleep(60.0)
+        calm = [after - before for before, after in itertools.pairwise(attempts)]
+        assert max(calm) <= lines._RECONNECT_MAX_S
+        assert min(calm[-3:]) >= lines._RECONNECT_MAX_S / 2
+        wanted_at = loop.time()
+        line.wanted_for(10.0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(10.0)
+        hurried = [wanted_at, *(at for at in attempts if at > wanted_at)]
+        assert hurried[1] - wanted_at <= lines._WANTED_MAX_S
+        pauses = [after - before for before, after in itertools.pairwise(hurried)]
+        assert max(pauses) <= lines._WANTED_MAX_S + 1e-6
+        await asyncio.sleep(60.0)
+        assert attempts[-1] - attempts[-2] >= lines._RECONNECT_MAX_S / 2
+        trying.cancel()
+        await asyncio.gather(trying, return_exceptions=True)
+
+    on_virtual_time(main)
