@@ -6,6 +6,7 @@ seats there is room for follows from both.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ from gym_p2p.human.seat import HumanSeat
 
 __all__ = ["free_bytes", "measure", "room_for"]
 
-MATCH_S = 0.0025
+MATCH_S = 0.0015
 """Processor time of a frame of a match of two beside the environment, of both processes of a seat."""
 
 AGAIN = 1.5
@@ -47,7 +48,7 @@ def room_for(measured: Measured, *, policies_each: float, cores: int, memory_byt
         cores: of this machine.
         memory_bytes: that is free; ``None`` is unknown.
 
-    >>> seat = Measured(seats=["a", "b"], fps=30.0, person_share=0.1, policy_share=0.05, modules=[])
+    >>> seat = Measured(seats=["a", "b"], fps=30.0, person_share=0.1, policy_share=0.04, modules=[])
     >>> room_for(seat, policies_each=1, cores=2, memory_bytes=None)
     10
     >>> room_for(seat, policies_each=0, cores=64, memory_bytes=10**9)
@@ -109,7 +110,7 @@ def _require_pictures(part: Part) -> None:
 
 
 def _times(game: Game, seconds: float) -> tuple[float, float]:
-    """Return the processor time of a step and of its picture, which nine of ten stay below."""
+    """Return the processor time of a step and of its picture; the median, for many seats even out."""
     policies = [RandomPolicy(game.action_space(seat), index) for index, seat in enumerate(game.seats)]
     stream = FrameStream()
     steps: list[float] = []
@@ -131,7 +132,7 @@ def _times(game: Game, seconds: float) -> tuple[float, float]:
         drawings.append(time.process_time() - stepped)
         if outcome.ended:
             outcome = game.reset(seed=1)
-    return _ninth_tenth(steps), _ninth_tenth(drawings)
+    return statistics.median(steps), statistics.median(drawings)
 
 
 def _draw(game: Game, stream: FrameStream, frame: int) -> None:
@@ -142,7 +143,3 @@ def _draw(game: Game, stream: FrameStream, frame: int) -> None:
         raise UnsupportedEnvironment(f"a person would be shown nothing: {error}") from error
     if (sent := stream.next(now)) is not None:
         stream.acknowledge(sent.number)
-
-
-def _ninth_tenth(times: list[float]) -> float:
-    return sorted(times)[int(0.9 * (len(times) - 1))]

@@ -50,13 +50,17 @@ class Address:
         public = _split(self.base)
         self.prefix = public.path
         local = {f"{name}:{port}" for name in (shown, "localhost", "127.0.0.1")}
-        default = {"http": 80, "https": 443}[public.scheme]
-        self.hosts = local | {public.netloc, f"{public.hostname}:{public.port or default}"}
-        self.origins = {f"http://{one}" for one in local} | {f"{public.scheme}://{public.netloc}"}
+        self._hosts = None if public_url is not None else local
+        """By which names it is asked; ``None`` where a proxy calls it as it likes."""
+        self.origins = {f"http://{one}" for one in local} | {f"{public.scheme}://{public.netloc.lower()}"}
 
     def of(self, link: Link) -> str:
         """Return a link's address."""
         return f"{self.base}/{link.token}/"
+
+    def is_called(self, name: str) -> bool:
+        """Return whether this can be the ``Host`` of a request for a page."""
+        return self._hosts is None or name in self._hosts
 
     def path_of(self, path: str) -> str:
         """Return a request's path without the proxy's prefix, which it may have taken away itself."""
@@ -113,7 +117,7 @@ class Door:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         token, slash, name = self._address.path_of(request.path)[1:].partition("/")
         link = self._links.find(token)
-        if link is None or request.host not in self._address.hosts:
+        if link is None or not self._address.is_called(request.host):
             return _nothing()
         if not slash:
             return web.Response(status=302, headers={**PAGE_HEADERS, "Location": f"{token}/"})

@@ -46,6 +46,9 @@ _log = logging.getLogger(__name__)
 TOUCH_EVERY_S = 5.0
 """While the match is played: how exactly it is known when a process ended."""
 
+_MOST_BYTES = 2**24
+"""Of a file: eight players, each of whom may state about 64 KiB."""
+
 _LATE_S = 15.0
 """Beyond the time for which the others wait: for clocks that differ, and a process that was slow to touch."""
 
@@ -76,6 +79,7 @@ class KeptMatch:
         returns: the match to take up again.
         about: what every player stated beside what they play, in the match's order, this player's too.
         ended_s: how long ago it was there, at least.
+        descriptor: of the file, which is held by it: :class:`KeptFile` lets go of it.
     """
 
     path: Path
@@ -84,6 +88,7 @@ class KeptMatch:
     returns: ReturnPlan = attrs.field(repr=False)
     about: Sequence[Mapping[str, Any] | None] = attrs.field(repr=False)
     ended_s: float
+    descriptor: int = attrs.field(repr=False)
 
 
 def joined(config: P2PConfig, environment: str, take: Sequence[SeatId] | None) -> str:
@@ -110,7 +115,7 @@ class KeptFile:
         self._can: CanReturn | None = None
         self._resume_token: Secret | None = None
         self._path = None if kept is None else kept.path
-        self._descriptor = -1
+        self._descriptor = -1 if kept is None else kept.descriptor
         self._touched_at = 0.0
         if kept is not None:
             self._about = [None if one is None else dict(one) for one in kept.about]
@@ -202,28 +207,46 @@ class KeptFile:
 def find_kept_match(name: str) -> KeptMatch | None:
     """Return what a process that joined the same has kept, and ended without a word; ``None`` without one.
 
-    One that is too old goes; of one that is not ours, or makes no sense, the log says so, and it stays.
+    One that is too old goes; of one that is not ours, or makes no sense, the log says so, and it stays. Give
+    it to a :class:`KeptFile`: nobody else finds it meanwhile.
     """
     folder = _folder()
     paths = [] if folder is None else sorted(folder.glob(f"{name}.*.json"))
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                kept = _read(path, file.read(), os.fstat(file.fileno()))
-        except BlockingIOError:
-            continue  # that process is alive
-        except FileNotFoundError:
+        descriptor = _held(path)
+        if descriptor is None:
             continue
+        kept = None
+        try:
+            kept = _read(path, descriptor)
         except OSError as error:
             _log.warning("%s is left alone: %s", path, disk_problem(error))
-            continue
         if kept is not None:
             return kept
+        os.close(descriptor)
     return None
 
 
-def _read(path: Path, data: bytes, status: os.stat_result) -> KeptMatch | None:
+def _held(path: Path) -> int | None:
+    """Open a file and hold it; ``None`` where its process is alive, or it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("%s is left alone: %s", path, disk_problem(error))
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _read(path: Path, descriptor: int) -> KeptMatch | None:
+    status = os.fstat(descriptor)
+    data = os.pread(descriptor, _MOST_BYTES, 0)
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         _log.warning("%s is left alone: it is not yours alone (chmod 600 it, or remove it)", path)
         return None
@@ -255,6 +278,7 @@ def _read(path: Path, data: bytes, status: os.stat_result) -> KeptMatch | None:
         ),
         about=kept.about,
         ended_s=ended_s,
+        descriptor=descriptor,
     )
 
 

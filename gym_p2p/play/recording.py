@@ -8,9 +8,10 @@ from pathlib import Path
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.exports.documents import match_path
+from gym_p2p.exports.documents import document_path, match_path
 from gym_p2p.exports.journal import journal_path
 from gym_p2p.exports.recovery import discard
+from gym_p2p.exports.spool import waiting
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
@@ -74,8 +75,17 @@ def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_m
             partial_path(path).unlink(missing_ok=True)
         if folder is not None:
             discard(journal_path(folder, found.player_id))
+            _withdraw(folder, document_path(folder, found.player_id, "multiplayer"))
     except OSError as error:
         _log.warning("what was left of the match %s stays there: %s", found.match_id, disk_problem(error))
+
+
+def _withdraw(folder: Path, document: Path) -> None:
+    """Let nobody hand in a document that is not there yet."""
+    for entry in waiting(folder.parent, folder):
+        if entry.document.name == document.name:
+            entry.withdraw()
+        entry.close()
 
 
 def open_replay(

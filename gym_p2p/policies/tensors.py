@@ -54,7 +54,7 @@ def as_tensor(value: Any, space: Space[Any], shape: Shape, dtype: np.dtype[Any])
     candidates += [array.reshape(1, -1), array.reshape(-1)]
     for candidate in candidates:
         if _fits(candidate.shape, shape):
-            return np.ascontiguousarray(candidate, dtype)
+            return np.asarray(candidate, dtype, order="C")
     raise Misfit(f"an observation of shape {array.shape} does not go into {_written(shape)}")
 
 

@@ -32,6 +32,13 @@ from tests.waiting import PATIENCE_S, until
 _numbers = itertools.count(1)
 
 
+NEVER_OPEN = (
+    "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
+    "const after = setTimeout; setTimeout = (work, ms) => after(work, Math.min(ms, 1000));"
+)
+"""A connection that comes to nothing, and clocks that are soon over."""
+
+
 class Page:
     """A page of the browser, from outside."""
 
@@ -220,10 +227,7 @@ def test_over_data_channels_the_canvas_is_the_same_pixel_by_pixel(browser: Drive
 @pytest.mark.parametrize(
     ("init", "reason"),
     [
-        (
-            "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});",
-            "no data channel opened within 2 s",
-        ),
+        (NEVER_OPEN, "no data channel opened in time"),
         ("window.fetch = () => Promise.reject(new Error('no'));", "no data channel could be made"),
     ],
     ids=["late", "failed"],

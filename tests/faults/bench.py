@@ -26,9 +26,10 @@ def run(
     *, seed: int, kinds: Sequence[str], count: int, jobs: int, keep: str | None, progress: Progress
 ) -> FaultReport:
     """Run ``count`` plans of each kind; see :func:`gym_p2p.bench.faults.bench_faults`."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # In a shell's background; the players would inherit it, and one of their faults is a Ctrl-C.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # In a shell's background, or under nohup: the players would inherit it, who are to be sent these.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _pass_over)
     folder = Path(tempfile.mkdtemp(prefix="gym-p2p-faults-")) if keep is None else Path(keep).absolute()
     lacking = {kind: reason for kind in kinds if (reason := _lacking(kind))}
     possible = [kind for kind in kinds if kind not in lacking]
@@ -46,6 +47,10 @@ def run(
     if keep is None and not any(folder.iterdir()):
         folder.rmdir()
     return FaultReport(seed=seed, rows=rows, folder=str(folder) if folder.exists() else None)
+
+
+def _pass_over(_number: int, _frame: object) -> None:
+    """Do as who ignores a signal; a program that is started from here does not, as it does of one ignored."""
 
 
 def _lacking(kind: str) -> str | None:

@@ -23,6 +23,7 @@ _GONE_LATE_MS = 20_000.0
 """Who is lost is waited for first."""
 _NOTICE_S = 0.5
 """The product's: a shorter silence is none."""
+_HOUR_MS = 3_600_000.0
 
 
 @attrs.frozen
@@ -56,12 +57,20 @@ def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any
 
 
 def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A path to the other player that was found broken, or a pause, which began with their silence."""
+    """A path to the other player that was found broken, or a pause, or another way that was taken.
+
+    A pause began with their silence: where the path was found broken, that is when it was noticed. Of a path
+    that is not in use nobody can tell more than that.
+    """
     session, others = left.documents["session"], _others(evidence, fault, left)
     broken = session["reconnection"]["disconnections"]
     found = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
     paused = (one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"]))
-    return found or _first(evidence, fault, paused)
+    ways = [one for one in session["waysTaken"] if one["otherPeer"] in others]
+    around = _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct"))
+    before = [one["way"] for one in ways if one["timestamp"] < evidence.unix_ms(fault["from"])]
+    in_use = Told(None) if before and before[-1] != "direct" else None
+    return found or _first(evidence, fault, paused) or around or in_use
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -84,6 +93,27 @@ def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | 
         return None
     paused = (one["timestamp"] for one in session["pauses"] if struck & set(one["playerIds"]))
     return _first(evidence, fault, paused) or Told(None)
+
+
+def _service_outage(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A time in which the service could not be reached."""
+    return _first(evidence, fault, (one["start"] for one in left.documents["session"]["serviceOutages"]))
+
+
+def _clock_jump(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A wall clock that was set by about an hour."""
+    jumps = left.documents["session"].get("clockJumps", ())
+    times = (one["timestamp"] for one in jumps if abs(abs(one["jumpMs"]) - _HOUR_MS) < _LATE_MS)
+    return _first(evidence, fault, times)
+
+
+def _standstill(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A pause of their own, with its cause, where a player stood still themselves; else as for a path."""
+    if left.host not in fault["hosts"]:
+        return _pause(evidence, fault, left)
+    pauses = left.documents["session"]["pauses"]
+    own = (one["timestamp"] for one in pauses if one.get("cause") == "frozen")
+    return Told(None) if _first(evidence, fault, own) else None
 
 
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -130,6 +160,9 @@ RULES: Mapping[str, Rule] = {
     "pause": _pause,
     "departure": _departure,
     "rejoin": _rejoin,
+    "service outage": _service_outage,
+    "clock jump": _clock_jump,
+    "standstill": _standstill,
     "slower": _slower,
     "new connection": _new_connection,
     "pause or not": _pause_or_not,

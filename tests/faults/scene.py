@@ -24,8 +24,9 @@ import psutil
 
 from tests.faults.acts import ACTS
 from tests.faults.clocks import Clock
+from tests.faults.draws import Fault
 from tests.faults.games import SEATS
-from tests.faults.kinds import KINDS, Fault, Plan
+from tests.faults.kinds import KINDS, Plan
 from tests.faults.seats import Player, start_player
 from tests.lab import SERVICE, Lab
 from tests.net.coturn import SECRET, coturn_command
@@ -249,9 +250,10 @@ class Scene:
             self._service.wait(_SERVICE_END_S)
 
     def _recover(self) -> None:
-        """Do what the documentation says for players who were killed: recover what is left, hand it in."""
+        """Do what players are told to do: recover what the killed have left, hand in what was kept."""
         for player in self._players.values():
-            if not player.struck or player.process.returncode in {0, 1, 130}:
+            told = player.told()
+            if told is not None and told["uploaded"]:
                 continue
             with (player.folder / "recover.log").open("wb") as log:
                 for what in ("recover", "upload"):

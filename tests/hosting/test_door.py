@@ -143,7 +143,7 @@ def test_what_another_site_opens_is_refused(origin: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/rally", ""], ids=["passed on", "taken away"])
-@pytest.mark.parametrize("host", ["play.example.org", None], ids=["the public name", "this port's"])
+@pytest.mark.parametrize("host", ["play.example.org", "play.example.org:8443", "upstream", None])
 def test_behind_a_proxy_the_links_lead_to_the_same_pages(prefix: str, host: str | None) -> None:
     public = "https://play.example.org/rally/"
 

@@ -9,11 +9,12 @@ from typing import Any
 import gymnasium
 import pytest
 
-import gym_p2p.envs  # noqa: F401 - registers the bundled game
+import gym_p2p.envs  # registers the bundled game
 from gym_p2p import ConfigurationError, InvalidAction, P2PEnv, P2PParallelEnv, PolicySeat, UsageError
 from gym_p2p.envs.rally import parallel_env
 from tests.game.environments import LastOneStanding
 from tests.players import Lobby, auto_peers, left_running, together
+from tests.requirements import require
 
 RALLY = "gym_p2p/Rally-v0"
 
@@ -61,6 +62,12 @@ def test_two_policies_play_and_the_documents_say_which_and_how_fast(lobby: Lobby
     assert other["policy"].endswith("<lambda>")
     assert len(other["sha256"]) == 64
     assert [player["playedBy"] for player in left["players"]] == ["policy", "policy"]
+    require("pyarrow", "pip install 'gym_p2p[data]'")
+    players = gym_p2p.load(lobby.exports).players.arrow.to_pydict()
+    assert players["player"] == ["left", "right"]
+    assert players["policy"] == ["scripted", other["policy"]]
+    assert players["reaction_ms"] == [20.0, 0.0]
+    assert players["actions_per_s"] == [10.0, None]
     assert left_running() == []
 
 

@@ -6,8 +6,8 @@
 import { PeerLink } from "./static/link.js";
 import { Pieces } from "./pieces.js";
 
-/** How long they may take to open before something else is tried. */
-const OPEN_LIMIT_MS = 2000;
+/** How long they may take to open before something else is tried; longer, where somebody asks for them. */
+const OPEN_LIMIT_MS = { opened: 2000, asked: 15000 };
 /** How long candidates are collected for the one request: an address of the machine's own is there at once. */
 const GATHER_MS = 100;
 const LOST = 1006; // as a WebSocket that breaks says (RFC 6455, 7.4.1)
@@ -20,8 +20,12 @@ export class ChannelCarrier {
   #handlers;
   #closed = false;
 
-  /** @param handlers those of a socket, and `failed(why)`, called instead of `opened()` where that does not come about in time. */
-  constructor(handlers) {
+  /**
+   * @param handlers those of a socket, and `failed(why)`, called instead of `opened()` where that does not come about in
+   *   time.
+   * @param why they are tried: `opened` or `asked`.
+   */
+  constructor(handlers, why) {
     this.#handlers = handlers;
     const candidates = [];
     let posted = false;
@@ -29,7 +33,7 @@ export class ChannelCarrier {
       localId: 0, // the smaller id offers
       remoteId: 1,
       negotiated: true,
-      timeoutMs: OPEN_LIMIT_MS,
+      timeoutMs: OPEN_LIMIT_MS[why],
       sendSignal: (type, payload) => {
         if (type === "ice-candidate") candidates.push(payload);
         if (type !== "offer" || posted) return; // which is one request

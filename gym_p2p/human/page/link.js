@@ -73,7 +73,7 @@ export class Link {
 
   #take(Carrier, why) {
     this.#why = why;
-    this.#carrier = new Carrier({
+    const handlers = {
       opened: () => this.#opened(),
       text: (text) => this.#hear(JSON.parse(text), performance.now()),
       frame: (buffer) => {
@@ -82,7 +82,8 @@ export class Link {
       },
       failed: (reason) => this.#take(SocketCarrier, reason),
       closed: (code) => this.#closed(code),
-    });
+    };
+    this.#carrier = new Carrier(handlers, why);
   }
 
   #opened() {

@@ -40,7 +40,6 @@ class EventStream:
 
     def __init__(self) -> None:
         self._listeners: dict[type, Callable[[Any], None]] = {}
-        self._beside: dict[type, list[Callable[[Any], None]]] = {}
         self._kept: dict[type, deque[object]] = {kind: deque(maxlen=_MAX_KEPT) for kind in _KEPT}
 
     def listen(self, kind: type[_T], listener: Callable[[_T], None]) -> None:
@@ -58,14 +57,8 @@ class EventStream:
         if self._listeners.get(kind) == listener:
             del self._listeners[kind]
 
-    def listen_beside(self, kind: type[_T], listener: Callable[[_T], None]) -> None:
-        """Call a listener with every event of a kind from now on, whoever else listens."""
-        self._beside.setdefault(kind, []).append(listener)
-
     def put(self, event: object) -> None:
         """Pass an event on, now or once somebody listens."""
-        for beside in self._beside.get(type(event), ()):
-            _call(beside, event)
         listener = self._listeners.get(type(event))
         if listener is not None:
             _call(listener, event)

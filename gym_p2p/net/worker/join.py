@@ -18,7 +18,7 @@ from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.probing.manager import ProbeManager
-from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, ServiceReachable
+from gym_p2p.net.worker.messages import JoinEvent, PlayerPlan, Resumable, ServiceReachable
 
 __all__ = ["SIGN_IN_TIMEOUT_S", "find_match"]
 
@@ -46,7 +46,7 @@ async def find_match(
         resume_token=None if returns is None else returns.resume_token,
         match=None if returns is None else returns.found,
     )
-    client.events.listen_beside(LineChanged, _Outage(emit).changed)
+    client.events.listen(LineChanged, _LineReport(client, emit).changed)
     if returns is not None:
         return returns.found
     client.events.listen(TurnedAway, emit)
@@ -55,10 +55,14 @@ async def find_match(
     return await _from_queue(config.queue, plan, client, emit)
 
 
-class _Outage:
-    """Tells of the line to the service, for as long as there is a client: how long it was away, too."""
+class _LineReport:
+    """Tells of the line to the service, for as long as there is a client.
 
-    def __init__(self, emit: Callable[[JoinEvent], None]) -> None:
+    How long it was away, and by what the next one takes its place: an event has one listener.
+    """
+
+    def __init__(self, client: SignalingClient, emit: Callable[[JoinEvent], None]) -> None:
+        self._client = client
         self._emit = emit
         self._since: float | None = None
 
@@ -67,6 +71,8 @@ class _Outage:
         if not line.up:
             self._since = now
         self._emit(ServiceReachable(line.up, None if self._since is None else now - self._since))
+        if line.up and self._client.match is not None:
+            self._emit(Resumable(self._client.resume_token))
 
 
 async def _from_room(

@@ -279,7 +279,15 @@ class WatchEnded:
 
 
 JoinEvent = (
-    JoinAck | RoomStatus | TurnedAway | QueueAck | QueueStatus | MatchProposed | MatchFound | ServiceReachable
+    JoinAck
+    | RoomStatus
+    | TurnedAway
+    | QueueAck
+    | QueueStatus
+    | MatchProposed
+    | MatchFound
+    | ServiceReachable
+    | Resumable
 )
 """On the way to a match; the service may also come and go during it."""
 WatchEvent = WatchedMatch | SubscriberEvent | WatchEnded
@@ -288,7 +296,6 @@ WorkerEvent = (
     Event
     | JoinEvent
     | WatchEvent
-    | Resumable
     | LinkOpened
     | PathBroken
     | PathRebuilt

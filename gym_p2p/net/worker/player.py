@@ -42,7 +42,6 @@ from gym_p2p.core.spectating.log import ShowFrame
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, Standing
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed
-from gym_p2p.net.client.events import LineChanged
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.links.by_service import ServiceLinks
 from gym_p2p.net.links.driver import Driver
@@ -163,7 +162,6 @@ class PlayerWorker(NetworkWorker):
         self._client.events.listen(MatchSignal, self._on_signal)  # what came before now was kept
         self._client.events.listen(PeerLeft, partial(self._on_peer_left, found))
         self._client.events.listen(PeerReturned, self._on_peer_returned)
-        self._client.events.listen(LineChanged, self._on_line)
         self._began = asyncio.get_running_loop().time()
         if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
             incarnation = 0 if returns is None else returns.comeback.incarnation
@@ -342,10 +340,6 @@ class PlayerWorker(NetworkWorker):
             poller.replace(connection)
             connection.on_game_transport = poller.poll_soon
         self._choose_game_way(player, connection)
-
-    def _on_line(self, line: LineChanged) -> None:
-        if line.up:
-            self._emit(Resumable(self._client.resume_token))
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))

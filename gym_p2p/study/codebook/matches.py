@@ -12,6 +12,7 @@ from gym_p2p.study.codebook.columns import MATCH, NO_DOCUMENT, NO_SESSION, NOT_S
 __all__ = ["EPISODES", "MATCHES", "PLAYERS", "PROBLEMS", "PROBLEM_KINDS"]
 
 _NO_PERSON = "No person played at a page, or none was measured, or it is not said."
+_NO_POLICY = "No policy played, or none was said."
 
 MATCHES = TableText(
     "matches",
@@ -152,6 +153,25 @@ PLAYERS = TableText(
             "Their 95th percentile (Hyndman and Fan's type 7).",
             "None was measured.",
             "ms",
+        ),
+        Column(
+            "policy",
+            "string",
+            "The policies that played their seats, joined by `; `: as `--policy` has them, files by name.",
+            _NO_POLICY,
+        ),
+        Column(
+            "reaction_ms",
+            "float",
+            "From an observation to the first action that is chosen by it, of the slowest of these.",
+            _NO_POLICY,
+            "ms",
+        ),
+        Column(
+            "actions_per_s",
+            "float",
+            "The most changes of the action in a second, of the slowest of these.",
+            "No limit, or as for policy.",
         ),
         Column("page_link", "string", "What carried their page: websocket or datachannel.", _NO_PERSON),
         Column("page_rtt_median_ms", "float", "The median round trip to their page.", _NO_PERSON, "ms"),

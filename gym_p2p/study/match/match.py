@@ -172,8 +172,28 @@ def _player_rows(
             "rtt_median_ms": spread.get("median_ms"),
             "rtt_p95_ms": spread.get("p95_ms"),
             **({} if one.account is None else _of_account(one.account)),
+            **({} if one.account is None else _of_policies(one.account)),
             **({} if one.account is None or one.account.human is None else _of_person(one.account.human)),
         }
+
+
+class _Policy(parts.Part, frozen=True):
+    """A policy that played a seat."""
+
+    policy: str
+    reaction_ms: float | None = None
+    actions_per_s: float | None = None
+
+
+def _of_policies(account: Account) -> dict[str, Any]:
+    played: list[_Policy] = account.part("policies", list[_Policy]) or []
+    waits = [one.reaction_ms for one in played if one.reaction_ms is not None]
+    rates = [one.actions_per_s for one in played if one.actions_per_s is not None]
+    return {
+        "policy": "; ".join(dict.fromkeys(one.policy for one in played)) or None,
+        "reaction_ms": max(waits, default=None),
+        "actions_per_s": min(rates, default=None),
+    }
 
 
 def _of_person(human: parts.Human) -> dict[str, Any]:

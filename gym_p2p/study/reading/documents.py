@@ -58,6 +58,7 @@ class _Whole(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True
     sync: msgspec.Raw = NOTHING
     focus_loss: msgspec.Raw = NOTHING
     human: msgspec.Raw = NOTHING
+    policies: msgspec.Raw = NOTHING
     protocol_errors: msgspec.Raw = NOTHING
     upload: msgspec.Raw = NOTHING
     departures: msgspec.Raw = NOTHING

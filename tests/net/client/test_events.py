@@ -54,17 +54,6 @@ def test_a_listener_takes_the_place_of_the_one_before_who_can_then_end_nothing()
     assert (first, second) == ([], [RoomStatus(room="r", seats_free=())])
 
 
-def test_who_listens_beside_hears_all_whoever_takes_whose_place() -> None:
-    events, beside, first, second = EventStream(), list[Any](), list[Any](), list[Any]()
-    events.listen_beside(LineChanged, beside.append)
-    events.put(LineChanged(up=False))
-    for listener in (first, second):
-        events.listen(LineChanged, listener.append)
-    events.put(LineChanged(up=True))
-    assert beside == [LineChanged(up=False), LineChanged(up=True)]
-    assert (first, second) == ([], [LineChanged(up=True)])
-
-
 def test_a_listener_that_raises_is_logged_and_goes_on_listening(caplog: pytest.LogCaptureFixture) -> None:
     def broken(_left: PeerLeft) -> None:
         raise ZeroDivisionError

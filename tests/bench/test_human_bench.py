@@ -1,0 +1,60 @@
+"""What ``bench human`` makes of its figures, and what it says where there is no browser."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from gym_p2p.bench import human
+from gym_p2p.bench.chromium import running_chromium
+from gym_p2p.bench.seat_host import SeatStation
+from gym_p2p.errors import P2PError
+from tests.human.fake_page import FakePage
+from tests.waiting import until
+
+
+def found(**how: object) -> human._Found:
+    figures = {
+        "first_ms": 300.0,
+        "latencies_ms": [20.0, 24.0, 30.0],
+        "cpu": 0.06,
+        "bytes_per_s": 5e3,
+        "on_time": 1.0,
+        "skipped": 0,
+    }
+    return human._Found(**{**figures, **how})  # type: ignore[arg-type]  # each as it is declared
+
+
+def test_figures_stand_beside_their_floor_and_their_target() -> None:
+    cases = {case.name: found() for case in human._CASES} | {"Rally, 60 fps": found(latencies_ms=[])}
+    rows = {row.what: row for row in human._rows([7.0, 8.0, 15.0], cases)}
+    near = rows["action latency p50: Pong, 60 fps"]
+    assert (near.ours, near.floor, near.anchor) == (24.0, 8.0, 26.0)
+    assert rows["action latency p95: Pong, 60 fps"].anchor == 35.0
+    assert rows["action latency p50: Pong, 60 fps, 50 ms"].anchor == 24.0 + 54
+    assert rows["to the page: Rally, 60 fps"].anchor == 250.0
+    assert "action latency p50: Rally, 60 fps" not in rows
+    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, 0.998)
+    assert [row.ours for row in human._house_rows(house, 12)] == [49.0, 54.0, 99.8]
+    assert rows["link opened to first frame"].per_anchor == 0.75
+
+
+def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(P2PError, match="apt-get install chromium"), running_chromium():
+        pass
+
+
+def test_a_seat_of_the_bench_plays_and_says_what_it_has_used() -> None:
+    station = SeatStation("Rally", 60.0)
+    try:
+        with FakePage(station.open()) as page:
+            until(lambda: page.frames > 5)
+            used = station.used()
+            assert used["cpu_s"] > used["step_cpu_s"] > 0
+            assert len(used["ended_s"]) >= 5
+            assert station.measured()["link"] == "websocket"
+            until(lambda: station.measured()["shown"] > 5)
+    finally:
+        station.close()

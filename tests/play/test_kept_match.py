@@ -1,0 +1,179 @@
+"""What is kept for a player's next process: who finds it, what is wrong with it, and when it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gym_p2p.config import P2PConfig, Secret
+from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
+from gym_p2p.core.match.events import Connected
+from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.net.worker.messages import PlayerPlan, Resumable
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
+
+NAME = joined(P2PConfig(), "Rally-v0", None)
+LIMIT_S = 30.0
+CLAIM, UPLOAD = Secret("claim"), Secret("upload")
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "gym_p2p" / "rejoin"
+
+
+def found() -> MatchFound:
+    players = tuple(
+        MatchPlayer(player_id=seat, subject_id=f"anna-{seat}", seats=(seat,), client=None) for seat in "ab"
+    )
+    return MatchFound(
+        match_id="match-1",
+        room="default",
+        player_id="a",
+        seats_taken=("a",),
+        players=players,
+        seed=7,
+        ice_servers=(),
+        relay_only=False,
+        token=UPLOAD,
+        match_token=CLAIM,
+    )
+
+
+def kept(name: str = NAME, before: KeptMatch | None = None) -> KeptFile:
+    plan = PlayerPlan(
+        config=P2PConfig(),
+        subject_id="anna-a",
+        seats=("a", "b"),
+        take=None,
+        description={"must": {}, "about": {"sync": {"wants": "auto"}}},
+        secret=b"s" * 32,
+        returns=None if before is None else before.returns,
+    )
+    file = KeptFile(name, plan, before)
+    for event in (
+        Resumable(Secret("resume")),
+        found(),
+        Connected((None, {"fps": 60})),
+        CanReturn(LIMIT_S, {1: b"k" * 16}),
+    ):
+        file.fold(event)
+    return file
+
+
+def left(state: Path) -> Path:
+    """Leave a file, as a process does that is killed; return where it is."""
+    kept().close()
+    (path,) = state.iterdir()
+    return path
+
+
+def test_who_joins_the_same_finds_what_the_process_before_kept(state: Path) -> None:
+    path = left(state)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.found == found()
+    assert told.returns.found.match_token == CLAIM
+    assert (told.returns.comeback.incarnation, told.returns.comeback.keys) == (1, {1: b"k" * 16})
+    assert told.returns.resume_token == Secret("resume")
+    assert (told.secret, told.subject_id) == (b"s" * 32, "anna-a")
+    assert told.about == [{"sync": {"wants": "auto"}}, {"fps": 60}]
+
+
+def test_the_process_after_that_is_another_one_again(state: Path) -> None:
+    left(state)
+    second = kept(before=find_kept_match(NAME))
+    assert find_kept_match(NAME) is None  # it is alive
+    second.close()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.comeback.incarnation == 2
+    assert len(list(state.iterdir())) == 1
+
+
+def test_what_a_living_process_holds_is_nobodys() -> None:
+    file = kept()
+    assert find_kept_match(NAME) is None
+    file.close()
+    assert find_kept_match(NAME) is not None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"room": "other"}, {"server_url": "http://10.0.0.5:8765"}, {"subject_id": "bert"}, {"queue": "lab"}],
+)
+def test_who_joins_something_else_finds_nothing(changed: dict[str, Any], state: Path) -> None:
+    left(state)
+    assert find_kept_match(joined(P2PConfig(**changed), "Rally-v0", None)) is None
+    assert find_kept_match(joined(P2PConfig(), "Pong-v5", None)) is None
+    assert find_kept_match(joined(P2PConfig(), "Rally-v0", ("a",))) is None
+
+
+def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
+    file = kept()
+    file.remove()
+    file.remove()
+    assert list(state.iterdir()) == []
+
+
+def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    long_ago = time.time() - LIMIT_S - 60
+    os.utime(path, (long_ago, long_ago))
+    assert find_kept_match(NAME) is None
+    assert not path.exists()
+    assert "the match match-1 is over" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "no match can be taken up with it"),
+        (b"{", "no match can be taken up with it"),
+        (b"[]", "no match can be taken up with it"),
+        (b'{"format": "gym_p2p rejoin 9"}', "no match can be taken up with it"),
+    ],
+)
+def test_what_makes_no_sense_is_left_alone_and_said(
+    data: bytes, told: str, state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    path.write_bytes(data)
+    assert find_kept_match(NAME) is None
+    assert path.exists()
+    assert told in caplog.text
+
+
+def test_of_a_match_that_is_none_it_is_said(state: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = left(state)
+    told = json.loads(path.read_bytes())
+    told["found"]["players"] = []
+    path.write_text(json.dumps(told))
+    assert find_kept_match(NAME) is None
+    assert "no match can be taken up with it" in caplog.text
+
+
+def test_what_others_can_read_is_left_alone(state: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = left(state)
+    path.chmod(0o644)
+    assert find_kept_match(NAME) is None
+    assert "not yours alone" in caplog.text
+
+
+def test_where_nothing_can_be_written_the_match_is_played_all_the_same(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.parent.mkdir(parents=True)
+    state.write_text("a file in the way")
+    kept().remove()
+    assert "nobody could come back to this match" in caplog.text
