@@ -22,7 +22,7 @@ from tests.faults.games import SEATS, digest, plain
 from tests.faults.naming import RULES
 from tests.faults.reading import KINDS, Evidence, Left
 
-__all__ = ["Finding", "Verdict", "What", "audit"]
+__all__ = ["Finding", "Verdict", "What", "audit", "came_too_late"]
 
 SCHEMAS = Path(__file__).parents[2] / "gym_p2p" / "schemas"
 
@@ -84,6 +84,14 @@ def audit(evidence: Evidence) -> Verdict:
     ]
     unnamed, noticed_s = _naming(evidence)
     return Verdict(findings + unnamed, noticed_s, list(_resumed(evidence)))
+
+
+def came_too_late(evidence: Evidence) -> bool:
+    """Whether a fault was injected when the match was over: the bench itself was late, and shows nothing."""
+    newest = max(
+        (max(left.account.step_times, default=0.0) for left in evidence.players.values()), default=0.0
+    )
+    return any(fault["when"] == "playing" and fault["from"] > newest for fault in evidence.scene["faults"])
 
 
 def _expected(evidence: Evidence) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 from tests.faults import audit as audit_module
 from tests.faults import naming, reading
-from tests.faults.audit import Verdict, audit
+from tests.faults.audit import Verdict, audit, came_too_late
 from tests.faults.games import SEATS
 from tests.faults.kinds import KINDS, Plan
 from tests.faults.reading import read
@@ -265,6 +265,7 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
         "from": at,
         "begun": at,
         "seconds": 1.0,
+        "when": "playing",
     }
 
     def note(scene: dict[str, Any]) -> None:
@@ -291,6 +292,7 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
             "timestamp": int(at_ms + 500),
             "durationMs": 500.0,
             "limitMs": 10_000.0,
+            "cause": None,
         }
         _change(_document(folder, "session", host), functools.partial(dict.update, pauses=[pause]))
     verdict = _verdict(folder)
@@ -301,12 +303,26 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
 
 def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -> None:
     at_ms = _inject(folder, "pause")
-    late = {"playerIds": ["right"], "reason": "silent", "frame": 60, "durationMs": 1.0, "limitMs": 1.0}
+    late = {
+        "playerIds": ["right"],
+        "reason": "silent",
+        "frame": 60,
+        "durationMs": 1.0,
+        "limitMs": 1.0,
+        "cause": None,
+    }
     _change(
         _document(folder, "session"),
         lambda document: document.update(pauses=[{**late, "timestamp": int(at_ms + 20_000)}]),
     )
     assert _found(folder) == {"unnamed": 2}
+
+
+def test_a_fault_that_came_when_the_match_was_over_is_known_for_it(folder: Path) -> None:
+    _inject(folder, "pause")
+    assert not came_too_late(read(folder))
+    _change(folder / "scene.json", lambda scene: scene["faults"][0].update({"from": time.monotonic()}))
+    assert came_too_late(read(folder))
 
 
 def test_the_audit_imports_nothing_of_the_package_but_its_games() -> None:
