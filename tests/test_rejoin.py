@@ -16,8 +16,9 @@ from gym_p2p.exports import schema
 from tests.lone_player import lone_player
 from tests.players import Lobby, act, together
 from tests.toys import BLEND
+from tests.waiting import PATIENCE_S
 
-LENGTH = 200
+LENGTH = 120
 
 
 @pytest.fixture(autouse=True)
@@ -50,13 +51,17 @@ def _play(env: P2PEnv, episodes: int, seen: list[Any]) -> None:
     env.close()
 
 
-@pytest.mark.parametrize("sync", ["lockstep", "rollback"])
-@pytest.mark.parametrize("whom", ["user", "both"])
+@pytest.mark.parametrize(("sync", "whom"), [("lockstep", "user"), ("rollback", "both")])
 def test_a_killed_player_who_is_started_again_plays_on(
     sync: str, whom: str, lobby: Lobby, tmp_path: Path
 ) -> None:
     told: list[Any] = []
-    common: dict[str, Any] = {"rejoin_timeout_s": 30.0, "sync": sync, "checkpoint_interval_s": 0.2}
+    common: dict[str, Any] = {
+        "rejoin_timeout_s": 60.0,
+        "room_timeout_s": 60.0,
+        "sync": sync,
+        "checkpoint_interval_s": 0.2,
+    }
     options = lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
     pauses: list[Any] = []
     env = P2PEnv(
@@ -72,12 +77,12 @@ def test_a_killed_player_who_is_started_again_plays_on(
             player.process.send_signal(signal.SIGKILL)
             for process in network if whom == "both" else ():
                 process.kill()
-            player.process.wait(20)
+            player.process.wait(PATIENCE_S)
         with lone_player("a", options, episodes=2, length=LENGTH) as player:
             began = player.wait_until_it_says("began")
             player.wait_until_it_says("over null")
             player.wait_until_it_says("over null")
-            assert player.process.wait(30) == 0, player.errors()
+            assert player.process.wait(PATIENCE_S) == 0, player.errors()
         return began
 
     results = together(lambda: _play(env, 2, told), die_and_come_back)
@@ -98,3 +103,32 @@ def test_a_killed_player_who_is_started_again_plays_on(
     assert ours["awayMs"] > own["catchUpMs"] > 0
     assert ours["catchUpMs"] is own["awayMs"] is None
     assert [one["reason"] for one in mine["departures"]] in ([], ["peer_left"])
+
+
+def test_of_three_players_one_is_killed_and_all_three_play_on(lobby: Lobby, tmp_path: Path) -> None:
+    short: dict[str, Any] = {"kind": "three", "length": LENGTH}
+    common: dict[str, Any] = {"rejoin_timeout_s": 60.0, "room_timeout_s": 60.0, "checkpoint_interval_s": 0.2}
+    options = lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
+
+    def play(seat: int) -> list[Any]:
+        env = P2PEnv(gymnasium.make(BLEND, **short), seat=seat, **lobby.options(fps=100, **common))
+        seen: list[Any] = []
+        _play(env, 1, seen)
+        return [one for one in seen if not isinstance(one, str)]
+
+    def die_and_come_back() -> None:
+        with lone_player(0, options, **short) as player:
+            player.wait_until_it_says("frame 60")
+            for process in [*player.network_processes(), player.process]:
+                process.kill()
+            player.process.wait(PATIENCE_S)
+        with lone_player(0, options, **short) as player:
+            player.wait_until_it_says('began {"rejoined"')
+            player.wait_until_it_says("over null")
+            assert player.process.wait(PATIENCE_S) == 0, player.errors()
+
+    results = together(lambda: play(1), lambda: play(2), die_and_come_back)
+    assert results == [[None], [None], None], results
+    documents = [_document(lobby.exports, 1), _document(lobby.exports, 2), _document(tmp_path / "theirs", 0)]
+    assert _played(documents[0]) == _played(documents[1]) == _played(documents[2])
+    assert [len(document["rejoins"]) for document in documents] == [1, 1, 1]

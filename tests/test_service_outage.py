@@ -40,7 +40,7 @@ def test_a_match_does_not_notice_that_its_service_is_restarted_and_the_service_l
         envs = [
             P2PEnv(gymnasium.make(BLEND, length=100_000), seat=seat, **lobby.options(fps=60)) for seat in "ab"
         ]
-        threads = [threading.Thread(target=_play_on, args=(env, stop, problems)) for env in envs]
+        threads = [threading.Thread(target=_play_on, args=(env, stop, problems), daemon=True) for env in envs]
         for thread in threads:
             thread.start()
 

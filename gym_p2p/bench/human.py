@@ -10,11 +10,16 @@ import attrs
 
 from gym_p2p.bench.chromium import BrowserPage, Chromium, running_chromium
 from gym_p2p.bench.figures import ON_TIME, Report, Row, Series, times_between
+from gym_p2p.bench.hosted import hosting, on_time, seat_bytes
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.core.latency.statistics import nearest_rank
 
 __all__ = ["bench_human"]
+
+_LINKS = ("websocket", "datachannel")
+_PRESS_S = 0.13
+"""What a press, its release and the pauses after each take in the mean."""
 
 _OPENINGS = 3
 """Of a link, for the time to its first frame."""
@@ -41,11 +46,14 @@ addEventListener("DOMContentLoaded", () => {
 """A page that draws every frame of the screen by itself, and reacts in the next one."""
 
 _BEFORE = """
-window.bytes = 0;
+window.bytes = window.frames = 0;
 window.WebSocket = class extends WebSocket {
   constructor(...given) {
     super(...given);
-    this.addEventListener("message", ({ data }) => (window.bytes += data.byteLength ?? data.length));
+    this.addEventListener("message", ({ data }) => {
+      window.frames += typeof data !== "string";
+      window.bytes += data.byteLength ?? data.length;
+    });
   }
 };
 const look = () => {
@@ -99,15 +107,23 @@ class _Found:
     """Shares of a core, beyond ``env.step``."""
     bytes_per_s: float
     on_time: float
-    uss_bytes: int
     skipped: int
 
 
-def bench_human(*, count: int = 100, progress: Progress) -> Report:
+@attrs.frozen
+class _House:
+    """How hosted seats do: the memory of one, by the page's link, and so many at a time."""
+
+    bytes_by_link: dict[str, int]
+    on_time: float
+
+
+def bench_human(*, count: int = 100, people: int = 12, progress: Progress) -> Report:
     """Measure a person's page at a seat of this machine, beside a page that reacts by itself.
 
     Args:
         count: presses of keys a case; each is released again, which counts as well.
+        people: who are hosted at a time, at 30 frames a second.
         progress: is called with what goes on.
 
     Raises:
@@ -124,18 +140,26 @@ def bench_human(*, count: int = 100, progress: Progress) -> Report:
             progress(case.name)
             one = found[case.name] = _measured(browser, case, count, chance)
             latencies.add(case.name, one.latencies_ms)
+        progress("hosted seats")
+        with hosting(len(_LINKS), 30.0) as urls:
+            each = {kind: seat_bytes(browser, url, kind) for url, kind in zip(urls, _LINKS, strict=True)}
+    progress(f"{people} hosted people")
+    with hosting(people, 30.0) as urls:
+        house = _House(each, on_time(urls, 30.0, count * _PRESS_S))
     return Report(
         bench="human",
-        settings={"count": count, "cases": [attrs.asdict(case) for case in _CASES]},
+        settings={"count": count, "people": people, "cases": [attrs.asdict(case) for case in _CASES]},
         notes=(
             "action latency: from a trusted key event to the frame of the screen that draws its effect",
             "floor: a page that reacts by itself; target: what docs/human.md promises",
             "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
             "processor time is the whole process's beyond env.step, rendering included",
-            "memory is unshared (USS), of a process that was started and not forked",
+            "a hosted seat's memory is unshared (USS): its process, and its network process, of gym-p2p host",
+            "hosted people play Rally, each against a program with its own seat; their pages draw nothing",
+            "bytes are those of a frame as it was sent, times the rate",
             ON_TIME,
         ),
-        rows=_rows(floor_ms, found),
+        rows=[*_rows(floor_ms, found), *_house_rows(house, people)],
         series=[*latencies.all(), *_series(found)],
         columns=("ours", "floor", "target"),
     )
@@ -167,23 +191,23 @@ def _measured(browser: Chromium, case: _Case, count: int, chance: random.Random)
             time.sleep(1.0)  # the line's own start
             _press(page, 2, chance)
             known = len(seat.request("measured")["latencies_ms"])
-            before, bytes_before = seat.request("used"), page.value("window.bytes")
+            before, bytes_before = seat.request("used"), page.value("[window.bytes, window.frames]")
             if case.keys:
                 _press(page, count, chance)
             else:
-                time.sleep(count * 0.13)
-            bytes_after, after = page.value("window.bytes"), seat.request("used")
+                time.sleep(count * _PRESS_S)
+            bytes_after, after = page.value("[window.bytes, window.frames]"), seat.request("used")
             time.sleep(0.3)
             measured = seat.request("measured")
     lasted_s = after["at_s"] - before["at_s"]
+    size, frames = (then - now for now, then in zip(bytes_before, bytes_after, strict=True))
     used_s, step_s = (after[key] - before[key] for key in ("cpu_s", "step_cpu_s"))
     return _Found(
         first_ms=statistics.median(firsts_ms),
         latencies_ms=measured["latencies_ms"][known:],
         cpu=(used_s - step_s) / lasted_s,
-        bytes_per_s=(bytes_after - bytes_before) / lasted_s,
+        bytes_per_s=size / max(1, frames) * case.fps,
         on_time=times_between(after["ended_s"], case.fps)[1],
-        uss_bytes=after["uss_bytes"],
         skipped=measured["skipped"],
     )
 
@@ -242,12 +266,17 @@ def _rows(floor_ms: list[float], found: dict[str, _Found]) -> list[Row]:
         )
     for name, target in byte_targets.items():
         rows.append(Row(f"to the page: {name}", "KB/s", found[name].bytes_per_s / 1e3, anchor=target))
-    rows += [
-        Row("memory of a seat", "MB", near.uss_bytes / 1e6, anchor=60.0),
-        Row("the same, data channel", "MB", far.uss_bytes / 1e6, anchor=100.0),
-    ]
     rows += [Row(f"on time: {name}", "%", 100 * one.on_time) for name, one in found.items()]
     return rows
+
+
+def _house_rows(house: _House, people: int) -> list[Row]:
+    near, far = (house.bytes_by_link[kind] / 1e6 for kind in _LINKS)
+    return [
+        Row("memory of a hosted seat", "MB", near, anchor=60.0),
+        Row("the same, data channel", "MB", far, anchor=100.0),
+        Row(f"on time: {people} hosted people, Rally, 30 fps", "%", 100 * house.on_time, anchor=99.0),
+    ]
 
 
 def _series(found: dict[str, _Found]) -> list[Series]:

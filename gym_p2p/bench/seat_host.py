@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import gymnasium
-import psutil
 
 import gym_p2p.envs
 import gym_p2p.human.data_channel  # noqa: F401 - what a host has loaded when somebody comes
@@ -77,15 +76,13 @@ class SeatStation:
         return self._link
 
     def used(self) -> dict[str, Any]:
-        """Return processor times and memory, and when the frames since the last call ended."""
-        memory = psutil.Process().memory_full_info()
+        """Return processor times, and when the frames since the last call ended."""
         ended, self._ended_s = self._ended_s, []
         return {
             "at_s": time.monotonic(),
             "cpu_s": time.process_time(),
             "step_cpu_s": self._env.step_cpu_s,
             "ended_s": ended,
-            "uss_bytes": memory.uss,
         }
 
     def measured(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from gym_p2p.cli.options import (
 from gym_p2p.cli.seat_options import POLICY_FORMS, add_reaction_options, reactions
 from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
-from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.errors import P2PError, ServiceUnreachable, UsageError
 from gym_p2p.files.private import check_directory
 from gym_p2p.processes.progress import doing
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
 PORT = 8770
+
+_REACH_LIMIT_S = 10.0
 
 DESCRIPTION = (
     "Host seats for people: whoever opens a link plays in a page of their browser, and a process on this "
@@ -66,6 +68,7 @@ EXIT_CODES = {
     0: "ended by Ctrl-C or SIGTERM, everybody in good order",
     1: "it could not listen on that address, or the environment failed",
     2: "wrong usage, or an environment that people cannot play",
+    3: "no service at --server",
     130: "interrupted before it had begun",
 }
 
@@ -187,7 +190,9 @@ async def _host(arguments: argparse.Namespace) -> None:
         setting = _setting(arguments, measured, address)
         house = _house(arguments, setting, measured)
         check_directory(arguments.exports)
-        if arguments.server is None:
+        if arguments.server is not None:
+            await _reach(arguments.server)
+        else:
             setting.part.options["server_url"] = stack.enter_context(_own_service(arguments))
         hall = Hall(setting, house, processes, _say)
         door = Door(hall, Links(links, _link_for_visitor), address)
@@ -305,6 +310,22 @@ def _house(arguments: argparse.Namespace, setting: Setting, measured: Measured) 
         people=None if setting.queue is not None else setting.people,
         room_prefix=f"{arguments.queue}.{secrets.token_hex(3)}",
     )
+
+
+async def _reach(url: str) -> None:
+    """Pass where something listens at a service's address: else everybody would wait there in vain.
+
+    Raises:
+        ServiceUnreachable: nothing does.
+    """
+    where = urlsplit(url)
+    try:
+        port = where.port or {"https": 443}.get(where.scheme, 80)
+        async with asyncio.timeout(_REACH_LIMIT_S):
+            _, line = await asyncio.open_connection(where.hostname or "", port)
+        line.close()
+    except (OSError, ValueError) as error:
+        raise ServiceUnreachable(url, str(error) or "no answer") from None
 
 
 @contextlib.contextmanager

@@ -44,7 +44,18 @@ __all__ = [
 NAMES = f"Names of players, rooms and queues have {PUBLIC_ID}."
 
 MATCH_OPTIONS = (
-    *("frames", "fps", "seed", "input_delay", "sync", "view", "network", "reconnect_timeout", "spectators"),
+    *(
+        "frames",
+        "fps",
+        "seed",
+        "input_delay",
+        "sync",
+        "view",
+        "network",
+        "reconnect_timeout",
+        "relay",
+        "spectators",
+    ),
     *("one_way_ms", "jitter_ms", "loss", "exports"),
 )
 """What :func:`add_match_options` reads as one value each: all but ``--env-arg`` and ``--record``."""
@@ -134,6 +145,13 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
         help="pause so long at most for a broken path, and rebuild it; 0: do not (default: %(default)g)",
     )
     network.add_argument(
+        "--relay",
+        choices=["service", "players", "none"],
+        default="service",
+        help="who passes messages on where two players have no good path: another player or else the "
+        "service, other players alone, or nobody (default: %(default)s)",
+    )
+    network.add_argument(
         "--spectators",
         type=whole,
         default=0,
@@ -208,6 +226,7 @@ def match_options(arguments: argparse.Namespace) -> P2POptions:
         "sync": arguments.sync,
         "view": arguments.view,
         "reconnect_timeout_s": arguments.reconnect_timeout,
+        "relay": arguments.relay,
         "spectators": arguments.spectators,
         "exports": arguments.exports,
         "exports_fallback": arguments.exports_fallback,

@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 END_LIMIT_S = 25.0
 """From asking everybody to end until they are killed: goodbyes, documents, an upload."""
 
+KILL_LIMIT_S = 2.0
+"""For the line of a killed process to end."""
+
 
 @attrs.frozen(kw_only=True)
 class Setting:
@@ -90,8 +93,11 @@ class Hall:
                 for place in range(self._setting.people, len(self._setting.seats)):
                     self._rooms[answer.room].append(self._start_program(answer.room, place))
         except OSError as error:
-            self._house.ended(link.code)
             _log.error("no process for a seat could start: %s", error)
+            if link.code in self._seats:  # but a program's could not
+                self._seats[link.code].send(End())
+            else:
+                self._house.ended(link.code)
             raise
         self._say(f"{link.code} took a seat ({self._house.taken} of {self._house.seats})")
         return seat
@@ -104,13 +110,14 @@ class Hall:
             process.send(End())
         if running:
             ends = [asyncio.create_task(process.ended.wait()) for process in running]
-            _, late = await asyncio.wait(ends, timeout=END_LIMIT_S)
-            for end in late:
+            await asyncio.wait(ends, timeout=END_LIMIT_S)
+            for process in running:
+                if not process.ended.is_set():
+                    _log.error("the process of a seat did not end; killing it")
+                    process.kill()
+            await asyncio.wait(ends, timeout=KILL_LIMIT_S)
+            for end in ends:
                 end.cancel()
-        for process in running:
-            if not process.ended.is_set():
-                _log.error("the process of a seat did not end; killing it")
-                process.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._processes.close()
 

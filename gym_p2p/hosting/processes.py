@@ -7,6 +7,7 @@ each is started. Knows descriptors and the ends of processes; refuses to know wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -150,9 +151,11 @@ class SeatProcesses:
         if self._server is None:
             told = str(theirs.fileno()), str(os.getpid()), self._told[0]
             return StartedProcess(_MODULE, *told, passed=theirs)
-        if not self._server.is_there():  # it was killed
-            self._server.close()
-            self._server = ForkServer(_MODULE, *self._told)
+        if self._server.is_there():
+            with contextlib.suppress(ConnectionError):  # it was killed, and is not known to be dead yet
+                return self._server.fork(theirs)
+        self._server.close()
+        self._server = ForkServer(_MODULE, *self._told)
         return self._server.fork(theirs)
 
     def close(self) -> None:

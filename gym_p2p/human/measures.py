@@ -11,6 +11,7 @@ from collections import deque
 import attrs
 
 from gym_p2p.core.latency.clock import ClockEstimate, ClockOffset
+from gym_p2p.core.latency.quality import Quality, QualityMonitor
 from gym_p2p.core.record.human import HumanFacts, HumanRecord, PageLink, ShownFrame
 from gym_p2p.human.frames import Frame
 from gym_p2p.human.messages import Change, Hello, LinkReason, Pong
@@ -49,6 +50,7 @@ class PageMeasures:
     _hello: Hello | None = attrs.field(default=None, init=False)
     _link: PageLink = attrs.field(default="websocket", init=False)
     _clock: ClockOffset = attrs.field(factory=ClockOffset, init=False)
+    _monitor: QualityMonitor = attrs.field(factory=QualityMonitor, init=False)
     _before: HumanFacts | None = attrs.field(default=None, init=False)
     """Of a person who had this seat of the match earlier."""
     _pages: int = attrs.field(default=0, init=False)
@@ -66,6 +68,11 @@ class PageMeasures:
         """The page's clock minus ours; ``None`` before it is known."""
         return self._clock.estimate()
 
+    @property
+    def quality(self) -> Quality | None:
+        """How good the line to the page is, by its newest round trip; ``None`` before one is known."""
+        return self._monitor.status
+
     def unix(self, now: float) -> float:
         """Return a time of ours in Unix milliseconds."""
         return self.unix_ms + now * 1e3
@@ -74,7 +81,7 @@ class PageMeasures:
         """Begin with another page, of whose clock nothing is known."""
         self._hello, self._link = hello, link
         self._pages += 1
-        self._clock = ClockOffset()
+        self._clock, self._monitor = ClockOffset(), QualityMonitor()
         for waiting in (self._unplayed, self._unseen, self._on_the_way, self._pings):
             waiting.clear()
 
@@ -100,8 +107,9 @@ class PageMeasures:
             self._pings.popleft()
         if not self._clock.observe(sent, pong.received / 1e3, pong.sent / 1e3, now):
             return False
-        rtt_s = (now - sent) - (pong.sent - pong.received) / 1e3
-        self.record.rtt.record(round(self.unix(now)), max(0.0, rtt_s * 1e3))
+        rtt_ms = max(0.0, (now - sent) * 1e3 - (pong.sent - pong.received))
+        self.record.rtt.record(round(self.unix(now)), rtt_ms)
+        self._monitor.observe(rtt_ms)
         return True
 
     # Keys, and the frames that show their effect.

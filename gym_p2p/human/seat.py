@@ -26,7 +26,7 @@ from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
-from gym_p2p.human.standing import reason_of
+from gym_p2p.human.standing import reason_of, worst
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
@@ -359,6 +359,7 @@ class HumanSeat:
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
+            standing["quality"] = worst(standing.get("quality"), self._person.measures.quality)
             self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
         self._server.flush()
 

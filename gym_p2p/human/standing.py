@@ -18,7 +18,7 @@ from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError, NoMatch, Pers
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["reason_of", "standing_in_match"]
+__all__ = ["reason_of", "standing_in_match", "worst"]
 
 
 def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
@@ -105,8 +105,13 @@ def _quality(record: MatchRecord | None) -> str | None:
     if record is None:
         return None
     grades = [link.health.status for link in record.links.values() if link.health is not None]
-    order = list(Quality)
-    return str(max(grades, key=order.index)) if grades else None
+    return worst(*grades)
+
+
+def worst(*grades: str | None) -> str | None:
+    """Return the worst of some grades; ``None`` where none is known."""
+    known = [Quality(grade) for grade in grades if grade is not None]
+    return str(max(known, key=list(Quality).index)) if known else None
 
 
 def _partner(progress: Progress) -> dict[str, Any] | None:

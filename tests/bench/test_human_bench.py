@@ -21,7 +21,6 @@ def found(**how: object) -> human._Found:
         "cpu": 0.06,
         "bytes_per_s": 5e3,
         "on_time": 1.0,
-        "uss_bytes": 50_000_000,
         "skipped": 0,
     }
     return human._Found(**{**figures, **how})  # type: ignore[arg-type]  # each as it is declared
@@ -36,6 +35,8 @@ def test_figures_stand_beside_their_floor_and_their_target() -> None:
     assert rows["action latency p50: Pong, 60 fps, 50 ms"].anchor == 24.0 + 54
     assert rows["to the page: Rally, 60 fps"].anchor == 250.0
     assert "action latency p50: Rally, 60 fps" not in rows
+    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, 0.998)
+    assert [row.ours for row in human._house_rows(house, 12)] == [49.0, 54.0, 99.8]
     assert rows["link opened to first frame"].per_anchor == 0.75
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import attrs
 
 from tests.faults.clocks import Clock
-from tests.faults.kinds import Fault
+from tests.faults.draws import Fault
 from tests.faults.seats import Player
 from tests.lab import SERVICE, Lab
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import attrs
 import jsonschema
 
+from tests.faults.draws import EPISODE_FRAMES
 from tests.faults.games import SEATS, digest, plain
-from tests.faults.kinds import EPISODE_FRAMES
 from tests.faults.naming import RULES
 from tests.faults.reading import KINDS, Evidence, Left
 

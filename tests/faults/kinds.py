@@ -7,53 +7,29 @@ networks (:mod:`tests.faults.acts` carries faults out) and nothing of documents 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import attrs
 
+from tests.faults.draws import (
+    EPISODE_FRAMES,
+    Draw,
+    Fault,
+    at,
+    at_barrier,
+    clocks,
+    frames_during,
+    once,
+    path,
+    several,
+)
 from tests.lab import Nat
 
-__all__ = ["EPISODE_FRAMES", "FPS", "KINDS", "Expected", "Fault", "Kind", "Plan", "Stage", "plan"]
+__all__ = ["KINDS", "Expected", "Kind", "Plan", "Stage", "plan"]
 
-FPS = 30
-EPISODE_FRAMES = 100
-"""A barrier every three seconds of play."""
-RECONNECT_S = 10.0
-"""The product's default, which the bench leaves as it is."""
-
-_FIRST_FRAME = 40
-_AFTER_FRAMES = 60
-"""What is played after the last fault."""
-
-When = Literal["starting", "meeting", "playing", "closing"]
-"""From which moment a fault's delay counts: the start of the struck player's process, its first socket to
-another player, the frame, or the last one."""
 Who = Literal["all", "others", "nobody"]
 """``others`` are the players whom the fault did not strike."""
-
-
-@attrs.frozen(kw_only=True)
-class Fault:
-    """One fault.
-
-    Attributes:
-        what: the act, of :data:`tests.faults.acts.ACTS`.
-        hosts: a pair of nodes, in its order, whose path is meant, or whom it strikes.
-        amount: a share, milliseconds, or seconds, as the act has it.
-        seconds: after which it is undone; ``None`` stays.
-        when: what it waits for.
-        frame: for which frame of the whole match, if it waits for one.
-        delay_s: how long after that.
-    """
-
-    what: str
-    hosts: tuple[str, ...]
-    amount: float = 0.0
-    seconds: float | None = None
-    when: When = "playing"
-    frame: int = 0
-    delay_s: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -108,15 +84,14 @@ class Stage:
         return relay + ([("cc", "apt-get install gcc")] if self.own_clock else [])
 
 
-Draw = Callable[[random.Random, Sequence[str]], list[Fault]]
-
-
 @attrs.frozen(kw_only=True)
 class Kind:
     """One row of the table."""
 
     about: str
     draw: Draw
+    after_frames: int = 60
+    """What is played after the last fault."""
     expected: Expected
     stage: Stage = Stage()
 
@@ -141,7 +116,7 @@ def plan(kind: str, seed: int) -> Plan:
     three = seed // 2 % 2 == 1
     hosts = ("a", "b", "c") if three else ("a", "b")
     faults = KINDS[kind].draw(rng, hosts)
-    last = max(fault.frame + _frames_during(fault) for fault in faults)
+    last = max(fault.frame + frames_during(fault) for fault in faults)
     return Plan(
         kind=kind,
         seed=seed,
@@ -149,99 +124,8 @@ def plan(kind: str, seed: int) -> Plan:
         game="tally" if three else "rally",
         hosts=hosts,
         faults=tuple(faults),
-        frames=max(last, EPISODE_FRAMES) + _AFTER_FRAMES,
+        frames=max(last, EPISODE_FRAMES) + KINDS[kind].after_frames,
         one_way_ms=rng.choice([2.0, 10.0, 25.0]),
-    )
-
-
-def _frames_during(fault: Fault) -> int:
-    """Return how many frames are played before it is over: none while nothing gets through."""
-    goes_on = fault.what in {"loss", "jitter", "clock", "service killed"}
-    return round((fault.seconds or 0.0) * FPS) if goes_on else 0
-
-
-def _in_a_row(
-    rng: random.Random, count: int, make: Callable[[int], Fault], *, first: int = _FIRST_FRAME
-) -> list[Fault]:
-    """Return faults one after the other, with a second or two of play between them."""
-    faults, frame = [], first + rng.randrange(FPS)
-    for _ in range(count):
-        fault = make(frame)
-        faults.append(fault)
-        frame = fault.frame + _frames_during(fault) + FPS + rng.randrange(FPS)
-    return faults
-
-
-def _pair(rng: random.Random, hosts: Sequence[str]) -> tuple[str, str]:
-    one, other = rng.sample(list(hosts), 2)
-    return one, other
-
-
-def _path(what: str, amounts: Sequence[float], seconds: float, count: int) -> Draw:
-    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        left = list(amounts)
-        rng.shuffle(left)
-
-        def make(frame: int) -> Fault:
-            amount = left[len(faults) % len(left)]
-            faults.append(frame)
-            return Fault(what=what, hosts=_pair(rng, hosts), amount=amount, seconds=seconds, frame=frame)
-
-        faults: list[int] = []
-        return _in_a_row(rng, count, make)
-
-    return draw
-
-
-def _several(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-    """Two cuts at once, of two pairs where there are three players, around a barrier; then a third."""
-    first, frame = _pair(rng, hosts), EPISODE_FRAMES - rng.randrange(6)
-    second = _pair(rng, hosts)
-    return [
-        Fault(what="blackout", hosts=first, seconds=rng.uniform(1.0, 3.0), frame=frame),
-        Fault(what="blackout", hosts=second, seconds=rng.uniform(1.0, 3.0), frame=frame, delay_s=0.3),
-        Fault(what="one way", hosts=_pair(rng, hosts), seconds=2.0, frame=2 * EPISODE_FRAMES - 10),
-    ]
-
-
-def _once(what: str, *, seconds: float | None = None, first: bool = False, count: int = 1) -> Draw:
-    """In the middle of play; ``first`` strikes the first player always."""
-
-    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        struck = hosts[0] if first else rng.choice(list(hosts))
-        return _in_a_row(
-            rng,
-            count,
-            lambda frame: Fault(
-                what=what, hosts=(struck,), seconds=seconds, frame=frame, delay_s=rng.uniform(0, 0.2)
-            ),
-        )
-
-    return draw
-
-
-def _at(when: When, what: str, within_s: float) -> Draw:
-    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        fault = Fault(
-            what=what, hosts=(rng.choice(list(hosts)),), when=when, delay_s=rng.uniform(0, within_s)
-        )
-        return [fault]
-
-    return draw
-
-
-def _at_barrier(what: str, *, seconds: float | None = None) -> Draw:
-    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        struck, delay_s = rng.choice(list(hosts)), rng.uniform(0, 0.15)
-        return [Fault(what=what, hosts=(struck,), seconds=seconds, frame=EPISODE_FRAMES, delay_s=delay_s)]
-
-    return draw
-
-
-def _clocks(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-    offsets = iter([rng.choice([-3600.0, 3600.0]), 0.0])
-    return _in_a_row(
-        rng, 2, lambda frame: Fault(what="clock", hosts=(hosts[0],), amount=next(offsets), frame=frame)
     )
 
 
@@ -262,151 +146,163 @@ _PAUSES = Expected(naming="pause")
 KINDS: Mapping[str, Kind] = {
     "loss": Kind(
         about="loss of 1 to 40 %, for 2 s, four times",
-        draw=_path("loss", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4], 2.0, 4),
+        draw=path("loss", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4], 2.0, 4),
         expected=Expected(),  # no document counts what was lost and repeated
     ),
     "jitter": Kind(
         about="jitter of up to 20 to 100 ms, for 2 s, four times",
-        draw=_path("jitter", [20.0, 50.0, 100.0], 2.0, 4),
+        draw=path("jitter", [20.0, 50.0, 100.0], 2.0, 4),
         expected=Expected(naming="slower"),
     ),
     "one way": Kind(
         about="nothing gets through in one direction for 2 s, twice",
-        draw=_path("one way", [1.0], 2.0, 2),
+        draw=path("one way", [1.0], 2.0, 2),
         expected=_PAUSES,
     ),
     "blackout 0.2": Kind(
         about="nothing gets through for 0.2 s, four times",
-        draw=_path("blackout", [0.0], 0.2, 4),
+        draw=path("blackout", [0.0], 0.2, 4),
         expected=Expected(),
     ),
     "blackout 1": Kind(
-        about="the same for 1 s, three times", draw=_path("blackout", [0.0], 1.0, 3), expected=_PAUSES
+        about="the same for 1 s, three times", draw=path("blackout", [0.0], 1.0, 3), expected=_PAUSES
     ),
     "blackout 3": Kind(
-        about="the same for 3 s, twice", draw=_path("blackout", [0.0], 3.0, 2), expected=_PAUSES
+        about="the same for 3 s, twice", draw=path("blackout", [0.0], 3.0, 2), expected=_PAUSES
     ),
-    "blackout 8": Kind(about="the same for 8 s", draw=_path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
+    "blackout 8": Kind(about="the same for 8 s", draw=path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
     "blackout 20": Kind(
-        about="the same for 20 s, twice as long as a path is waited for",
-        draw=_path("blackout", [0.0], 20.0, 1),
+        about="the same for 20 s, twice as long as is waited where nobody passes messages on",
+        draw=path("blackout", [0.0], 20.0, 1),
         expected=_PAUSES,
+    ),
+    "blackout at close": Kind(
+        about="nothing gets through for 2 s from five frames before the last one",
+        draw=path("blackout", [0.0], 2.0, 1, first=EPISODE_FRAMES),
+        after_frames=5,
+        expected=_PAUSES,
+    ),
+    "blackout 20 alone": Kind(
+        about="the same where nobody does",
+        draw=path("blackout", [0.0], 20.0, 1),
+        expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
+        stage=Stage(join=("--relay", "none")),
     ),
     "several": Kind(
         about="two paths at once around a barrier, and a direction before another one",
-        draw=_several,
+        draw=several,
         expected=_PAUSES,
     ),
     "path change": Kind(
         about="another interface, with another address",
-        draw=_once("path change", first=True),
+        draw=once("path change", first=True),
         expected=Expected(naming="new connection", names="struck"),
         stage=Stage(roaming=True),
     ),
     "NAT rebinding": Kind(
         about="a translator forgets, and maps to other ports, twice",
-        draw=_once("rebinding", first=True, count=2),
+        draw=once("rebinding", first=True, count=2),
         expected=Expected(naming="pause or not", names="struck"),
         stage=Stage(nat=Nat.PORT_RESTRICTED, behind=1, ice=("stun",)),
     ),
     "NAT by address": Kind(
         about="all behind address-restricted translators with STUN; blackouts of 1 s",
-        draw=_path("blackout", [0.0], 1.0, 2),
+        draw=path("blackout", [0.0], 1.0, 2),
         expected=Expected(naming="pause"),
         stage=Stage(nat=Nat.ADDRESS_RESTRICTED, behind=16, ice=("stun",)),
     ),
     "NAT symmetric": Kind(
         about="all behind symmetric translators with TURN; blackouts of 1 s to the relay",
-        draw=_once("relay blackout", seconds=1.0, count=2),
+        draw=once("relay blackout", seconds=1.0, count=2),
         expected=Expected(naming="relayed pause", names="all"),
         stage=Stage(nat=Nat.SYMMETRIC, behind=16, ice=("stun", "turn")),
     ),
     "player killed": Kind(
-        about="kill -9 of both halves of a player", draw=_once("player killed"), expected=_LOSES_ONE
+        about="kill -9 of both halves of a player", draw=once("player killed"), expected=_LOSES_ONE
     ),
     "user half killed": Kind(
-        about="kill -9 of the process that plays", draw=_once("user half killed"), expected=_LOSES_ONE
+        about="kill -9 of the process that plays", draw=once("user half killed"), expected=_LOSES_ONE
     ),
     "network half killed": Kind(
         about="kill -9 of the process that has the network",
-        draw=_once("network half killed"),
+        draw=once("network half killed"),
         expected=attrs.evolve(_LOSES_ONE, struck=(1,), newest_lost=False),
     ),
     "killed connecting": Kind(
         about="kill -9 of a player on the way to the match",
-        draw=_at("starting", "player killed", 2.0),
+        draw=at("starting", "player killed", 2.0),
         expected=_LOSES_BEFORE,
     ),
     "killed in handshake": Kind(
         about="kill -9 of a player within 0.3 s of their first socket to the others",
-        draw=_at("meeting", "player killed", 0.3),
+        draw=at("meeting", "player killed", 0.3),
         expected=_LOSES_BEFORE,
     ),
     "killed at barrier": Kind(
         about="kill -9 of a player within 0.15 s of an episode's end",
-        draw=_at_barrier("player killed"),
+        draw=at_barrier("player killed"),
         expected=_LOSES_ONE,
     ),
     "killed at close": Kind(
         about="kill -9 of a player within 0.15 s of the last frame",
-        draw=_at("closing", "player killed", 0.15),
+        draw=at("closing", "player killed", 0.15),
         expected=attrs.evolve(_LOSES_ONE, plays_on="others", others=(0, 1), naming=None),
     ),
     "killed and back": Kind(
         about="kill -9 of both halves of a player, who starts again after 2 s",
-        draw=_once("player killed", seconds=2.0),
+        draw=once("player killed", seconds=2.0),
         expected=_COMES_BACK,
         stage=_REJOIN,
     ),
     "user half killed and back": Kind(
         about="kill -9 of the process that plays, which is started again after 2 s",
-        draw=_once("user half killed", seconds=2.0),
+        draw=once("user half killed", seconds=2.0),
         expected=_COMES_BACK,
         stage=_REJOIN,
     ),
     "killed at barrier and back": Kind(
         about="kill -9 of a player within 0.15 s of an episode's end, who starts again at once",
-        draw=_at_barrier("player killed", seconds=0.1),
+        draw=at_barrier("player killed", seconds=0.1),
         expected=_COMES_BACK,
         stage=_REJOIN,
     ),
     "service killed": Kind(
         about="kill -9 of the service, for good",
-        draw=_once("service killed"),
+        draw=once("service killed"),
         expected=Expected(naming="service outage", names="all"),
     ),
     "service restarted": Kind(
         about="kill -9 of the service, which is back after 3 s",
-        draw=_once("service killed", seconds=3.0),
+        draw=once("service killed", seconds=3.0),
         expected=Expected(naming="service outage", names="all"),
     ),
     "freeze": Kind(
         about="SIGSTOP of both halves of a player for 5 s",
-        draw=_once("player stopped", seconds=5.0),
-        expected=Expected(naming="pause", names="others"),
+        draw=once("player stopped", seconds=5.0),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "user half frozen": Kind(
         about="SIGSTOP of the process that plays, for 3 s",
-        draw=_once("user half stopped", seconds=3.0),
-        expected=Expected(naming="pause", names="others"),
+        draw=once("user half stopped", seconds=3.0),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "network half frozen": Kind(
         about="SIGSTOP of the process that has the network, for 3 s",
-        draw=_once("network half stopped", seconds=3.0),
-        expected=Expected(naming="pause", names="others"),
+        draw=once("network half stopped", seconds=3.0),
+        expected=Expected(naming="standstill", names="all"),
     ),
     "clock": Kind(
         about="a player's wall clock jumps by an hour, ahead and back, in either order",
-        draw=_clocks,
-        expected=Expected(naming=None),
+        draw=clocks,
+        expected=Expected(naming="clock jump", names="struck"),
         stage=Stage(own_clock=True),
     ),
     "disk full": Kind(
         about="a disk of 64 KB for a player's exports, filled up in the middle",
-        draw=_once("disk full", first=True),
+        draw=once("disk full", first=True),
         expected=Expected(struck=(0, 1), naming=None),
         stage=Stage(small_disk=True),
     ),
-    "SIGHUP": Kind(about="a player's terminal hangs up", draw=_once("SIGHUP"), expected=_INTERRUPTED),
-    "Ctrl-C": Kind(about="a player presses Ctrl-C", draw=_once("SIGINT"), expected=_INTERRUPTED),
+    "SIGHUP": Kind(about="a player's terminal hangs up", draw=once("SIGHUP"), expected=_INTERRUPTED),
+    "Ctrl-C": Kind(about="a player presses Ctrl-C", draw=once("SIGINT"), expected=_INTERRUPTED),
 }

@@ -59,8 +59,8 @@ def _others(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> set[Any
 def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A path to the other player that was found broken, or a pause, or another way that was taken.
 
-    A pause began with their silence: where the path was found broken, that is when it was noticed. Of a
-    path that is not in use nobody can tell more than that.
+    A pause began with their silence: where the path was found broken, that is when it was noticed. Of a path
+    that is not in use nobody can tell more than that.
     """
     session, others = left.documents["session"], _others(evidence, fault, left)
     broken = session["reconnection"]["disconnections"]

@@ -24,8 +24,9 @@ import psutil
 
 from tests.faults.acts import ACTS
 from tests.faults.clocks import Clock
+from tests.faults.draws import Fault
 from tests.faults.games import SEATS
-from tests.faults.kinds import KINDS, Fault, Plan
+from tests.faults.kinds import KINDS, Plan
 from tests.faults.seats import Player, start_player
 from tests.lab import SERVICE, Lab
 from tests.net.coturn import SECRET, coturn_command

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import attrs
 
+from tests.faults.draws import EPISODE_FRAMES, FPS
 from tests.faults.games import ACCOUNT, SEAT
-from tests.faults.kinds import EPISODE_FRAMES, FPS, Plan
+from tests.faults.kinds import Plan
 from tests.lab import Lab
 from tests.net.lab_match import ROOT
 

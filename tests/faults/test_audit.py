@@ -291,6 +291,7 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
             "timestamp": int(at_ms + 500),
             "durationMs": 500.0,
             "limitMs": 10_000.0,
+            "cause": None,
         }
         _change(_document(folder, "session", host), functools.partial(dict.update, pauses=[pause]))
     verdict = _verdict(folder)
@@ -301,7 +302,14 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
 
 def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -> None:
     at_ms = _inject(folder, "pause")
-    late = {"playerIds": ["right"], "reason": "silent", "frame": 60, "durationMs": 1.0, "limitMs": 1.0}
+    late = {
+        "playerIds": ["right"],
+        "reason": "silent",
+        "frame": 60,
+        "durationMs": 1.0,
+        "limitMs": 1.0,
+        "cause": None,
+    }
     _change(
         _document(folder, "session"),
         lambda document: document.update(pauses=[{**late, "timestamp": int(at_ms + 20_000)}]),
@@ -316,4 +324,4 @@ def test_the_audit_imports_nothing_of_the_package_but_its_games() -> None:
         names |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
         assert not [name for name in names if name.split(".")[0] == "gym_p2p"]
         ours = {name for name in names if name.startswith("tests.")}
-        assert ours <= {f"tests.faults.{part}" for part in ("games", "kinds", "naming", "reading")}
+        assert ours <= {f"tests.faults.{part}" for part in ("draws", "games", "naming", "reading")}

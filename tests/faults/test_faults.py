@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.quiet, pytest.mark.usefixtures("lab
         ("NAT symmetric", 5),
         ("path change", 4),
         ("player killed", 3),
-        ("killed at barrier", 4),
+        ("killed at barrier and back", 4),
         ("service restarted", 4),
     ],
 )

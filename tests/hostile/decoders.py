@@ -240,7 +240,7 @@ def _terms() -> Iterator[Decoder]:
 
 
 def _hello(description: dict[str, Any]) -> Hello:
-    fields: dict[str, Any] = {"key": b"", "reconnect_ms": 0}
+    fields: dict[str, Any] = {"key": b"", "reconnect_ms": 0, "rejoin_ms": 0}
     return Hello(**{**fields, "version": PROTOCOL_VERSION, "description": JsonObject(description)})
 
 

@@ -30,12 +30,14 @@ class Host:
     Attributes:
         lines: what it has said so far.
         errors: what it has said on standard error.
+        unused: links that :meth:`take` has not given yet.
     """
 
     def __init__(self, folder: Path, *arguments: str, env: str = "gym_p2p/Rally-v0") -> None:
         self.folder = folder
         self.lines: list[str] = []
         self.errors: list[str] = []
+        self.unused: list[str] = []
         command = [sys.executable, "-m", "gym_p2p", "host", env, "--port", "0", *arguments]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -82,6 +84,11 @@ class Host:
         """The links in its file."""
         with (self.folder / "p2p-exports" / "links.csv").open(newline="") as file:
             return [row["link"] for row in csv.DictReader(file)]
+
+    def take(self) -> tuple[str, str]:
+        """Return a link that nobody has used, and its code."""
+        link = self.unused.pop(0)
+        return link, f"p{self.links.index(link) + 1:03}"
 
     @property
     def door(self) -> str:

@@ -60,31 +60,40 @@ def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes
         assert folder.name.endswith(told["code"])
 
 
-@pytest.fixture
-def against_a_program(tmp_path: Path) -> Iterator[Host]:
-    with Host(tmp_path, "--partner", "random", "--links", "2", "--seats", "1", "--hold", "1") as host:
+@pytest.fixture(scope="module")
+def host_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with one seat, against a program, whose links are used up one after the other."""
+    folder = tmp_path_factory.mktemp("programs")
+    with Host(folder, "--partner", "random", "--links", "9", "--seats", "1", "--hold", "1") as host:
+        host.unused = host.links
         yield host
 
 
+@pytest.fixture
+def against_a_program(host_of_programs: Host) -> Host:
+    until(lambda: not host_of_programs.seats())
+    return host_of_programs
+
+
 def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(against_a_program: Host) -> None:
-    one, two = against_a_program.links
+    (one, code), (two, _) = against_a_program.take(), against_a_program.take()
     with FakePage(one) as first:
         wait_for(first, "countdown")
         with FakePage(two) as second:
             until(lambda: second.code == 4005)
         first.say(t="leave")
         until(lambda: first.code == 4003)
-    until(lambda: against_a_program.said("p001 has played: left"))
+    until(lambda: against_a_program.said(f"{code} has played: left"))
     until(lambda: not against_a_program.seats())
     with FakePage(two) as second:
         wait_for(second, "countdown")
 
 
 def test_a_seat_whose_process_is_killed_is_told_to_its_page(against_a_program: Host) -> None:
-    one, _ = against_a_program.links
+    one, code = against_a_program.take()
     with FakePage(one) as page:
         wait_for(page, "playing")
-        persons = against_a_program.heard(r"p001 plays as (\w+) in")
+        persons = against_a_program.heard(rf"{code} plays as (\w+) in")
         seats = against_a_program.seats()
         assert len(seats) == 2
         assert persons == "left"
@@ -92,14 +101,40 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_page(against_a_program: H
         until(lambda: page.code is not None)
     with FakePage(one) as page:
         until(lambda: page.code == 4007)
-    until(lambda: against_a_program.said("p001: the seat's process has died (exit code -9)"))
+    until(lambda: against_a_program.said(f"{code}: the seat's process has died (exit code -9)"))
     until(lambda: not against_a_program.seats())  # nor is its program left
+
+
+def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -> None:
+    with Host(tmp_path, "--links", "2", "--reconnect-timeout", "1") as host:
+        one, two = host.links
+        with FakePage(one) as first:
+            wait_for(first, "waiting")
+            with FakePage(two) as second:
+                wait_for(second, "playing")
+                host.seats()[0].kill()  # the first one's
+                wait_for(second, "over")
+                assert reason(second) == "peer_crashed"
+        until(lambda: host.said("p002 has played: peer_crashed"))
+
+
+def test_two_people_and_a_program_play_an_environment_of_three_seats(tmp_path: Path) -> None:
+    arguments = ("--partner", "random", "--people", "2", "--links", "2", "--env-arg", "max_cycles=40")
+    with Host(tmp_path, *arguments, env="mpe2.simple_spread_v3") as host:
+        one, two = host.links
+        with FakePage(one) as first:
+            wait_for(first, "waiting")
+            with FakePage(two) as second:
+                wait_for(first, "over")
+                wait_for(second, "over")
+        assert [seat["playedBy"] for seat in first.states[-1]["seats"]] == ["person", "person", "policy"]
+        until(lambda: not host.seats())
 
 
 def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_lost_player(
     against_a_program: Host,
 ) -> None:
-    one, _ = against_a_program.links
+    one, code = against_a_program.take()
     with FakePage(one) as page:
         wait_for(page, "playing")
     with FakePage(one) as page:
@@ -107,19 +142,19 @@ def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_los
         with FakePage(one) as second:
             wait_for(second, "playing")
             until(lambda: page.code == 4001)
-    until(lambda: against_a_program.said("p001 has played: page_closed"))
+    until(lambda: against_a_program.said(f"{code} has played: page_closed"))
     until(lambda: not against_a_program.seats())
 
 
 @pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])
 def test_a_page_that_sends_what_no_page_does_loses_its_seat(against_a_program: Host, message: str) -> None:
-    one, _ = against_a_program.links
+    one, code = against_a_program.take()
     with FakePage(one) as page:
         wait_for(page, "countdown")
         page.say_raw(message)
         until(lambda: page.code is not None)
         assert page.code in {4002, 1009}
-    until(lambda: against_a_program.said("p001 has played: page_dropped"))
+    until(lambda: against_a_program.said(f"{code} has played: page_dropped"))
 
 
 @pytest.mark.parametrize("how", ["leaves", "is closed"])

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.record.human import HumanRecord, focus_loss, human_document
 from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
 from gym_p2p.human.person import ClosePage, Output, Person, Presence, SendFrame, SendToPage
+from gym_p2p.human.standing import worst
 from tests.human.fake_page import HELLO
 
 UNIX_MS = 1e12
@@ -282,6 +284,20 @@ def test_the_round_trip_and_the_clock_of_the_page_are_measured() -> None:
     assert human.clock_error_ms == pytest.approx(10.0, abs=0.1)
     say(who, "pong", 0.040, id=ping["id"], received=5_010.0, sent=5_020.0)
     assert human_document(who.measures.record).page_rtt.sample_count == 1  # type: ignore[union-attr]  # they are there
+
+
+def test_a_slow_line_to_the_page_is_graded_and_another_page_begins_without_a_grade() -> None:
+    who = here()
+    assert who.measures.quality is None
+    for late_s, grade in ((0.02, Quality.GOOD), (0.2, Quality.WARNING), (0.4, Quality.CRITICAL)):
+        who.handle_timeout(now := who.next_timeout() or 0.0)
+        ping = [one for one in told(who) if one["t"] == "ping"][-1]
+        say(who, "pong", now + late_s, id=ping["id"], received=5_000.0, sent=5_000.0)
+        assert who.measures.quality is grade
+    assert worst("good", None, who.measures.quality, "warning") == "critical"
+    assert worst(None) is None
+    who.receive(2, json.dumps(HELLO), 9.0)
+    assert who.measures.quality is None
 
 
 def test_the_background_is_told_in_periods() -> None:

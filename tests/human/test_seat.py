@@ -82,6 +82,32 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
     opened(person, play)
 
 
+@pytest.mark.parametrize("leaves", ["says so", "closes the page"])
+def test_who_goes_while_others_are_waited_for_is_not_waited_with(lobby: Lobby, leaves: str) -> None:
+    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options(fps=30))
+
+    def play(_person: HumanSeat, page: FakePage) -> None:
+        going = threading.Thread(target=go, args=[page])
+        going.start()
+        try:
+            env.reset()
+        finally:
+            going.join(PATIENCE_S)
+
+    def go(page: FakePage) -> None:
+        until(lambda: page.phase == "waiting")
+        if leaves == "says so":
+            page.say(t="leave")
+        else:
+            page.__exit__()
+
+    with pytest.raises(PersonGone) as caught:
+        opened(seat(env, hold_s=0.1), play)
+    assert caught.value.reason == {"says so": "left", "closes the page": "page_closed"}[leaves]
+    env.close()
+    assert left_running() == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

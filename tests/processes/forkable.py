@@ -37,6 +37,9 @@ def run(work: int, owner: Owner) -> None:
         line.sendall((json.dumps({"pid": os.getpid(), **_told(word, owner)}) + "\n").encode())
         if word == "wait":
             line.recv(1)
+        elif word == "watch":
+            while not owner.has_ended():
+                time.sleep(0.01)
         elif word == "sleep":
             time.sleep(LIFETIME_S)
         elif word == "complain":

@@ -205,6 +205,41 @@ def test_one_for_which_the_server_has_no_room_is_not_waited_for_and_the_next_is_
     _ask_and_end(server)
 
 
+_ASKER = """
+import os, socket, sys
+from gym_p2p.processes.forked import ForkLine, socket_pair
+line = ForkLine(socket.socket(fileno=int(sys.argv[1])))
+ours, theirs = socket_pair()
+process = line.fork(theirs)
+theirs.close()
+ours.sendall(b"watch")
+print(ours.recv(1000).decode(), flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_whoever_asks_a_server_owns_what_it_forks(server: ForkServer) -> None:
+    with server.lend() as lent:
+        asker = subprocess.Popen(
+            [sys.executable, "-c", _ASKER, str(lent.fileno())],
+            pass_fds=[lent.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    assert asker.stdin is not None
+    assert asker.stdout is not None
+    with asker:
+        told = json.loads(asker.stdout.readline())
+        assert told["owner ended"] is False
+        assert psutil.Process(told["pid"]).ppid() == server.pid
+        asker.stdin.close()
+    until(lambda: not psutil.pid_exists(told["pid"]))
+    assert server.is_there()  # its own owner lives
+    _ask_and_end(server)
+
+
 _OWNER = """
 import os, signal, socket, sys, time
 from gym_p2p.processes.forked import ForkServer, socket_pair

@@ -18,7 +18,7 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
 from gym_p2p.core.match.rerouting import Rerouting
-from gym_p2p.core.match.returning import waited_until
+from gym_p2p.core.match.returning import looked_after_at
 from gym_p2p.core.match.taking_seat import TakingSeat
 
 __all__ = ["Deadlines"]
@@ -86,7 +86,7 @@ class Deadlines:
         due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
         if self.taking_seat is not None and (until := self.taking_seat.until) is not None:
             due.append(until)
-        due += [at for peer in self._peers.values() if (at := waited_until(peer)) is not None]
+        due += [at for peer in self._peers.values() if (at := looked_after_at(peer)) is not None]
         return min(due, default=None)
 
     def _times(self, peer: Peer) -> tuple[float, float, float, float]:

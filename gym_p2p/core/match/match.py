@@ -268,6 +268,7 @@ class Match:
                 if peer.present:
                     self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
+        self._returning.ping(now)
         for peer, loss in tuple(self._returning.overdue(now)):
             self._lose(peer, loss, now, for_good=True)
             deadlines.forget()

@@ -41,7 +41,10 @@ from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Returning", "nothing_past", "waited_until"]
+__all__ = ["Returning", "looked_after_at", "nothing_past", "waited_until"]
+
+AWAY_PING_S = 0.5
+"""Between two pings to a player who is away, over the link that there was."""
 
 _PROCESS_ENDED = frozenset({Cause.CRASHED, Cause.LOST})
 """Of a player who is lost in another way the process is there, and another one would not do better."""
@@ -209,6 +212,12 @@ class Returning:
         if self._exchange.episode:
             self._outputs.send(peer, self._exchange.message(peer, now), now)
 
+    def ping(self, now: float) -> None:
+        """Ask those who are away whether they are there after all: who stood still, or the path did."""
+        for peer in self._peers.values():
+            if _may_hear(peer) and peer.pings.sent_at + AWAY_PING_S <= now:
+                self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+
     def overdue(self, now: float) -> Iterator[tuple[Peer, Loss]]:
         """Yield those who were waited for long enough, and how they are gone."""
         for peer in self._peers.values():
@@ -223,6 +232,18 @@ class Returning:
             arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
             if arrived is not None:
                 self._outputs.emit(arrived)
+
+
+def looked_after_at(peer: Peer) -> float | None:
+    """Return when something is to be done about a player who is away; ``None`` where they are not."""
+    until = waited_until(peer)
+    if until is None or not _may_hear(peer):
+        return until
+    return min(until, peer.pings.sent_at + AWAY_PING_S)
+
+
+def _may_hear(peer: Peer) -> bool:
+    return peer.state is PeerState.AWAY and peer.closed_at is None
 
 
 def waited_until(peer: Peer) -> float | None:

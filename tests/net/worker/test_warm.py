@@ -21,7 +21,15 @@ from gym_p2p import P2PEnv, P2PParallelEnv, Spectator
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.net.worker import warm
 from gym_p2p.net.worker.backends import prepare_network
-from gym_p2p.net.worker.warm import Forked, StartedAhead, WarmProcesses, prepare_process, take_process
+from gym_p2p.net.worker.warm import (
+    Borrowed,
+    Forked,
+    StartedAhead,
+    WarmProcesses,
+    prepare_process,
+    take_process,
+)
+from gym_p2p.processes.forked import ForkLine
 from tests.players import Lobby, act, auto_peers, fork_servers, left_running, network_processes, together
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
@@ -148,6 +156,28 @@ def test_a_server_that_dies_as_it_is_asked_is_replaced() -> None:
     assert process.ending() == "exit code 0"
     process.close()
     made.close()
+
+
+def test_processes_are_borrowed_from_another_program_and_made_here_once_that_has_none() -> None:
+    lender = Forked()
+    lent = lender.lend()
+    assert lent is not None
+    borrower = Borrowed(ForkLine(lent))
+    borrower.prepare()
+    try:
+        for made_here in (False, True):
+            line, process = borrower.take()
+            assert not process.has_ended(0.2)
+            line.close()
+            assert process.has_ended(PATIENCE_S)
+            assert process.ending() == "exit code 0"
+            process.close()
+            assert (borrower._server is not None) == made_here
+            lender.close()
+            until(lambda: lender._server is None)
+    finally:
+        borrower.close()
+        lender.close()
 
 
 def test_what_read_other_certificates_is_replaced(

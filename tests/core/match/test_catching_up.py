@@ -1,0 +1,163 @@
+"""Ways back into a match that are not straight, and answers that are none."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.catching_up import CatchingUp
+from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.forwards import Forwards
+from gym_p2p.core.match.history import History
+from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.returning import nothing_past
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.wire.messages import Checksum, Ready, encode
+from gym_p2p.core.wire.past import PastWord, Recall
+from gym_p2p.errors import ProtocolError
+from tests.core.match.returning_table import Death, MortalPlayer, MortalTable, lockstep, rollback
+
+
+def played(table: MortalTable, seat: int) -> list[tuple[bytes, ...]]:
+    return [advance.inputs for advance in table.seats[seat].played]
+
+
+def assert_alike(table: MortalTable, *seats: int) -> None:
+    assert not table.desyncs()
+    for seat in seats:
+        assert not table.seats[seat].events_of(ProtocolErrorSeen)
+        assert played(table, seat) == played(table, seats[0])
+
+
+@pytest.mark.parametrize("at_s", [round(2.3 + 0.04 * step, 2) for step in range(10)])
+def test_who_dies_around_a_barrier_is_where_the_others_are(at_s: float) -> None:
+    table = lockstep(3, [Death(0, at_s, 1.0)], frames=40, episodes=4)
+    assert table.run(60)
+    assert_alike(table, 0, 1, 2)
+    assert len(played(table, 0)) == 160
+
+
+def test_who_comes_back_does_not_wait_for_one_who_is_away_for_all() -> None:
+    table = lockstep(3, [Death(0, 1.5, None), Death(1, 2.0, 3.0)])
+    assert table.run(60)
+    assert table.seats[2].events_of(PlayerReturned)
+    assert {seat.over.player for seat in table.seats[1:] if seat.over} == {0}
+    assert_alike(table, 1, 2)
+
+
+def test_who_comes_back_learns_who_is_gone_by_then() -> None:
+    sync = SyncConfig(checksum_interval=10, reconnect_timeout_s=2, rejoin_timeout_s=3)
+    options: dict[str, Any] = {"continue_without_leavers": True, "frames": 400, "episodes": 1}
+    table = lockstep(3, [Death(0, 1.0, None), Death(1, 8.0, 1.0)], sync=sync, **options)
+    assert table.run(60)
+    assert [gone.player for gone in table.seats[1].events_of(PlayerGone)][-1] == 0
+    assert table.seats[2].events_of(PlayerReturned)
+    assert_alike(table, 1, 2)
+    assert len(played(table, 1)) == 400
+
+
+@pytest.mark.parametrize("make", [lockstep, rollback])
+def test_a_process_that_merely_stood_still_goes_on_as_it_was(make: Any) -> None:
+    table = make(2)
+    network = table.network
+    for at_s, does in ((1.0, network.darken), (8.0, network.brighten)):
+        for ends in ((0, 1), (1, 0)):
+            table.clock.call_at(at_s, partial(does, *ends))
+    assert table.run(60)
+    assert_alike(table, 0, 1)
+    for seat in table.seats:
+        assert seat.events_of(PlayerAway)
+        assert seat.events_of(Resumed)
+        assert not seat.events_of(PlayerReturned)
+
+
+def test_whose_game_comes_out_otherwise_does_not_get_the_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    come_back = MortalPlayer.come_back
+
+    def otherwise(self: MortalPlayer, *arguments: Any) -> None:
+        come_back(self, *arguments)
+        self.state = 99
+
+    monkeypatch.setattr(MortalPlayer, "come_back", otherwise)
+    table = lockstep(2, [Death(0, 1.5, 2.0)])
+    assert table.run(60)
+    assert "does not come out as the others have it" in (table.seat(0).failed or "")
+    assert not table.seats[1].events_of(PlayerReturned)
+    assert table.seats[1].over is not None
+
+
+# Answers, taken by themselves.
+
+
+def asking(players: int = 2) -> tuple[CatchingUp, dict[int, Peer], Outputs]:
+    sync = SyncConfig(rejoin_timeout_s=20)
+    peers = {index: Peer(index=index, sync=sync, players=players) for index in range(1, players)}
+    outputs = Outputs(peers, Forwards(local=0, peers=peers, seals=Seals(b"ours", players=players)))
+    for peer in peers.values():
+        peer.opened(0.0)
+        peer.state = PeerState.PLAYING
+    return CatchingUp(local=0, peers=peers, outputs=outputs, history=History(players)), peers, outputs
+
+
+def test_what_was_not_asked_for_is_refused_and_what_comes_late_is_not_taken() -> None:
+    catching_up, peers, _ = asking(3)
+    past = nothing_past(Recall(1, (0, 0, 0), 0), 0, returning=False)
+    with pytest.raises(ProtocolError):
+        catching_up.take_past(peers[2], past, 0.1)
+    catching_up.look(0.1)  # asks the first
+    peers[1].interrupted = True
+    catching_up.look(0.2)  # and then the second
+    catching_up.take_past(peers[1], past, 0.3)
+    assert not catching_up.complete
+    catching_up.take_past(peers[2], past, 0.4)
+    peers[1].interrupted = False
+    catching_up.look(0.5)
+    catching_up.take_past(peers[1], past, 0.6)
+    assert catching_up.complete
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        PastWord(1, encode(Checksum(1, 0, b"x"))),
+        PastWord(7, encode(Ready(1, None, None, 0, 0))),
+        PastWord(1, encode(Ready(9, None, None, 0, 0))),
+    ],
+)
+def test_a_word_that_nobody_can_have_said_is_refused(word: PastWord) -> None:
+    catching_up, _, _ = asking()
+    with pytest.raises(ProtocolError):
+        catching_up.take_word(word)
+
+
+def test_what_is_put_off_is_bounded() -> None:
+    catching_up, peers, _ = asking()
+    for frame in range(4096):
+        catching_up.put_aside(peers[1], Checksum(1, frame, b"x"))
+    with pytest.raises(ProtocolError):
+        catching_up.put_aside(peers[1], Checksum(1, 5000, b"x"))
+
+
+def test_it_is_given_up_once() -> None:
+    catching_up, _, _ = asking()
+    catching_up.give_up()
+    catching_up.give_up()
+    assert catching_up.failed
+    catching_up.look(1.0)
+    assert not catching_up.complete
+
+
+@pytest.mark.parametrize("start", [5, 0])
+def test_of_what_was_played_nothing_is_taken_with_a_gap_or_of_too_many_players(start: int) -> None:
+    whole = History(2)
+    whole.begin({})
+    for player in (0, 1):
+        whole.add(player, [b"x"] * 10)
+    past = whole.past(Recall(1, (start, start), 0), more=False)
+    with pytest.raises(ProtocolError):
+        History(2 if start else 3).merge(past)
