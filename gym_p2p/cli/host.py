@@ -15,20 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gym_p2p.cli.options import (
-    above_zero,
-    add_match_options,
-    between,
-    count,
-    env_arguments,
-    find_local_modules,
-    match_options,
-    name,
-    seat_id,
-    seats_option,
-    whole,
-)
-from gym_p2p.cli.seat_options import POLICY_FORMS, add_reaction_options, reactions
+from gym_p2p.cli.host_options import add_links_options, add_meeting_options, add_page_options
+from gym_p2p.cli.options import add_match_options, env_arguments, find_local_modules, match_options
+from gym_p2p.cli.seat_options import reactions
 from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import P2PError, ServiceUnreachable, UsageError
@@ -44,8 +33,6 @@ if TYPE_CHECKING:
     from gym_p2p.hosting.processes import SeatProcesses
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
-
-PORT = 8770
 
 _REACH_LIMIT_S = 10.0
 
@@ -76,93 +63,10 @@ EXIT_CODES = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("env", help="as for join")
-    _add_meeting(parser.add_argument_group("who plays with whom"))
-    _add_links(parser.add_argument_group("links"))
-    _add_page(parser.add_argument_group("the page"))
+    add_meeting_options(parser.add_argument_group("who plays with whom"))
+    add_links_options(parser.add_argument_group("links"))
+    add_page_options(parser.add_argument_group("the page"))
     add_match_options(parser)
-
-
-def _add_meeting(meeting: argparse._ArgumentGroup) -> None:
-    meeting.add_argument(
-        "--queue", type=name, default="lab", metavar="NAME", help="where people meet (default: %(default)s)"
-    )
-    meeting.add_argument(
-        "--partner", metavar="POLICY", help=f"programs play the other seats, and nobody waits: {POLICY_FORMS}"
-    )
-    add_reaction_options(meeting)
-    meeting.add_argument(
-        "--people", type=count, metavar="N", help="with --partner: people in a match (default: 1)"
-    )
-    meeting.add_argument("--seat", type=seat_id, help="with --partner: the first seat that people take")
-    meeting.add_argument(
-        "--server", metavar="URL", help="the service where they meet (default: one of this command's own)"
-    )
-    meeting.add_argument(
-        "--wait",
-        type=above_zero,
-        default=900.0,
-        metavar="S",
-        help="how long somebody waits for others at most (default: %(default)g)",
-    )
-    meeting.add_argument("--episodes", type=count, default=1, metavar="N", help="of a match (default: 1)")
-    meeting.add_argument(
-        "--split",
-        type=seats_option,
-        metavar="N|JSON",
-        help="how a joint action splits into seats; as --seats of join",
-    )
-
-
-def _add_links(links: argparse._ArgumentGroup) -> None:
-    links.add_argument(
-        "--links", type=whole, default=0, metavar="N", help="make N links, each for one person"
-    )
-    links.add_argument(
-        "--links-file",
-        metavar="FILE",
-        help="where they are written; those in it hold on (default: links.csv in --exports)",
-    )
-    links.add_argument(
-        "--links-last",
-        type=above_zero,
-        default=7 * 24.0,
-        metavar="HOURS",
-        help="after which a link that was not used is none (default: a week)",
-    )
-    links.add_argument(
-        "--open", action="store_true", help="one link more, for everybody (default: if there are no others)"
-    )
-    links.add_argument(
-        "--seats",
-        type=count,
-        metavar="N",
-        help="people who play or wait at once; the next is asked to wait (default: what this machine can do)",
-    )
-    links.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default: %(default)s)"
-    )
-    links.add_argument("--port", type=whole, default=PORT, help="0 for any free one (default: %(default)s)")
-    links.add_argument(
-        "--public-url", metavar="URL", help="what links begin with, if a proxy stands in front"
-    )
-
-
-def _add_page(page: argparse._ArgumentGroup) -> None:
-    page.add_argument("--keys", metavar="FILE", help="JSON or TOML: which key does what; as for join")
-    page.add_argument("--title", help="above the game (default: the environment's name)")
-    page.add_argument(
-        "--hold",
-        type=between(1, 3600),
-        default=60.0,
-        metavar="S",
-        help="keep the seat of a page that was closed (default: %(default)g)",
-    )
-    page.add_argument(
-        "--next",
-        dest="next_url",
-        metavar="URL",
-        help="where the page leads when it is over; {code} and {match} stand for the link's and the match's",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from gym_p2p.cli.play import Part, Summary, play
 from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.errors import UsageError
 from tests.players import Lobby, left_running, together
+from tests.waiting import PATIENCE_S
 
 RALLY = "gym_p2p/Rally-v0"
 
@@ -23,15 +24,15 @@ def part(lobby: Lobby, seat: str, *, fps: float | None = 200.0, frames: int = 30
 
 
 def played(*parts: Part) -> list[Any]:
-    return together(*(partial(play, one, lambda _status: None) for one in parts))
+    return together(*(partial(play, one, lambda _status: None) for one in parts), timeout_s=2 * PATIENCE_S)
 
 
 def test_a_policy_that_plays_on_ends_with_its_summary_when_the_other_player_has_played_enough(
     lobby: Lobby,
 ) -> None:
     left, right = played(part(lobby, "left"), part(lobby, "right", episodes=2))
-    assert isinstance(right, Summary)
-    assert isinstance(left, Summary)
+    assert isinstance(right, Summary), right
+    assert isinstance(left, Summary), left
     assert (right.ending, right.exit_code) == ("done", 0)
     assert (left.ending, left.exit_code, left.status.episode) == ("peer_left", 1, 2)
     assert left.told is not None

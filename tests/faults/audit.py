@@ -22,7 +22,7 @@ from tests.faults.games import SEATS, digest, plain
 from tests.faults.naming import RULES
 from tests.faults.reading import KINDS, Evidence, Left
 
-__all__ = ["Finding", "Verdict", "What", "audit"]
+__all__ = ["Finding", "Verdict", "What", "audit", "came_too_late"]
 
 SCHEMAS = Path(__file__).parents[2] / "gym_p2p" / "schemas"
 
@@ -84,6 +84,14 @@ def audit(evidence: Evidence) -> Verdict:
     ]
     unnamed, noticed_s = _naming(evidence)
     return Verdict(findings + unnamed, noticed_s, list(_resumed(evidence)))
+
+
+def came_too_late(evidence: Evidence) -> bool:
+    """Whether a fault was injected when the match was over: the bench itself was late, and shows nothing."""
+    newest = max(
+        (max(left.account.step_times, default=0.0) for left in evidence.players.values()), default=0.0
+    )
+    return any(fault["when"] == "playing" and fault["from"] > newest for fault in evidence.scene["faults"])
 
 
 def _expected(evidence: Evidence) -> Mapping[str, Any]:
@@ -204,11 +212,18 @@ def _comes_back(evidence: Evidence, left: Left) -> bool:
     return bool(left.facts["struck"]) and _expected(evidence)["naming"] == "rejoin"
 
 
+def _lost_somebody(evidence: Evidence) -> bool:
+    """Whether a player was killed for good: what was guessed of them beyond their last word is void."""
+    expected = _expected(evidence)
+    return not expected["struck"] and expected["naming"] != "rejoin"
+
+
 def _may_lack(evidence: Evidence, left: Left, *, is_last: bool) -> int:
     """Return how many frames a document may lack that its player was asked for."""
     if left.facts["struck"] and _expected(evidence)["newest_lost"]:
         return _CHECKPOINT_FRAMES
-    if not is_last or left.account.frames >= evidence.scene["frames"]:
+    played_all = left.account.frames >= evidence.scene["frames"]
+    if not is_last or (played_all and not _lost_somebody(evidence)):
         return 0
     return _guessed(evidence)
 
@@ -320,7 +335,8 @@ def _played_on(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("ending", f"{host} played {left.account.frames} of {frames} frames")
             continue
         document = left.documents.get("multiplayer")
-        if document is not None and (lacking := left.account.frames - _length(document)) > 0:
+        void = _guessed(evidence) if _lost_somebody(evidence) else 0
+        if document is not None and (lacking := left.account.frames - _length(document)) > void:
             yield Finding("frame lost", f"{host}'s document lacks {lacking} frames", lacking)
 
 

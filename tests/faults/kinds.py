@@ -176,17 +176,17 @@ KINDS: Mapping[str, Kind] = {
         draw=path("blackout", [0.0], 20.0, 1),
         expected=_PAUSES,
     ),
-    "blackout at close": Kind(
-        about="nothing gets through for 2 s from five frames before the last one",
-        draw=path("blackout", [0.0], 2.0, 1, first=EPISODE_FRAMES),
-        after_frames=5,
-        expected=_PAUSES,
-    ),
     "blackout 20 alone": Kind(
         about="the same where nobody does",
         draw=path("blackout", [0.0], 20.0, 1),
         expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
         stage=Stage(join=("--relay", "none")),
+    ),
+    "blackout at close": Kind(
+        about="nothing gets through for 2 s from five frames before the last one",
+        draw=path("blackout", [0.0], 2.0, 1, first=EPISODE_FRAMES),
+        after_frames=5,
+        expected=_PAUSES,
     ),
     "several": Kind(
         about="two paths at once around a barrier, and a direction before another one",

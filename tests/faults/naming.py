@@ -145,8 +145,13 @@ def _pause_or_not(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> T
     longest_s = max((after - before for before, after in itertools.pairwise(times)), default=0.0)
     if longest_s < _NOTICE_S:
         return Told(None)
-    pauses = left.documents["session"]["pauses"]
-    return _first(evidence, fault, (pause["timestamp"] for pause in pauses))
+    session, at_ms = left.documents["session"], evidence.unix_ms(begin)
+    found = _first(evidence, fault, (pause["timestamp"] for pause in session["pauses"]))
+    if found is None and any(
+        pause["timestamp"] <= at_ms <= pause["timestamp"] + pause["durationMs"] for pause in session["pauses"]
+    ):
+        return Told(None)  # it stood already
+    return found
 
 
 def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:

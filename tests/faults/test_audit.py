@@ -20,7 +20,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 from tests.faults import audit as audit_module
 from tests.faults import naming, reading
-from tests.faults.audit import Verdict, audit
+from tests.faults.audit import Verdict, audit, came_too_late
 from tests.faults.games import SEATS
 from tests.faults.kinds import KINDS, Plan
 from tests.faults.reading import read
@@ -265,6 +265,7 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
         "from": at,
         "begun": at,
         "seconds": 1.0,
+        "when": "playing",
     }
 
     def note(scene: dict[str, Any]) -> None:
@@ -315,6 +316,13 @@ def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -
         lambda document: document.update(pauses=[{**late, "timestamp": int(at_ms + 20_000)}]),
     )
     assert _found(folder) == {"unnamed": 2}
+
+
+def test_a_fault_that_came_when_the_match_was_over_is_known_for_it(folder: Path) -> None:
+    _inject(folder, "pause")
+    assert not came_too_late(read(folder))
+    _change(folder / "scene.json", lambda scene: scene["faults"][0].update({"from": time.monotonic()}))
+    assert came_too_late(read(folder))
 
 
 def test_the_audit_imports_nothing_of_the_package_but_its_games() -> None:

@@ -123,10 +123,6 @@ class Inbox:
         }
         """What means something for the way that it came."""
 
-    def receive(self, peer: Peer, data: bytes, now: float) -> None:
-        """Take in one message, or a piece of one, that came directly from a peer who is present."""
-        self._take(peer, DIRECT, data, now)
-
     def receive_by_service(self, peer: Peer, data: bytes, now: float) -> None:
         """Take in what the service passed on, of a peer who is present or not connected yet."""
         if not self._rerouting.allows(WayKind.SERVICE):
@@ -140,7 +136,8 @@ class Inbox:
         finally:
             peer.ways.by_service = False
 
-    def _take(self, peer: Peer, way: Way, data: bytes, now: float) -> None:
+    def receive(self, peer: Peer, data: bytes, now: float, way: Way = DIRECT) -> None:
+        """Take in one message, or a piece of one, that came that way from a peer who is present."""
         silent_s = peer.received_something(now)
         if silent_s is not None:
             self._deadlines.forget()
@@ -195,10 +192,10 @@ class Inbox:
         Raises:
             ProtocolError: its sender cannot mean that.
         """
-        if (of_a_way := self._of_a_way.get(type(message))) is not None:
-            of_a_way(peer, way, message, now)  # type: ignore[operator]  # the table pairs them
+        if (handler := self._handlers.get(type(message))) is not None:
+            handler(peer, message, now)  # type: ignore[operator]  # the table pairs them
         else:
-            self._handlers[type(message)](peer, message, now)  # type: ignore[operator]  # as above
+            self._of_a_way[type(message)](peer, way, message, now)  # type: ignore[operator]  # as above
         if isinstance(message, Inputs) and peer.ways.now is DIRECT:
             self._deadlines.inputs_arrived(now)
         else:
@@ -319,7 +316,7 @@ class Inbox:
                 return
             ways.taken = message.number
         if peer.present or peer.state is PeerState.CONNECTING:
-            self._take(peer, way, message.message, now)
+            self.receive(peer, message.message, now, way)
 
     def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

@@ -56,7 +56,7 @@ class Parts:
         incarnation, theirs = (0, {}) if comeback is None else (comeback.incarnation, comeback.keys)
         self.seals = Seals(secret, players=players, incarnation=incarnation, theirs=theirs)
         forwards = Forwards(local=local, peers=peers, seals=self.seals)
-        self.outputs = outputs = Outputs(peers, forwards)
+        self.outputs = Outputs(peers, forwards)
         self.handshake = handshake = Handshake(
             description,
             peers,
@@ -76,52 +76,73 @@ class Parts:
         )
         self.answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
         self.comparison = comparison = Comparison(local=local, players=players)
-        self.leaving = leaving = Leaving(
-            peers=peers, exchange=exchange, departures=departures, comparison=comparison
-        )
+        self.leaving = Leaving(peers=peers, exchange=exchange, departures=departures, comparison=comparison)
+        self._add_paths(local, forwards, sync, relay, relay_above_ms / 1e3)
+        self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
+
+    def _add_paths(
+        self,
+        local: int,
+        forwards: Forwards,
+        sync: SyncConfig,
+        relay: Literal["service", "players", "none"],
+        rtt_most_s: float,
+    ) -> None:
+        """Add what sees to paths and to what comes over them."""
         self.rerouting = rerouting = Rerouting(
             local=local,
-            peers=peers,
-            outputs=outputs,
-            exchange=exchange,
-            handshake=handshake,
+            peers=self.peers,
+            outputs=self.outputs,
+            exchange=self.exchange,
+            handshake=self.handshake,
             sync=sync,
             relay=relay,
-            rtt_most_s=relay_above_ms / 1e3,
+            rtt_most_s=rtt_most_s,
         )
         self.deadlines = deadlines = Deadlines(
-            local=local, peers=peers, exchange=exchange, barrier=barrier, leaving=leaving, rerouting=rerouting
+            local=local,
+            peers=self.peers,
+            exchange=self.exchange,
+            barrier=self.barrier,
+            leaving=self.leaving,
+            rerouting=rerouting,
         )
         self.course = course = Course(
             local=local,
-            peers=peers,
-            outputs=outputs,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
+            peers=self.peers,
+            outputs=self.outputs,
+            barrier=self.barrier,
+            exchange=self.exchange,
+            departures=self.departures,
+            comparison=self.comparison,
         )
-        self.reconnecting = Reconnecting(peers, outputs=outputs, seals=self.seals, rerouting=rerouting)
+        self.reconnecting = Reconnecting(
+            self.peers, outputs=self.outputs, seals=self.seals, rerouting=rerouting
+        )
         self.returning = returning = Returning(
-            local=local, peers=peers, outputs=outputs, handshake=handshake, barrier=barrier, exchange=exchange
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            handshake=self.handshake,
+            barrier=self.barrier,
+            exchange=self.exchange,
         )
         if sync.rejoin_timeout_s:
-            exchange.history = History(players)
+            self.exchange.history = History(len(self.peers) + 1)
         self.inbox = Inbox(
-            outputs=outputs,
-            handshake=handshake,
-            barrier=barrier,
-            exchange=exchange,
-            departures=departures,
-            comparison=comparison,
+            outputs=self.outputs,
+            handshake=self.handshake,
+            barrier=self.barrier,
+            exchange=self.exchange,
+            departures=self.departures,
+            comparison=self.comparison,
             course=course,
-            leaving=leaving,
+            leaving=self.leaving,
             returning=returning,
             rerouting=rerouting,
             forwards=forwards,
             deadlines=deadlines,
         )
-        self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
 
     def _take_seat(self, local: int, players: int, sync: SyncConfig) -> TakingSeat:
         """Return what takes the seat again of a player who has come back."""

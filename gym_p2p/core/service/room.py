@@ -13,13 +13,13 @@ import attrs
 from gym_p2p.config.public_ids import PUBLIC_ID, is_public_id
 from gym_p2p.core.api.matches import spectators_problem
 from gym_p2p.core.api.queues import MatchProbe
-from gym_p2p.core.api.replies import Code, Refused
+from gym_p2p.core.api.replies import Accepted, Code, Refused
 from gym_p2p.core.api.requests import JoinRoom
-from gym_p2p.core.api.rooms import MAX_PLAYERS
+from gym_p2p.core.api.rooms import MAX_PLAYERS, JoinAck
 from gym_p2p.core.signaling.relay import Relay
 from gym_p2p.core.wire.seats import MAX_SEATS, SeatId, is_seat_id
 
-__all__ = ["Member", "Room", "join_problem"]
+__all__ = ["Member", "Room", "join_problem", "joined"]
 
 _MAX_CLIENT_CHARS = 64
 
@@ -116,6 +116,19 @@ class Room:
             message = f"a match has at most {MAX_PLAYERS} players: the last one takes {list(self.seats_free)}"
             return Refused(Code.ROOM_FULL, message)
         return wanted
+
+
+def joined(room: Room, subject_id: str) -> Accepted:
+    """Return the answer to a member who has joined."""
+    member = room.members[subject_id]
+    return Accepted(
+        JoinAck(
+            room=room.room_id,
+            player_id=member.player_id,
+            seats_taken=member.seats,
+            seats_free=room.seats_free,
+        )
+    )
 
 
 def join_problem(request: JoinRoom) -> str | None:

@@ -33,7 +33,6 @@ from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, R
 from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, RelayMessage, SendMatchSignal
 from gym_p2p.core.api.rooms import (
     DISCONNECTED,
-    JoinAck,
     MatchFound,
     MatchPlayer,
     MatchSignal,
@@ -46,7 +45,7 @@ from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens, claims_of, member_of
 from gym_p2p.core.service.message_budget import MessageBudget
-from gym_p2p.core.service.room import Member, Room, join_problem
+from gym_p2p.core.service.room import Member, Room, join_problem, joined
 from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
 from gym_p2p.core.wire.foreign_text import printable
@@ -155,7 +154,7 @@ class Rooms:
             return Refused(Code.BAD_REQUEST, problem)
         earlier = self._room_of.get(subject_id)
         if earlier is not None and earlier.repeats(earlier.members[subject_id], request):
-            return _joined(earlier, subject_id)
+            return joined(earlier, subject_id)
         engaged = self.vacate(subject_id)
         if engaged is not None:
             return engaged
@@ -177,7 +176,7 @@ class Rooms:
         self._notify_status(there, but=subject_id)
         if not there.seats_free:
             self._begin(there, self._match_ids())
-        return _joined(there, subject_id)
+        return joined(there, subject_id)
 
     def duplicated(self, subject_id: str) -> None:
         """Tell those who wait in a subject's room that somebody of the same name was not let in."""
@@ -210,35 +209,40 @@ class Rooms:
 
     def signal(self, subject_id: str, request: SendMatchSignal) -> Answer:
         """Relay a connection signal to another player of the same match."""
-        room = self._room_of.get(subject_id)
-        if room is None or room.match_id is None or room.match_id != request.game_id:
-            return Refused(Code.NO_SUCH_MATCH, "no such match")
-        target = room.member_on(request.target_player_id)
-        if target is None or target.subject_id == subject_id:
-            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
-        signal = partial(
-            MatchSignal, from_player_id=room.members[subject_id].player_id, game_id=room.match_id
-        )
+        addressed = self._addressed(subject_id, request.game_id, request.target_player_id)
+        if isinstance(addressed, Refused):
+            return addressed
+        room, target = addressed
+        sender = room.members[subject_id].player_id
+        signal = partial(MatchSignal, from_player_id=sender, game_id=request.game_id)
         ends = {"sender": subject_id, "target": target.subject_id}
         return room.relay.pass_on(signal, request.type, request.payload, **ends)
 
     def relay(self, subject_id: str, request: RelayMessage, now: float) -> Answer:
         """Pass a message on to another player of the same match, within the budget."""
-        room = self._room_of.get(subject_id)
-        if room is None or room.match_id is None or room.match_id != request.game_id:
-            return Refused(Code.NO_SUCH_MATCH, "no such match")
-        target = room.member_on(request.target_player_id)
-        if target is None or target.subject_id == subject_id:
-            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
+        addressed = self._addressed(subject_id, request.game_id, request.target_player_id)
+        if isinstance(addressed, Refused):
+            return addressed
         if not self._relays:
             return Refused(Code.UNAVAILABLE, "this service passes no messages on")
-        refused = self._budget.take(subject_id, room.match_id, len(request.data), now)
+        room, target = addressed
+        refused = self._budget.take(subject_id, request.game_id, len(request.data), now)
         if refused is not None:
             return refused
         sender = room.members[subject_id].player_id
-        message = RelayedMessage(game_id=room.match_id, from_player_id=sender, data=request.data)
+        message = RelayedMessage(game_id=request.game_id, from_player_id=sender, data=request.data)
         self._outputs.append(Notify(target.subject_id, message))
         return Accepted()
+
+    def _addressed(self, subject_id: str, game_id: str, player_id: SeatId) -> tuple[Room, Member] | Refused:
+        """Return the other player of a subject's match whom it addresses, and where that is played."""
+        room = self._room_of.get(subject_id)
+        if room is None or room.match_id is None or room.match_id != game_id:
+            return Refused(Code.NO_SUCH_MATCH, "no such match")
+        target = room.member_on(player_id)
+        if target is None or target.subject_id == subject_id:
+            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
+        return room, target
 
     def gone(self, subject_id: str, *, how: str = DISCONNECTED) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
@@ -390,15 +394,3 @@ class Rooms:
     def _notify_status(self, room: Room, *, but: str | None = None) -> None:
         status = RoomStatus(room=room.room_id, seats_free=room.seats_free)
         self._outputs.extend(Notify(member, status) for member in room.members if member != but)
-
-
-def _joined(room: Room, subject_id: str) -> Accepted:
-    member = room.members[subject_id]
-    return Accepted(
-        JoinAck(
-            room=room.room_id,
-            player_id=member.player_id,
-            seats_taken=member.seats,
-            seats_free=room.seats_free,
-        )
-    )
