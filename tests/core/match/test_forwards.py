@@ -38,7 +38,7 @@ def met(relay: str = "service", **options: Any) -> Match:
         match_seed=7,
         sync=sync,
         secret=b"ours",
-        relay=relay,  # type: ignore[arg-type]
+        relay=relay,  # type: ignore[arg-type]  # one of the three
         **options,
     )
     match.service_up(up=True)
