@@ -3,7 +3,8 @@
 What goes that way is wrapped (:class:`~gym_p2p.core.wire.messages.ForwardedGame`,
 :class:`~gym_p2p.core.wire.messages.ForwardedControl`) and sealed under the key that its origin gave its
 recipient with the greeting: whoever passes it on can read it, keep it back or repeat it, and neither make
-nor change it. A repeated game message changes nothing; control messages are numbered.
+nor change it. Both kinds are numbered: a repeated game message changes nothing, and is no sign of life, and a
+repeated control message is not taken.
 
 Knows seals, and how much a player may have passed on. Refuses to know which way is taken, and when.
 """
@@ -30,6 +31,9 @@ FORWARD_BURST_BYTES = 1_048_576
 """Of each of two players for the other: many times what a match at 60 Hz needs, and a state after a desync
 at once. What is beyond is not passed on; the two send it again."""
 
+_LEAST_BYTES = 64
+"""What a message counts for that holds less: each is a datagram, however empty."""
+
 _NEW_AFTER_S = 10.0
 """After so long without anything passed on for two players, it is worth telling again."""
 
@@ -52,10 +56,13 @@ class Forwards:
         self._seals = seals
         self._budgets: dict[tuple[int, int], Bucket] = {}
         self._latest_at: dict[tuple[int, int], float] = {}
+        self._numbers: dict[int, int] = {}
+        """Of the newest game message to each."""
 
     def game(self, recipient: int, data: bytes) -> ForwardedGame:
         """Wrap a message of the game channel."""
-        return self._sealed(ForwardedGame(self._local, recipient, b"", data))
+        number = self._numbers[recipient] = self._numbers.get(recipient, 0) + 1
+        return self._sealed(ForwardedGame(self._local, recipient, number, b"", data))
 
     def control(self, recipient: int, data: bytes, *, change: int, number: int) -> ForwardedControl:
         """Wrap a message of the control channel, or a fragment of one."""
@@ -109,7 +116,7 @@ class Forwards:
         # One hop, and over paths that are there: what goes through others itself would be passed on for ever.
         if not recipient.playing or recipient.ways.now is not DIRECT or not sender.playing:
             return None
-        if not budget.takes(len(message.message), now):
+        if not budget.takes(max(_LEAST_BYTES, len(message.message)), now):
             return None
         latest_at = self._latest_at.get(pair)
         self._latest_at[pair] = now
