@@ -101,7 +101,7 @@ def test_who_is_held_up_again_and_again_is_borne_with_for_the_budget_and_the_exc
             if any(not one.excusable for one in patience.wait([1, 2], now)):
                 net_s += now - begun
                 assert net_s == pytest.approx(BUDGET * limit_s + excuse_s, abs=break_s)
-                assert BUDGET * limit_s + excuse_s == 55.0, "as the documentation has it"
+                assert BUDGET * limit_s + excuse_s == 43.0, "as the documentation has it"
                 return
         patience.play(now)
         now += 1.0
