@@ -20,7 +20,7 @@ from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, Forwarding
-from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, Message, encode
+from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["FORWARD_BURST_BYTES", "FORWARD_BYTES_PER_S", "Forwarded", "Forwards"]
@@ -75,21 +75,22 @@ class Forwards:
     def is_true(self, message: Forwarded) -> bool:
         """Whether it is from who it is said to be."""
         unsealed = encode(msgspec.structs.replace(message, seal=b""))
-        return self._seals.is_forwarded(unsealed, message.origin, message.seal)
+        incarnation = self._peers[message.origin].incarnation
+        return self._seals.is_forwarded(unsealed, message.origin, incarnation, message.seal)
 
-    def by_service(self, message: Message, sender: Peer) -> Forwarded:
-        """Return what the service passed on of a sender.
+    def by_service(self, data: bytes, sender: Peer) -> Forwarded | None:
+        """Return what the service passed on of a sender; ``None`` for what may be the service's own making.
 
-        Who has not greeted us yet is taken on its word, as over a first link.
-
-        Raises:
-            ProtocolError: it is nothing of the kind, or not theirs.
+        That is nobody's fault who plays: the service would have players counted as gone by it. Who has not
+        greeted us yet is taken on its word, as over a first link.
         """
-        if not isinstance(message, Forwarded) or self.origin_of(message) is not sender:
-            raise ProtocolError("nothing that the service passes on")
-        if self._seals.knows(message.origin) and not self.is_true(message):
-            raise ProtocolError("message that is not its sender's")
-        return message
+        try:
+            message = decode(data)
+            if not isinstance(message, Forwarded) or self.origin_of(message) is not sender:
+                return None
+        except ProtocolError:
+            return None
+        return message if not self._seals.knows(message.origin) or self.is_true(message) else None
 
     def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Event | None] | None:
         """Return to whom a message of a sender is to be passed on, and what is worth telling.
@@ -116,5 +117,6 @@ class Forwards:
         return recipient, Forwarding(*pair) if is_new else None
 
     def _sealed(self, message: _F) -> _F:
-        seal = self._seals.forward_seal(encode(message), message.recipient)
+        incarnation = self._peers[message.recipient].incarnation
+        seal = self._seals.forward_seal(encode(message), message.recipient, incarnation)
         return msgspec.structs.replace(message, seal=seal)

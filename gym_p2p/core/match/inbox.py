@@ -53,6 +53,7 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
+_NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
@@ -127,13 +128,10 @@ class Inbox:
         """Take in what the service passed on, of a peer who is present or not connected yet."""
         if not self._rerouting.allows(WayKind.SERVICE):
             return
-        try:
-            message = self._forwards.by_service(decode(data), peer)
+        message = self._forwards.by_service(data, peer)
+        if message is not None:
             peer.ways.by_service = True
             self._unwrap(peer, SERVICE, message, now)
-        except ProtocolError as error:
-            self._complain(peer, error, now)
-        finally:
             peer.ways.by_service = False
 
     def receive(self, peer: Peer, data: bytes, now: float, way: Way = DIRECT) -> None:
@@ -168,7 +166,7 @@ class Inbox:
             self._course.lose(peer, Loss(Cause.REMOVED), now)
 
     def _handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
-        if peer.state is PeerState.GREETING and type(message) not in _BEFORE_HANDSHAKE:
+        if peer.state in _NOT_GREETED and type(message) not in _BEFORE_HANDSHAKE:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1

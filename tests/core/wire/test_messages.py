@@ -72,7 +72,7 @@ plain_values = st.recursive(
 ).map(lambda value: [16, 1, 0, value] if isinstance(value, int) else value)
 
 messages = st.one_of(
-    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts),
+    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts, counts),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
     st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | objects, counts, delays),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
@@ -97,7 +97,7 @@ messages = st.one_of(
         counts,
         st.dictionaries(st.integers(0, 63), st.tuples(counts, causes), max_size=8).map(sorted_items),
     ),
-    st.builds(Resume, counts, seals),
+    st.builds(Resume, counts, seals, counts),
     st.builds(Continue, counts, changes),
     st.builds(ForwardedControl, players, players, changes, counts, forward_seals, forwarded),
     st.builds(ForwardedGame, players, players, forward_seals, forwarded),
