@@ -18,7 +18,7 @@ from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
 from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
-from gym_p2p.human.invitation import name_of, open_browser, print_link
+from gym_p2p.human.invitation import name_of, open_browser, print_link, require_next_url
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by
@@ -73,8 +73,8 @@ class HumanSeat:
         hold_s: how long the seat of a page that was closed is held.
         countdown_s: before the first frame of each episode, and for a person alone before the first one; a
             second less than the others' patience (``input_timeout_s``) at most.
-        next_url: where the page leads when it is over, ``{match}`` in it is the match's code; ``None`` leads
-            nowhere.
+        next_url: where the page leads when it is over, a whole http(s) URL; ``{match}`` in it is the match's
+            code; ``None`` leads nowhere.
         emulation: delay and loss on the way to the page, for demos and experiments: what
             :class:`~gym_p2p.config.LinkEmulation` takes. A WebSocket has the delay alone.
 
@@ -106,6 +106,7 @@ class HumanSeat:
                 raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
         if not 0 <= port < 1 << 16:
             raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
+        require_next_url(next_url)
         self._stage = stage = stage_of(env, agent, fps)
         longest_s = max(0.0, stage.patience_s - _SPARE_S)
         if countdown_s > longest_s:

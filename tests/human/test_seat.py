@@ -113,6 +113,9 @@ def test_who_goes_while_others_are_waited_for_is_not_waited_with(lobby: Lobby, l
     [
         {"hold_s": -1.0},
         {"countdown_s": float("nan")},
+        {"next_url": "survey.example.org"},
+        {"next_url": "javascript:alert(1)"},
+        {"next_url": "http://[x"},
         {"keys": {"ArrowUp": 9}},
         {"fps": 0.0},
         {"fps": float("nan")},
