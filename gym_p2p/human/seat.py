@@ -151,6 +151,7 @@ class HumanSeat:
         self._error: BaseException | None = None
         self._countdown: int | None = None
         self._illegal: list[int] = []
+        self._turn: bool | None = None
         self._given_mask: Any = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
@@ -333,15 +334,16 @@ class HumanSeat:
             self._tell()
 
     def _tell_legal(self) -> Mask | None:
-        """Have the page show which keys do nothing now; return the mask that says so."""
+        """Have the page show whose turn it is, and which keys do nothing now; return the mask that says so."""
         mask = self._stage.mask
         if self._given_mask is not None:
             mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
         illegal = illegal_bindings(self._controls, self._stage.space, mask)
-        if self._stage.own_turn is False:
+        turn = self._stage.own_turn
+        if turn is False:
             illegal = list(range(len(self._controls.bindings)))
-        if illegal != self._illegal:
-            self._illegal = illegal
+        if (illegal, turn) != (self._illegal, self._turn):
+            self._illegal, self._turn = illegal, turn
             self._tell()
         return mask
 
@@ -361,7 +363,8 @@ class HumanSeat:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
             standing["quality"] = worst(standing.get("quality"), self._person.measures.quality)
-            self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
+            standing["turn"], standing["illegal"] = self._turn, self._illegal
+            self._person.tell(**standing, text=self._text, gone=self._person.gone)
         self._server.flush()
 
 
