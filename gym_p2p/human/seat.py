@@ -334,7 +334,7 @@ class HumanSeat:
             self._tell()
 
     def _tell_legal(self) -> Mask | None:
-        """Have the page show whose turn it is, and which keys do nothing now; return the mask that says so."""
+        """Have the page show whose turn it is, and which keys do nothing; return the mask that says so."""
         mask = self._stage.mask
         if self._given_mask is not None:
             mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
