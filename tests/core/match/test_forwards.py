@@ -376,5 +376,6 @@ def test_whom_we_count_as_gone_is_told_so_once_they_take_the_way_that_we_took_la
     awake = forwards_of(1).control(0, encode(Continue(1, change)), change=change, number=0)
     for _ in range(3):
         match.receive_by_service(1, encode(awake), now)
-    told = [decode(decode(output.data).message) for output in outputs_of(match)]  # type: ignore[union-attr, attr-defined]  # no other is
+    sent = [decode(output.data) for output in outputs_of(match) if isinstance(output, Transmit)]
+    told = [decode(wrapped.message) for wrapped in sent if isinstance(wrapped, ForwardedControl)]
     assert [word.gone for word in told if isinstance(word, Holdings)] == [(1,)]
