@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -99,6 +100,31 @@ def test_the_process_after_that_is_another_one_again(state: Path) -> None:
     assert len(list(state.iterdir())) == 1
 
 
+def test_a_process_that_ends_before_it_learns_anything_is_followed_by_another_one(state: Path) -> None:
+    left(state)
+    for number in range(1, 4):
+        before = find_kept_match(NAME)
+        assert before is not None
+        assert before.returns.comeback.incarnation == number
+        plan = PlayerPlan(
+            config=P2PConfig(),
+            subject_id=before.subject_id,
+            seats=("a", "b"),
+            take=None,
+            description={"must": {}, "about": {}},
+            secret=before.secret,
+            returns=before.returns,
+        )
+        file = KeptFile(NAME, plan, before)
+        file.fold(Resumable(Secret(f"resume {number}")))
+        file.close()
+        assert [path.suffix for path in state.iterdir()] == [".json"]
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("resume 3")
+    assert (told.about, told.limit_s) == ([{"sync": {"wants": "auto"}}, {"fps": 60}], LIMIT_S)
+
+
 def test_what_a_living_process_holds_is_nobodys() -> None:
     file = kept()
     assert find_kept_match(NAME) is None
@@ -152,6 +178,80 @@ def test_what_makes_no_sense_is_left_alone_and_said(
     assert find_kept_match(NAME) is None
     assert path.exists()
     assert told in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"about": []},
+        {"about": [{}, {}, {}]},
+        {"keys": {}},
+        {"keys": {"0": "a2tr"}},
+        {"keys": {"1": "a2tr", "7": "a2tr"}},
+        {"secret": ""},
+        {"secret": "AAAA"},
+        {"incarnation": -1},
+        {"incarnation": 2**40},
+        {"limit_s": -1},
+        {"limit_s": None},
+    ],
+    ids=str,
+)
+def test_one_that_is_damaged_is_left_alone_before_anybody_is_bothered_with_it(
+    changed: dict[str, Any], state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changed))
+    assert find_kept_match(NAME) is None
+    assert path.exists()
+    assert "no match can be taken up with it" in caplog.text
+
+
+def test_of_a_match_that_this_player_is_not_in_it_is_said(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    told = json.loads(path.read_bytes())
+    told["found"]["player_id"] = "c"
+    path.write_text(json.dumps(told))
+    assert find_kept_match(NAME) is None
+    assert "no match can be taken up with it" in caplog.text
+
+
+def test_one_that_another_takes_the_place_of_is_not_read_as_if_it_were_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = kept()
+    held = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", held)
+        file.fold(Resumable(Secret("newer")))  # the process that is alive writes, and lets go of the old one
+        held(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert find_kept_match(NAME) is None
+    file.close()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("newer")
+
+
+def test_a_disk_that_takes_a_part_leaves_the_one_before(
+    state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = kept()
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[: len(data) // 2]))
+    file.fold(Resumable(Secret("newer")))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(state.parents[1]))
+    assert "cannot be written" in caplog.text
+    file.close()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("resume")
+    assert len(list(state.iterdir())) == 1
 
 
 def test_of_a_match_that_is_none_it_is_said(state: Path, caplog: pytest.LogCaptureFixture) -> None:
