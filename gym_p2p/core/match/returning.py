@@ -76,7 +76,7 @@ class Returning:
         self._barrier = barrier
         self._exchange = exchange
         self._came_back_at = -math.inf
-        """When somebody took their seat again, last."""
+        """When somebody took their seat again, last, or we asked everybody who was there."""
 
     def may_return(self, peer: Peer, loss: Loss | None = None) -> bool:
         """Whether another process of a player's may take the place of the one that there was.
@@ -110,6 +110,10 @@ class Returning:
         """
         since = peer.away_at
         return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
+
+    def came_back(self, now: float) -> None:
+        """Note that we have come back ourselves, and have asked everybody who was there."""
+        self._came_back_at = now
 
     def may_wake(self, peer: Peer) -> bool:
         """The same, over the link that there was."""
