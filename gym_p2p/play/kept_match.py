@@ -29,8 +29,8 @@ from gym_p2p.config import P2PConfig, Secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Connected, Pinged
-from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
+from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -152,6 +152,10 @@ class KeptFile:
             case CanReturn():
                 self._can = event
                 self._write()
+            case ReturnFailed():
+                self.remove()
+            case PlayerGone(_, reason) if reason == EXCLUDED:
+                self.remove()  # nobody waits for another process
 
     def remove(self) -> None:
         """Remove it: the match is over for this player. Idempotent; what fails is logged."""

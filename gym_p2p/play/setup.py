@@ -104,14 +104,14 @@ class MatchSetup:
                 "seats at least: say how many others look on, all players of the match the same number",
             )
         require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
-        name = joined(config, self._game.describe()["environment"], self._wanted)
-        kept = find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
-        if kept is None:
-            check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
             check_directory(config.exports.directory)
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
+        name = joined(config, self._game.describe()["environment"], self._wanted)
+        kept = find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
+        if kept is None:
+            check_record(config)  # before anybody else is kept waiting
         votes = self._vote is not None
         plan = make_plan(
             self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
@@ -130,7 +130,10 @@ class MatchSetup:
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             client.close(Ending(reason))
-            file.close()
+            if kept is None:
+                file.remove()  # the others were told that this player does not play
+            else:
+                file.close()
             if self.recorder is not None:
                 self.recorder.record.terminate(reason, partial=True, now_ms=self.recorder.clock_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)

@@ -14,8 +14,8 @@ import pytest
 
 from gym_p2p.config import P2PConfig, Secret
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
-from gym_p2p.core.match.events import Connected
-from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
+from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
 
@@ -148,6 +148,21 @@ def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
     file.remove()
     file.remove()
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [ReturnFailed("nobody is left who knows the match"), PlayerGone(1, EXCLUDED, 7)],
+    ids=lambda event: type(event).__name__,
+)
+def test_where_there_is_no_way_back_it_is_not_tried_again(event: Any, state: Path) -> None:
+    left(state)
+    file = kept(before=find_kept_match(NAME))
+    file.fold(event)
+    file.fold(Resumable(Secret("newer")))
+    assert list(state.iterdir()) == []
+    file.close()
+    assert find_kept_match(NAME) is None
 
 
 def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
