@@ -3,7 +3,8 @@
 What goes that way is wrapped (:class:`~gym_p2p.core.wire.messages.ForwardedGame`,
 :class:`~gym_p2p.core.wire.messages.ForwardedControl`) and sealed under the key that its origin gave its
 recipient with the greeting: whoever passes it on can read it, keep it back or repeat it, and neither make
-nor change it. A repeated game message changes nothing; control messages are numbered.
+nor change it. A repeated game message changes nothing; control messages are numbered. The seal is of both
+players' processes: what one sent, or was to get, whom another has followed means nothing any more.
 
 Knows seals, and how much a player may have passed on. Refuses to know which way is taken, and when.
 """
@@ -75,7 +76,8 @@ class Forwards:
     def is_true(self, message: Forwarded) -> bool:
         """Whether it is from who it is said to be."""
         unsealed = encode(msgspec.structs.replace(message, seal=b""))
-        return self._seals.is_forwarded(unsealed, message.origin, message.seal)
+        incarnation = self._incarnation(message.origin)
+        return self._seals.is_forwarded(unsealed, message.origin, incarnation, message.seal)
 
     def by_service(self, message: Message, sender: Peer) -> Forwarded:
         """Return what the service passed on of a sender.
@@ -116,5 +118,10 @@ class Forwards:
         return recipient, Forwarding(*pair) if is_new else None
 
     def _sealed(self, message: _F) -> _F:
-        seal = self._seals.forward_seal(encode(message), message.recipient)
+        incarnation = self._incarnation(message.recipient)
+        seal = self._seals.forward_seal(encode(message), message.recipient, incarnation)
         return msgspec.structs.replace(message, seal=seal)
+
+    def _incarnation(self, player: int) -> int:
+        peer = self._peers.get(player)
+        return 0 if peer is None else peer.incarnation

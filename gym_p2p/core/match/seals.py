@@ -88,19 +88,22 @@ class Seals:
         """Whether a player has given us what their seals are known by."""
         return bool(self._theirs.get(player))
 
-    def forward_seal(self, unsealed: bytes, recipient: int) -> bytes:
+    def forward_seal(self, unsealed: bytes, recipient: int, incarnation: int) -> bytes:
         """Return the seal on what others pass on for us.
 
         Args:
             unsealed: all of it.
             recipient: for whom it is.
+            incarnation: for which process of theirs: a later one shares the keys, and none of what was said.
         """
-        return _forward_seal(unsealed, self.key_for(recipient))
+        return _forward_seal(unsealed, self.key_for(recipient), self.incarnation, incarnation)
 
-    def is_forwarded(self, unsealed: bytes, origin: int, seal: bytes) -> bool:
-        """Whether what others passed on is from who it is said to be."""
+    def is_forwarded(self, unsealed: bytes, origin: int, incarnation: int, seal: bytes) -> bool:
+        """Whether what others passed on is from who it is said to be, that process of theirs, and for us."""
         key = self._theirs.get(origin)
-        return key is not None and hmac.compare_digest(seal, _forward_seal(unsealed, key))
+        if key is None:
+            return False
+        return hmac.compare_digest(seal, _forward_seal(unsealed, key, incarnation, self.incarnation))
 
     def sealed(self, goodbye: Goodbye) -> Goodbye:
         """Return our goodbye with a seal for everybody."""
@@ -126,8 +129,9 @@ def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:
     return blake2b(named, key=key, digest_size=SEAL_BYTES).digest()
 
 
-def _forward_seal(unsealed: bytes, key: bytes) -> bytes:
-    return blake2b(b"forward" + unsealed, key=key, digest_size=FORWARD_SEAL_BYTES).digest()
+def _forward_seal(unsealed: bytes, key: bytes, sender: int, recipient: int) -> bytes:
+    named = b"forward %d %d " % (sender, recipient) + unsealed
+    return blake2b(named, key=key, digest_size=FORWARD_SEAL_BYTES).digest()
 
 
 def _seal(goodbye: Goodbye, key: bytes) -> bytes:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from gym_p2p.core.match.events import Event
-from gym_p2p.core.match.return_events import SeatTaken
 from tests.core.match.returning_table import Death, MortalPlayer, MortalTable
 from tests.core.match.served_table import ServedTable
 from tests.core.match.test_reconnecting import Cut
@@ -15,22 +13,10 @@ from tests.core.match.test_reconnecting import Cut
 MARGIN_S = 5.0
 
 
-class ShakyPlayer(MortalPlayer):
-    """One who has the service again once they have their seat again."""
-
-    def _on_event(self, event: Event) -> None:
-        super()._on_event(event)
-        if isinstance(event, SeatTaken) and not self.dead:
-            self._later(self._reach_by_service)
-
-    def _reach_by_service(self) -> None:
-        assert isinstance(self._table, ShakyTable)
-        if not self.dead:
-            self._table.reach_by_service(self.index)
-
-
 class ShakyTable(ServedTable, MortalTable):
     """A mortal table whose paths break and are rebuilt, with a service and third players for ways round.
+
+    For who comes back third players alone pass messages on, as in the shells.
 
     Args:
         cuts: of whoever these players are by then.
@@ -46,8 +32,7 @@ class ShakyTable(ServedTable, MortalTable):
         relay: str = "service",
         **options: Any,
     ) -> None:
-        settings: dict[str, Any] = {"seated": ShakyPlayer, "match_options": {"relay": relay}}
-        super().__init__(players, deaths, **settings, **options)
+        super().__init__(players, deaths, match_options={"relay": relay}, **options)
         for cut in cuts:
             self.clock.call_at(cut.at_s, partial(self._cut, cut))
             self.clock.call_at(cut.at_s + cut.for_s, partial(self._mend, cut))

@@ -11,6 +11,8 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import BeginEpisode, InputsArrived, ProtocolErrorSeen
 from gym_p2p.core.match.forwards import FORWARD_BURST_BYTES, Forwards
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, WayChanged, WayKind, through
 from gym_p2p.core.wire.messages import (
     Channel,
@@ -93,6 +95,25 @@ def test_what_a_third_player_makes_up_or_changes_is_dropped_and_nobodys_fault(ch
         match.receive(2, encode(forged), 0.1)
     outputs = outputs_of(match)
     assert not [e for e in outputs if isinstance(e, InputsArrived | ProtocolErrorSeen)]
+
+
+def test_what_an_earlier_process_sent_or_was_to_get_is_not_taken_for_the_next_ones() -> None:
+    first, second = (Seals(b"theirs", players=2, incarnation=number) for number in (0, 1))
+    ours = Seals(b"ours", players=2, theirs={1: first.key_for(0)})
+    second.keep(0, ours.key_for(1))
+    they, we = (Peer(index=index, sync=SyncConfig(), players=2) for index in (1, 0))
+    here, there = (
+        Forwards(local=0, peers={1: they}, seals=ours),
+        Forwards(local=1, peers={0: we}, seals=second),
+    )
+    of_the_first = Forwards(local=1, peers={0: we}, seals=first).game(0, b"x")
+    for_the_first = here.game(1, b"x")
+    assert here.is_true(of_the_first)
+    they.incarnation = 1
+    assert not here.is_true(of_the_first)
+    assert not there.is_true(for_the_first)
+    assert here.is_true(there.game(0, b"x"))
+    assert there.is_true(here.game(1, b"x"))
 
 
 def test_what_the_service_makes_up_of_a_player_who_has_greeted_is_a_protocol_error() -> None:
