@@ -41,7 +41,7 @@ from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["KeptFile", "KeptMatch", "find_kept_match", "joined"]
+__all__ = ["KeptFile", "KeptMatch", "find_kept_match", "is_played", "joined"]
 
 _log = logging.getLogger(__name__)
 
@@ -249,6 +249,26 @@ def find_kept_match(name: str) -> KeptMatch | None:
             return kept
         os.close(descriptor)
     return None
+
+
+def is_played(name: str) -> bool:
+    """Whether a process that joined the same is alive, and plays a match that it would come back to."""
+    folder = _folder()
+    return any(map(_is_locked, [] if folder is None else folder.glob(f"{name}.*.json")))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _held(path: Path) -> int | None:

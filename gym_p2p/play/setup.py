@@ -28,7 +28,7 @@ from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.coming_back import learn_past
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.handshake import Seated, agreed, as_before, holders, make_plan
-from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
@@ -109,7 +109,7 @@ class MatchSetup:
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
         name = joined(config, self._game.describe()["environment"], self._wanted)
-        kept = find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
+        kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
         if kept is None:
             check_record(config)  # before anybody else is kept waiting
         votes = self._vote is not None
@@ -140,6 +140,21 @@ class MatchSetup:
             raise
         match.kept = file
         return match
+
+    def _find_kept_match(self, name: str) -> KeptMatch | None:
+        """Return the match that this player comes back to, if there is one.
+
+        Raises:
+            ConfigurationError: they are there. Two processes of one subject would cut each other off.
+        """
+        kept, subject_id = find_kept_match(name), self._config.subject_id
+        if kept is None and subject_id is not None and is_played(name):
+            raise ConfigurationError(
+                "subject_id",
+                f"another process of {subject_id!r} on this machine plays this, or comes back to it; end "
+                "that one first, or join under another name",
+            )
+        return kept
 
     def _begin_record(self, found: MatchFound) -> Recorder:
         self.recorder = self._make_record(found)

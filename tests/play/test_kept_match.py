@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.config import P2PConfig, Secret
+from gym_p2p.config import P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
-from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
+from gym_p2p.play.handshake import Seated
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
+from gym_p2p.play.setup import MatchSetup
+from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
 LIMIT_S = 30.0
@@ -128,7 +133,10 @@ def test_a_process_that_ends_before_it_learns_anything_is_followed_by_another_on
 def test_what_a_living_process_holds_is_nobodys() -> None:
     file = kept()
     assert find_kept_match(NAME) is None
+    assert is_played(NAME)
+    assert not is_played(joined(P2PConfig(room="other"), "Rally-v0", None))
     file.close()
+    assert not is_played(NAME)
     assert find_kept_match(NAME) is not None
 
 
@@ -141,6 +149,17 @@ def test_who_joins_something_else_finds_nothing(changed: dict[str, Any], state: 
     assert find_kept_match(joined(P2PConfig(**changed), "Rally-v0", None)) is None
     assert find_kept_match(joined(P2PConfig(), "Pong-v5", None)) is None
     assert find_kept_match(joined(P2PConfig(), "Rally-v0", ("a",))) is None
+
+
+def test_who_is_started_twice_is_told_before_the_one_cuts_the_other_off(state: Path) -> None:
+    game = make_game(Blend(length=40))
+    config = P2PConfig(subject_id="anna-a", sync=SyncConfig(rejoin_timeout_s=30))
+    held = kept(joined(config, game.describe()["environment"], ("a",)))
+    setup = MatchSetup(game, ["a"], config)
+    with pytest.raises(ConfigurationError, match="another process of 'anna-a'"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    held.close()
+    assert len(list(state.iterdir())) == 1
 
 
 def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
