@@ -151,7 +151,7 @@ def bench_human(*, count: int = 100, people: int = 12, progress: Progress) -> Re
         settings={"count": count, "people": people, "cases": [attrs.asdict(case) for case in _CASES]},
         notes=(
             "action latency: from a trusted key event to the frame of the screen that draws its effect",
-            "floor: a page that reacts by itself; target: what docs/human.md promises",
+            "floor: a page that reacts by itself; target: what is aimed at, from it",
             "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
             "processor time is the whole process's beyond env.step, rendering included",
             "a hosted seat's memory is unshared (USS): its process, and its network process, of gym-p2p host",

@@ -69,6 +69,7 @@ _CALLED = {
     "urls": "ice-server",
     "cors_origins": "cors-origin",
     "give_up_after_s": "give-up-after",
+    "next_url": "next",
 }
 """What an option of the wrapper is called here, where that is not its own name."""
 

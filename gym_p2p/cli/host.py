@@ -22,6 +22,7 @@ from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import P2PError, ServiceUnreachable, UsageError
 from gym_p2p.files.private import check_directory
+from gym_p2p.human.invitation import require_next_url
 from gym_p2p.processes.progress import doing
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ examples:
   gym-p2p host pettingzoo.atari.pong_v3 --env-arg obs_type=ram --partner my_package.agents:greedy
 
 A link is for one person and one match; its code stands in the documents as the subject. Behind a proxy that
-speaks TLS, --public-url is what the links begin with; docs/human.md has such a proxy.
+speaks TLS, --public-url is what the links begin with; docs/hosting.md has such a proxy.
 """
 
 EXIT_CODES = {
@@ -72,10 +73,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Host until interrupted."""
     find_local_modules()
-    if arguments.partner is None and (arguments.people is not None or arguments.seat is not None):
-        raise UsageError("--people and --seat want --partner: people who meet in a queue take any free seat")
+    _require_partner(arguments)
+    require_next_url(arguments.next)
     asyncio.run(_host(arguments))
     return 0
+
+
+def _require_partner(arguments: argparse.Namespace) -> None:
+    """Pass where what is for programs comes with some.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if arguments.partner is not None:
+        return
+    if arguments.people is not None or arguments.seat is not None:
+        raise UsageError("--people and --seat want --partner: people who meet in a queue take any free seat")
+    if arguments.reaction_ms or arguments.actions_per_second is not None:
+        raise UsageError("--reaction-ms and --actions-per-second want --partner: people react as they do")
 
 
 async def _host(arguments: argparse.Namespace) -> None:
@@ -124,7 +139,7 @@ def _part(arguments: argparse.Namespace) -> Part:
         keys=None if arguments.keys is None else str(Path(arguments.keys).absolute()),
         title=arguments.title,
         hold_s=arguments.hold,
-        next_url=arguments.next_url,
+        next_url=arguments.next,
     )
     return Part(
         env=arguments.env,

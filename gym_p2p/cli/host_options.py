@@ -47,7 +47,7 @@ def add_meeting_options(meeting: argparse._ArgumentGroup) -> None:
 def add_links_options(links: argparse._ArgumentGroup) -> None:
     """Add who may come, and where."""
     links.add_argument(
-        "--links", type=whole, default=0, metavar="N", help="make N links, each for one person"
+        "--links", type=count, default=0, metavar="N", help="make N links, each for one person"
     )
     links.add_argument(
         "--links-file",
@@ -75,7 +75,9 @@ def add_links_options(links: argparse._ArgumentGroup) -> None:
     )
     links.add_argument("--port", type=whole, default=PORT, help="0 for any free one (default: %(default)s)")
     links.add_argument(
-        "--public-url", metavar="URL", help="what links begin with, if a proxy stands in front"
+        "--public-url",
+        metavar="URL",
+        help="what links begin with, if a proxy stands in front or --host is no address that people can open",
     )
 
 
@@ -92,7 +94,6 @@ def add_page_options(page: argparse._ArgumentGroup) -> None:
     )
     page.add_argument(
         "--next",
-        dest="next_url",
         metavar="URL",
         help="where the page leads when it is over; {code} and {match} stand for the link's and the match's",
     )

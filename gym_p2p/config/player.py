@@ -47,10 +47,11 @@ MAX_PREDICTION_WINDOW = 60
 THINKING_S = 300.0
 """How long somebody may think before an action, or take between two episodes, where nothing sets a pace."""
 
-PAUSE_MOST_S = 5.0
+PAUSE_MOST_S = 7.0
 PAUSE_MOST_FRAMES = 10
-"""How long a paced match stands for one player: well above what a garbage collection, a disk or a switch of
-networks takes, and short enough for the others to be still there."""
+"""How long a paced match stands for one player who is connected: well above what a garbage collection, a disk
+or a debugger's stop takes (five seconds are to be borne), and short enough for the others to be still there.
+Whatever ``reconnect_timeout_s`` is: that is for paths, and nobody who can be heard is to use it up."""
 
 BREAK_S = 60.0
 """Between two episodes of a paced match: the environment's reset, a learner's update, a look at the score."""
@@ -119,10 +120,10 @@ class SyncConfig:
     pauses. 0: they are lost. The shortest time among the players counts for all."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
-    ``None`` is ``reconnect_timeout_s``, or five seconds (ten frames) where that is less, if frames are paced
-    (``fps``): whoever's program stands still is waited for as long as one whose path is broken. It is five
-    minutes if they are not, or if the players take turns: they may be thinking. Where frames are paced, the
-    sum of the waits for one player is bounded too, by four times as much beyond what they play."""
+    ``None`` is seven seconds (ten frames, where these take longer) if frames are paced (``fps``), whether the
+    player does not play or their program stands still. It is five minutes if they are not, or if the players
+    take turns: they may be thinking. Where frames are paced, the sum of the waits for one player is bounded
+    too, by four times as much beyond what they play."""
     reset_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait at ``reset`` for a player who is connected and does not call it. ``None`` is
     ``input_timeout_s`` if that is given, or else one minute if frames are paced, and five if they are not."""
@@ -157,7 +158,7 @@ class SyncConfig:
             return self.input_timeout_s
         if self.fps is None or takes_turns:
             return THINKING_S
-        return min(THINKING_S, max(PAUSE_MOST_S, PAUSE_MOST_FRAMES / self.fps, self.reconnect_timeout_s))
+        return min(THINKING_S, max(PAUSE_MOST_S, PAUSE_MOST_FRAMES / self.fps))
 
     def reset_limit_s(self, *, takes_turns: bool) -> float:
         """Return the longest wait for a ``reset``, with the default worked out.

@@ -29,6 +29,11 @@ _MOST_BODY_BYTES = 64 * 1024
 
 _CLOSE_LIMIT_S = 2.0
 
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+"""Left out by a browser that says where a request comes from (RFC 6454, section 6.2)."""
+
+_EVERY_ADDRESS = frozenset({"", "0", "0.0.0.0", "::"})  # noqa: S104 - refused, not listened on
+
 _NOT_PASSED_ON = frozenset({b"host", b"connection", b"keep-alive", b"transfer-encoding", b"content-length"})
 
 
@@ -41,10 +46,16 @@ class Address:
         public_url: what links begin with, where a proxy stands in front; ``None`` is this very port.
 
     Raises:
-        ConfigurationError: that is no such URL.
+        ConfigurationError: that is no such URL, or there is none where nobody can open the address itself.
     """
 
     def __init__(self, host: str, port: int, public_url: str | None) -> None:
+        if public_url is None and host in _EVERY_ADDRESS:
+            raise ConfigurationError(
+                "public_url",
+                f"{host!r} is every address of this machine, and none that people can open: "
+                f"say what links begin with, as in http://192.0.2.7:{port}",
+            )
         shown = f"[{host}]" if ":" in host else host
         self.base = (public_url or f"http://{shown}:{port}").rstrip("/")
         public = _split(self.base)
@@ -52,7 +63,8 @@ class Address:
         local = {f"{name}:{port}" for name in (shown, "localhost", "127.0.0.1")}
         self._hosts = None if public_url is not None else local
         """By which names it is asked; ``None`` where a proxy calls it as it likes."""
-        self.origins = {f"http://{one}" for one in local} | {f"{public.scheme}://{public.netloc.lower()}"}
+        shown_public = public.netloc.lower().removesuffix(_DEFAULT_PORTS[public.scheme])
+        self.origins = {f"http://{one}" for one in local} | {f"{public.scheme}://{shown_public}"}
 
     def of(self, link: Link) -> str:
         """Return a link's address."""

@@ -9,8 +9,11 @@ import re
 import sys
 import webbrowser
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["name_of", "open_browser", "print_link"]
+from gym_p2p.errors import ConfigurationError
+
+__all__ = ["name_of", "open_browser", "print_link", "require_next_url"]
 
 _VERSION = re.compile(r"[-_]v\d+$")
 """Of an environment; nobody who plays needs to know."""
@@ -22,6 +25,20 @@ def name_of(env: Any) -> str:
     told = getattr(spec, "id", None) or (getattr(env, "metadata", None) or {}).get("name")
     name = str(told or type(env).__name__)
     return _VERSION.sub("", name.rpartition("/")[2].rpartition(":")[2])
+
+
+def require_next_url(url: str | None) -> None:
+    """Pass where a page can lead there, from wherever it is itself; ``None`` leads nowhere.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    try:
+        known = url is None or (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc != "")
+    except ValueError:  # brackets that are no address
+        known = False
+    if not known:
+        raise ConfigurationError("next_url", f"wanted http(s)://HOST[/PATH], got {url!r}")
 
 
 def print_link(url: str) -> None:

@@ -18,7 +18,7 @@ from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
 from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
 from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
-from gym_p2p.human.invitation import name_of, open_browser, print_link
+from gym_p2p.human.invitation import name_of, open_browser, print_link, require_next_url
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by
@@ -73,8 +73,8 @@ class HumanSeat:
         hold_s: how long the seat of a page that was closed is held.
         countdown_s: before the first frame of each episode, and for a person alone before the first one; a
             second less than the others' patience (``input_timeout_s``) at most.
-        next_url: where the page leads when it is over, ``{match}`` in it is the match's code; ``None`` leads
-            nowhere.
+        next_url: where the page leads when it is over, a whole http(s) URL; ``{match}`` in it is the match's
+            code; ``None`` leads nowhere.
         emulation: delay and loss on the way to the page, for demos and experiments: what
             :class:`~gym_p2p.config.LinkEmulation` takes. A WebSocket has the delay alone.
 
@@ -106,6 +106,7 @@ class HumanSeat:
                 raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
         if not 0 <= port < 1 << 16:
             raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
+        require_next_url(next_url)
         self._stage = stage = stage_of(env, agent, fps)
         longest_s = max(0.0, stage.patience_s - _SPARE_S)
         if countdown_s > longest_s:
@@ -150,6 +151,7 @@ class HumanSeat:
         self._error: BaseException | None = None
         self._countdown: int | None = None
         self._illegal: list[int] = []
+        self._turn: bool | None = None
         self._given_mask: Any = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
@@ -332,15 +334,16 @@ class HumanSeat:
             self._tell()
 
     def _tell_legal(self) -> Mask | None:
-        """Have the page show which keys do nothing now; return the mask that says so."""
+        """Have the page show whose turn it is, and which keys do nothing; return the mask that says so."""
         mask = self._stage.mask
         if self._given_mask is not None:
             mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
         illegal = illegal_bindings(self._controls, self._stage.space, mask)
-        if self._stage.own_turn is False:
+        turn = self._stage.own_turn
+        if turn is False:
             illegal = list(range(len(self._controls.bindings)))
-        if illegal != self._illegal:
-            self._illegal = illegal
+        if (illegal, turn) != (self._illegal, self._turn):
+            self._illegal, self._turn = illegal, turn
             self._tell()
         return mask
 
@@ -360,7 +363,8 @@ class HumanSeat:
             standing["phase"] = "waiting"  # for its first action, before which the person gets ready
         with self._server.lock:
             standing["quality"] = worst(standing.get("quality"), self._person.measures.quality)
-            self._person.tell(**standing, text=self._text, gone=self._person.gone, illegal=self._illegal)
+            standing["turn"], standing["illegal"] = self._turn, self._illegal
+            self._person.tell(**standing, text=self._text, gone=self._person.gone)
         self._server.flush()
 
 

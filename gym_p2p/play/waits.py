@@ -78,17 +78,16 @@ class Waits:
             rtt_ms = self._recorder.rtt_ms(player)
             if rtt_ms is not None:
                 self._inputs.pinged(player, rtt_ms / 1e3)
-        # Of whom nothing arrives the network half judges, by another limit.
-        idle = self._heard(players)
+        heard, silent = self._heard(players)
         if not self._inputs.waiting:
-            self._give_up(self._inputs.wait(idle, since))
+            self._give_up(self._inputs.wait(heard, since, silent=silent))
             self._looked_at = since
         now = time.monotonic()
         self._look(self._inputs, now)
         if self._client.gone_count != self._gone:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
-        self._give_up(self._inputs.wait(idle, now))
+        self._give_up(self._inputs.wait(heard, now, silent=silent))
         self._show_wait(players, self._inputs.pause(now), "input")
 
     def for_resets(self) -> None:
@@ -96,7 +95,8 @@ class Waits:
         now = time.monotonic()
         self._look(self._resets, now)
         players = self._client.not_ready
-        overdue = self._resets.wait(self._heard(players), now)
+        heard, silent = self._heard(players)
+        overdue = self._resets.wait(heard, now, silent=silent)
         self._give_up([GiveUp(one.player) for one in overdue])
         self._show_wait(players, self._resets.pause(now), "reset")
 
@@ -116,9 +116,10 @@ class Waits:
         if patience.waiting and stood_s >= _STOOD_STILL_S:
             patience.stood_still(stood_s)
 
-    def _heard(self, players: Sequence[int]) -> list[int]:
-        """Return those from whom something arrives."""
-        return [player for player in players if player not in self._client.silent]
+    def _heard(self, players: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return those from whom something arrives, and those of whom the network half judges."""
+        heard = [player for player in players if player not in self._client.silent]
+        return heard, [player for player in players if player in self._client.silent]
 
     def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
         """Show for whom the match stands: those from whom nothing arrives each by themselves."""

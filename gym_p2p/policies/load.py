@@ -98,7 +98,8 @@ def _actor_of(policy: PolicyOption, game: Game, seat: SeatId, seed: int) -> tupl
         if not callable(policy):
             raise UsageError(f"a policy is a name or can be called, got {policy!r}")
         named = policy if hasattr(policy, "__qualname__") else type(policy)
-        return _Function(policy), _Known(policy=name_of(named), kind="function", sha256=_digest_of(policy))
+        name = name_of(named)
+        return _called(policy, name), _Known(policy=name, kind="function", sha256=_digest_of(policy))
     spec = read_spec(policy)
     observed, acted = game.observation_space(seat), game.action_space(seat)
     match spec:
@@ -116,7 +117,8 @@ def _actor_of(policy: PolicyOption, game: Game, seat: SeatId, seed: int) -> tupl
         case PolicySpec(module=str() as module, function=str() as function):
             found = load_function(module, function)
             made = _made(found, seed, str(spec)) if isinstance(found, type) else found
-            return _Function(made), _Known(policy=str(spec), kind="function", sha256=_digest_of(found))
+            digest = _digest_of(found)
+            return _called(made, str(spec)), _Known(policy=str(spec), kind="function", sha256=digest)
     raise AssertionError(spec)
 
 
@@ -137,6 +139,23 @@ def _made(kind: type, seed: int, name: str) -> Any:
     if not callable(made):
         raise UsageError(f"policy {name}: a {kind.__name__} cannot be called as policy(observation, frame)")
     return made
+
+
+def _called(function: Callable[..., Any], name: str) -> Actor:
+    """Return what decides by calling a function.
+
+    Raises:
+        UsageError: it takes other arguments; told before anybody plays against it.
+    """
+    try:
+        takes = inspect.signature(function)
+    except (TypeError, ValueError):  # of some that are written in C nobody knows
+        return _Function(function)
+    try:
+        takes.bind(None, 0)
+    except TypeError as error:
+        raise UsageError(f"policy {name} cannot be called as policy(observation, frame): {error}") from None
+    return _Function(function)
 
 
 def _digest_of(function: Any) -> str | None:

@@ -484,6 +484,21 @@ def test_what_is_illegal_is_greyed_out_and_its_key_does_nothing(browser: Driver)
         until(lambda: env.actions[-1] == 1)
 
 
+def test_whose_turn_it_is_stands_beside_a_long_list_of_keys(browser: Driver, monkeypatch: Any) -> None:
+    keys = {letter: {"action": n, "label": f"the square of {letter}"} for n, letter in enumerate("qazwsxedc")}
+    with Alone(Painter(actions=9), keys=keys) as alone:
+        page = Page(browser, alone.seat.url, width=1024)
+        page.until(DRAWN)
+        status = "document.getElementById('status').textContent"
+        monkeypatch.setattr(alone.seat._stage, "own_turn", True)
+        page.until(f"{status}.startsWith('It is your turn.') && document.title.startsWith('Your turn')")
+        height = page.ask("value", expression="document.getElementById('leave').offsetHeight")
+        assert height < 60  # of two lines it is 63
+        monkeypatch.setattr(alone.seat._stage, "own_turn", False)
+        page.ask("press", code="KeyQ")  # which was waited for
+        page.until(f"{status}.startsWith('Another player')")
+
+
 def test_a_finger_brings_the_buttons_also_after_a_mouse(browser: Driver) -> None:
     env = Painter()
     with Alone(env) as alone:

@@ -230,10 +230,10 @@ def test_a_folder_may_be_a_path() -> None:
 @pytest.mark.parametrize(
     ("options", "takes_turns", "input_s", "reset_s"),
     [
-        ({"fps": 60.0}, False, 10.0, 60.0),
-        ({"fps": 60.0, "reconnect_timeout_s": 30.0}, False, 30.0, 60.0),
-        ({"fps": 60.0, "reconnect_timeout_s": 0.0}, False, 5.0, 60.0),
-        ({"fps": 2.0, "reconnect_timeout_s": 3.0}, False, 5.0, 60.0),
+        ({"fps": 60.0}, False, 7.0, 60.0),
+        ({"fps": 60.0, "reconnect_timeout_s": 30.0}, False, 7.0, 60.0),
+        ({"fps": 60.0, "reconnect_timeout_s": 0.0}, False, 7.0, 60.0),
+        ({"fps": 2.0, "reconnect_timeout_s": 3.0}, False, 7.0, 60.0),
         ({"fps": 0.1}, False, 100.0, 100.0),
         ({"fps": 0.01}, False, 300.0, 300.0),
         ({"fps": 60.0}, True, 300.0, 300.0),
@@ -241,7 +241,7 @@ def test_a_folder_may_be_a_path() -> None:
         ({}, True, 300.0, 300.0),
         ({"fps": 60.0, "input_timeout_s": 42.0}, False, 42.0, 42.0),
         ({"input_timeout_s": 3.0}, True, 3.0, 3.0),
-        ({"fps": 60.0, "reset_timeout_s": 7.0}, False, 10.0, 7.0),
+        ({"fps": 60.0, "reset_timeout_s": 9.0}, False, 7.0, 9.0),
         ({"input_timeout_s": 3.0, "reset_timeout_s": 600.0}, False, 3.0, 600.0),
     ],
 )

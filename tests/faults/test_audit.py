@@ -276,9 +276,20 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
     return read(folder).unix_ms(at)
 
 
-@pytest.mark.parametrize("rule", sorted(set(naming.RULES) - {"pause or not", "relayed pause"}))
+@pytest.mark.parametrize("rule", sorted(set(naming.RULES) - {"pause or not"}))
 def test_a_fault_that_no_document_names_is_found(folder: Path, rule: str) -> None:
     _inject(folder, rule)
+    assert _found(folder) == {"unnamed": 2}
+
+
+def test_a_stop_of_play_that_no_document_names_is_found(folder: Path) -> None:
+    at = read(folder).players["a"].account.step_times[60]
+    for host in ("a", "b"):
+        account = folder / host / "account.steps.jsonl"
+        steps = [json.loads(line) for line in account.read_text().splitlines()]
+        stopped = [{**step, "at": step["at"] + (1.0 if step["at"] > at else 0.0)} for step in steps]
+        account.write_text("".join(f"{json.dumps(step)}\n" for step in stopped))
+    _inject(folder, "pause or not")
     assert _found(folder) == {"unnamed": 2}
 
 

@@ -80,7 +80,7 @@ class Decoder:
 
 
 AROUND_JSON = (
-    (bytes((0x01, PROTOCOL_VERSION)), b"\xc4\x00\x00"),  # Hello
+    (bytes((0x01, PROTOCOL_VERSION)), b"\xc4\x00\x00\x00"),  # Hello
     (bytes((0x42, FEED_VERSION)), b""),  # Welcome
     (b"\x96\x03\x01\xc0", b"\x00\x00"),  # Ready
     (b"\x96\x43\x01\x00", b"\xc4\x01x\xc0"),  # EpisodeShown

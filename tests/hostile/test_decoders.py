@@ -54,6 +54,8 @@ OURS = {
     "gym_p2p.game.state.emulators:emulator_bytes": "the state of the emulator at hand",
     "gym_p2p.game.state.fields:_item_bytes": "an array at hand",
     "gym_p2p.play.handshake:travelled": "the user's own options, after JSON",
+    "gym_p2p.play.kept_match:_read": "what this user's own earlier process left for them alone",
+    "gym_p2p.policies.sb3_file:_found_algorithm": "a file that the user names, and that is run",
     "gym_p2p.play.broadcast": "a digest that this player wrote",
     "gym_p2p.play.runner:EpisodeRunner.advance": "a digest that this player wrote",
     "gym_p2p.exports.handing_in:_send": "a document that the user names, whose every error is an answer",

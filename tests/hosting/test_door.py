@@ -157,6 +157,20 @@ def test_behind_a_proxy_the_links_lead_to_the_same_pages(prefix: str, host: str 
     assert Address("127.0.0.1", 1, public).of(ONE) == f"https://play.example.org/rally/{ONE.token}/"
 
 
+def test_a_public_url_may_name_the_port_that_browsers_leave_out() -> None:
+    async def come(session: aiohttp.ClientSession, base: str) -> Any:
+        return await _closed_with(session, f"{base}/{ONE.token}/page", "https://play.example.org")
+
+    assert at_door(FullHall(Why.FULL), come, public_url="https://Play.example.org:443")[0] == 4005
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104 - refused
+def test_links_do_not_begin_with_what_is_no_address_of_anybody(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="public_url"):
+        Address(host, 8770, None)
+    assert Address(host, 8770, "http://192.0.2.7:8770").of(ONE) == f"http://192.0.2.7:8770/{ONE.token}/"
+
+
 @pytest.mark.parametrize(
     "url", ["play.example.org", "ftp://x/", "http://", "https://x:y/", "https://x/?a=1", "https://me@x/"]
 )

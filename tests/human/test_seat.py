@@ -113,6 +113,9 @@ def test_who_goes_while_others_are_waited_for_is_not_waited_with(lobby: Lobby, l
     [
         {"hold_s": -1.0},
         {"countdown_s": float("nan")},
+        {"next_url": "survey.example.org"},
+        {"next_url": "javascript:alert(1)"},
+        {"next_url": "http://[x"},
         {"keys": {"ArrowUp": 9}},
         {"fps": 0.0},
         {"fps": float("nan")},
@@ -434,8 +437,10 @@ def _turns_of_a_person(lobby: Lobby, told: dict[str, Any]) -> None:
         page.press()
         until(lambda: person._person.keys.events == 1)
         until(lambda: bool(page.states) and page.states[-1]["illegal"] == list(range(9)))
+        assert page.states[-1]["turn"] is False
         env.step({"player_2": person.action()})  # the other one's turn: not waited for
         until(lambda: bool(page.states) and page.states[-1]["illegal"] == [0])  # where the other one is
+        assert page.states[-1]["turn"] is True
 
         def choose() -> None:
             page.press("Digit1")  # which does nothing, and is waited on

@@ -161,6 +161,16 @@ def test_a_class_that_makes_no_policy_is_refused(name: str, words: str) -> None:
         load_policy(f"{__name__}:{name}", seats(spaces.Discrete(2)), 0)
 
 
+@pytest.mark.parametrize("policy", [lambda _seen: 0, lambda _seen, _frame, _mask: 0, lambda *, _seen: 0])
+def test_a_function_of_other_arguments_is_refused_before_anybody_plays(policy: Any) -> None:
+    with pytest.raises(UsageError, match=r"cannot be called as policy\(observation, frame\)"):
+        load_policy(policy, seats(spaces.Discrete(2)), 0)
+
+
+def test_a_function_whose_arguments_nobody_knows_is_taken() -> None:
+    load_policy(max, seats(spaces.Discrete(2)), 0)
+
+
 def test_what_a_mask_forbids_becomes_the_default_action_or_else_the_first_legal_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

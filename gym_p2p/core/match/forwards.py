@@ -3,8 +3,8 @@
 What goes that way is wrapped (:class:`~gym_p2p.core.wire.messages.ForwardedGame`,
 :class:`~gym_p2p.core.wire.messages.ForwardedControl`) and sealed under the key that its origin gave its
 recipient with the greeting: whoever passes it on can read it, keep it back or repeat it, and neither make
-nor change it. A repeated game message changes nothing; control messages are numbered. The seal is of both
-players' processes: what one sent, or was to get, whom another has followed means nothing any more.
+nor change it. Both kinds are numbered: a repeated game message changes nothing, and is no sign of life, and a
+repeated control message is not taken.
 
 Knows seals, and how much a player may have passed on. Refuses to know which way is taken, and when.
 """
@@ -21,7 +21,7 @@ from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, Forwarding
-from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, Message, encode
+from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["FORWARD_BURST_BYTES", "FORWARD_BYTES_PER_S", "Forwarded", "Forwards"]
@@ -30,6 +30,9 @@ FORWARD_BYTES_PER_S = 250_000
 FORWARD_BURST_BYTES = 1_048_576
 """Of each of two players for the other: many times what a match at 60 Hz needs, and a state after a desync
 at once. What is beyond is not passed on; the two send it again."""
+
+_LEAST_BYTES = 64
+"""What a message counts for that holds less: each is a datagram, however empty."""
 
 _NEW_AFTER_S = 10.0
 """After so long without anything passed on for two players, it is worth telling again."""
@@ -53,10 +56,13 @@ class Forwards:
         self._seals = seals
         self._budgets: dict[tuple[int, int], Bucket] = {}
         self._latest_at: dict[tuple[int, int], float] = {}
+        self._numbers: dict[int, int] = {}
+        """Of the newest game message to each."""
 
     def game(self, recipient: int, data: bytes) -> ForwardedGame:
         """Wrap a message of the game channel."""
-        return self._sealed(ForwardedGame(self._local, recipient, b"", data))
+        number = self._numbers[recipient] = self._numbers.get(recipient, 0) + 1
+        return self._sealed(ForwardedGame(self._local, recipient, number, b"", data))
 
     def control(self, recipient: int, data: bytes, *, change: int, number: int) -> ForwardedControl:
         """Wrap a message of the control channel, or a fragment of one."""
@@ -76,22 +82,22 @@ class Forwards:
     def is_true(self, message: Forwarded) -> bool:
         """Whether it is from who it is said to be."""
         unsealed = encode(msgspec.structs.replace(message, seal=b""))
-        incarnation = self._incarnation(message.origin)
+        incarnation = self._peers[message.origin].incarnation
         return self._seals.is_forwarded(unsealed, message.origin, incarnation, message.seal)
 
-    def by_service(self, message: Message, sender: Peer) -> Forwarded:
-        """Return what the service passed on of a sender.
+    def by_service(self, data: bytes, sender: Peer) -> Forwarded | None:
+        """Return what the service passed on of a sender; ``None`` for what may be the service's own making.
 
-        Who has not greeted us yet is taken on its word, as over a first link.
-
-        Raises:
-            ProtocolError: it is nothing of the kind, or not theirs.
+        That is nobody's fault who plays: the service would have players counted as gone by it. Who has not
+        greeted us yet is taken on its word, as over a first link.
         """
-        if not isinstance(message, Forwarded) or self.origin_of(message) is not sender:
-            raise ProtocolError("nothing that the service passes on")
-        if self._seals.knows(message.origin) and not self.is_true(message):
-            raise ProtocolError("message that is not its sender's")
-        return message
+        try:
+            message = decode(data)
+            if not isinstance(message, Forwarded) or self.origin_of(message) is not sender:
+                return None
+        except ProtocolError:
+            return None
+        return message if not self._seals.knows(message.origin) or self.is_true(message) else None
 
     def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Event | None] | None:
         """Return to whom a message of a sender is to be passed on, and what is worth telling.
@@ -110,7 +116,7 @@ class Forwards:
         # One hop, and over paths that are there: what goes through others itself would be passed on for ever.
         if not recipient.playing or recipient.ways.now is not DIRECT or not sender.playing:
             return None
-        if not budget.takes(len(message.message), now):
+        if not budget.takes(max(_LEAST_BYTES, len(message.message)), now):
             return None
         latest_at = self._latest_at.get(pair)
         self._latest_at[pair] = now
@@ -118,10 +124,6 @@ class Forwards:
         return recipient, Forwarding(*pair) if is_new else None
 
     def _sealed(self, message: _F) -> _F:
-        incarnation = self._incarnation(message.recipient)
+        incarnation = self._peers[message.recipient].incarnation
         seal = self._seals.forward_seal(encode(message), message.recipient, incarnation)
         return msgspec.structs.replace(message, seal=seal)
-
-    def _incarnation(self, player: int) -> int:
-        peer = self._peers.get(player)
-        return 0 if peer is None else peer.incarnation

@@ -53,6 +53,7 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
+_NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
@@ -128,27 +129,32 @@ class Inbox:
         """Take in what the service passed on, of a peer who is present or not connected yet."""
         if not self._rerouting.allows(WayKind.SERVICE):
             return
-        try:
-            message = self._forwards.by_service(decode(data), peer)
+        message = self._forwards.by_service(data, peer)
+        if message is not None:
             peer.ways.by_service = True
             self._unwrap(peer, SERVICE, message, now)
-        except ProtocolError as error:
-            self._complain(peer, error, now)
-        finally:
             peer.ways.by_service = False
 
-    def receive(self, peer: Peer, data: bytes, now: float, way: Way = DIRECT) -> None:
-        """Take in one message, or a piece of one, that came that way from a peer who is present."""
+    def receive(self, peer: Peer, data: bytes, now: float) -> None:
+        """Take in one message, or a piece of one, that came directly from a peer who is present."""
+        self._is_there(peer, DIRECT, now)
+        self._take(peer, DIRECT, data, now)
+
+    def _is_there(self, peer: Peer, way: Way, now: float) -> None:
+        """Take note of a sign of life."""
         silent_s = peer.received_something(now)
         if silent_s is not None:
             self._deadlines.forget()
             if peer.away_at is None:
                 self._outputs.emit(Resumed(peer.index, silent_s, way.kind))
+        if not (peer.ways.now is DIRECT is way and not peer.control.held_back):
+            self._rerouting.heard(peer, way, now)
+
+    def _take(self, peer: Peer, way: Way, data: bytes, now: float) -> None:
         try:
             if peer.ways.now is DIRECT is way and not peer.control.held_back:
                 whole = peer.reassembler.add(data)
             else:
-                self._rerouting.heard(peer, way, now)
                 whole = self._amid_a_change(peer, way, data)
             if whole is not None:
                 self._handle(peer, way, decode(whole), now)
@@ -169,7 +175,7 @@ class Inbox:
             self._course.lose(peer, Loss(Cause.REMOVED), now)
 
     def _handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
-        if peer.state is PeerState.GREETING and type(message) not in _BEFORE_HANDSHAKE:
+        if peer.state in _NOT_GREETED and type(message) not in _BEFORE_HANDSHAKE:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
@@ -309,18 +315,30 @@ class Inbox:
             self._unwrap(origin, through(peer.index), message, now)
 
     def _unwrap(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:
-        """Take in what was passed on; of control messages those of this change, each in its turn."""
-        if isinstance(message, ForwardedControl) and message.number:
-            ways = peer.ways
+        """Take in what was passed on; of control messages those of this change, each in its turn.
+
+        What may have been repeated by who passes it on is no sign of life.
+        """
+        ways = peer.ways
+        if isinstance(message, ForwardedGame):
+            is_new = message.number > ways.newest
+            ways.newest = max(ways.newest, message.number)
+        elif not message.number:
+            is_new = message.change > ways.change or (
+                message.change == ways.change and peer.control.held_back
+            )
+        else:
             if peer.control.held_back or way != ways.now or message.change != ways.change:
                 return
             if message.number != ways.taken + 1:
                 if message.number > ways.taken:
                     self._rerouting.mend(peer, now)
                 return
-            ways.taken = message.number
+            ways.taken, is_new = message.number, True
         if peer.present or peer.state is PeerState.CONNECTING:
-            self.receive(peer, message.message, now, way)
+            if is_new:
+                self._is_there(peer, way, now)
+            self._take(peer, way, message.message, now)
 
     def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

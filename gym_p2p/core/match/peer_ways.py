@@ -32,6 +32,7 @@ class Ways:
         interrupted_at: when nothing had arrived for too long, or a way out of that was looked for in vain.
         numbered: control messages that went over this way since the change, where it leads over others.
         taken: and that came.
+        newest: the number of the newest game message that came over others.
         why: the present way was chosen.
         seen: of the way before: its loss and round trip in ms.
         told: what was emitted last.
@@ -54,6 +55,7 @@ class Ways:
     interrupted_at: float = 0.0
     numbered: int = 0
     taken: int = 0
+    newest: int = 0
     why: Why = Why.LOST
     seen: tuple[float | None, float | None] = (None, None)
     told: Way = DIRECT

@@ -44,6 +44,7 @@ from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PING_INTERVAL_S, Peer, PeerState
+from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, WayKind, Why, through
 from gym_p2p.core.wire.messages import Continue
 
@@ -126,7 +127,7 @@ class Rerouting:
         if peer.interrupted or peer.control.held_back:
             self._take(peer, DIRECT, _why_direct(peer), now)
         else:
-            ways.beside = peer.pings.over_another_path(ways.beside)
+            ways.beside = _due_beside(peer.pings.over_another_path(ways.beside), now)
 
     def link_replaced(self, peer: Peer, now: float) -> None:
         """Go on over a new direct link, which has shown whose it is."""
@@ -279,7 +280,7 @@ class Rerouting:
         else:
             peer.pings = before.over_another_path(ways.beside)
             if ways.now is DIRECT:
-                ways.beside = before
+                ways.beside = _due_beside(before, now)
         peer.pings.sent_at = now - PING_INTERVAL_S
 
     def _agree(self, peer: Peer, control_count: int, now: float) -> None:
@@ -344,6 +345,12 @@ class Rerouting:
         if not peer.ways.lost_told:
             peer.ways.lost_told = True
             self._outputs.emit(DirectPathLost(peer.index))
+
+
+def _due_beside(pings: Pings, now: float) -> Pings:
+    """Have the next ping beside sent now, and not be late: that would look as if we had stood still."""
+    pings.sent_at = now - BESIDE_S
+    return pings
 
 
 def _why_direct(peer: Peer) -> Why:

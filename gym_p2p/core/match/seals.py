@@ -94,12 +94,15 @@ class Seals:
         Args:
             unsealed: all of it.
             recipient: for whom it is.
-            incarnation: for which process of theirs: a later one shares the keys, and none of what was said.
+            incarnation: which process of the recipient's.
         """
         return _forward_seal(unsealed, self.key_for(recipient), self.incarnation, incarnation)
 
     def is_forwarded(self, unsealed: bytes, origin: int, incarnation: int, seal: bytes) -> bool:
-        """Whether what others passed on is from who it is said to be, that process of theirs, and for us."""
+        """Whether what others passed on is from who it is said to be: that process of theirs, for this one.
+
+        The keys outlive a process: what was sealed for or by the one before could be repeated otherwise.
+        """
         key = self._theirs.get(origin)
         if key is None:
             return False
@@ -129,8 +132,8 @@ def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:
     return blake2b(named, key=key, digest_size=SEAL_BYTES).digest()
 
 
-def _forward_seal(unsealed: bytes, key: bytes, sender: int, recipient: int) -> bytes:
-    named = b"forward %d %d " % (sender, recipient) + unsealed
+def _forward_seal(unsealed: bytes, key: bytes, by: int, to: int) -> bytes:
+    named = b"forward %d %d " % (by, to) + unsealed
     return blake2b(named, key=key, digest_size=FORWARD_SEAL_BYTES).digest()
 
 

@@ -170,7 +170,7 @@ class Machines:
 
     def signal(self, subject_id: str, request: requests.SendMatchSignal, _now: float) -> Answer:
         """Relay a signal within a match: to a spectator, from one, or else between players."""
-        return self.spectators.signal(subject_id, request) or self.rooms.signal(subject_id, request)
+        return self.spectators.signal(subject_id, request) or self.rooms.between.signal(subject_id, request)
 
     def request_probe(self, subject_id: str, request: requests.ProbeRequest, now: float) -> Answer:
         """Begin a probe of a client against one who waits for that."""

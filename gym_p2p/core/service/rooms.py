@@ -15,27 +15,24 @@ whose path to each other breaks may lose their lines to the service as well, and
 A match that is known no more is taken up by its players' own claims, signed when it was made
 (:mod:`gym_p2p.core.service.match_claims`): beside whatever has its room's name by then.
 
-It knows who is in which match (the sender of a relayed signal is what *it* knows, never what a client
-claims). It knows no sockets, draws no ids, seeds or tokens (they come in through the constructor), and leaves
-it to a screen to look into what is relayed.
+It knows who is in which match; what they say to each other there is passed on by
+:mod:`gym_p2p.core.service.between_players`. It knows no sockets, and draws no ids, seeds or tokens (they come
+in through the constructor).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
-from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
-from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, RelayMessage, SendMatchSignal
+from gym_p2p.core.api.requests import JoinRoom, LeaveRoom
 from gym_p2p.core.api.rooms import (
     DISCONNECTED,
     MatchFound,
     MatchPlayer,
-    MatchSignal,
     PeerLeft,
     PeerReturned,
     RoomStatus,
@@ -43,8 +40,8 @@ from gym_p2p.core.api.rooms import (
 )
 from gym_p2p.core.presence.presence import Presence
 from gym_p2p.core.record.folders import match_folder
+from gym_p2p.core.service.between_players import BetweenPlayers
 from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens, claims_of, member_of
-from gym_p2p.core.service.message_budget import MessageBudget
 from gym_p2p.core.service.room import Member, Room, join_problem, joined
 from gym_p2p.core.signaling.relay import MATCH_CONNECTIONS, Relay
 from gym_p2p.core.signaling.sdp_filter import Screen, pass_all
@@ -74,6 +71,7 @@ class Rooms:
 
     Attributes:
         takes_documents: whether the players are told to upload theirs; by whoever takes them, at any time.
+        between: passes on what the players of a match say to each other.
     """
 
     def __init__(
@@ -99,8 +97,6 @@ class Rooms:
         self._match_tokens = match_tokens
         self._ice_servers = ice_servers
         self._relay_only = relay_only
-        self._relays = relays
-        self._budget = MessageBudget()
         self._screen = screen
         self._rooms: dict[str, Room] = {}
         """By name; a match that was taken up has none where another room has its name by then."""
@@ -111,6 +107,7 @@ class Rooms:
         self._away_from: dict[str, Room] = {}
         """By subject, of those who are away; none of them is registered."""
         self._outputs: deque[Notify | Departed] = deque()
+        self.between = BetweenPlayers(self._room_of, self._outputs, relays)
 
     # ---- who is where
 
@@ -206,43 +203,6 @@ class Rooms:
         if room is not None and room.room_id == request.room:
             self._drop_member(subject_id, "left", why=request.why)
         return Accepted()
-
-    def signal(self, subject_id: str, request: SendMatchSignal) -> Answer:
-        """Relay a connection signal to another player of the same match."""
-        addressed = self._addressed(subject_id, request.game_id, request.target_player_id)
-        if isinstance(addressed, Refused):
-            return addressed
-        room, target = addressed
-        sender = room.members[subject_id].player_id
-        signal = partial(MatchSignal, from_player_id=sender, game_id=request.game_id)
-        ends = {"sender": subject_id, "target": target.subject_id}
-        return room.relay.pass_on(signal, request.type, request.payload, **ends)
-
-    def relay(self, subject_id: str, request: RelayMessage, now: float) -> Answer:
-        """Pass a message on to another player of the same match, within the budget."""
-        addressed = self._addressed(subject_id, request.game_id, request.target_player_id)
-        if isinstance(addressed, Refused):
-            return addressed
-        if not self._relays:
-            return Refused(Code.UNAVAILABLE, "this service passes no messages on")
-        room, target = addressed
-        refused = self._budget.take(subject_id, request.game_id, len(request.data), now)
-        if refused is not None:
-            return refused
-        sender = room.members[subject_id].player_id
-        message = RelayedMessage(game_id=request.game_id, from_player_id=sender, data=request.data)
-        self._outputs.append(Notify(target.subject_id, message))
-        return Accepted()
-
-    def _addressed(self, subject_id: str, game_id: str, player_id: SeatId) -> tuple[Room, Member] | Refused:
-        """Return the other player of a subject's match whom it addresses, and where that is played."""
-        room = self._room_of.get(subject_id)
-        if room is None or room.match_id is None or room.match_id != game_id:
-            return Refused(Code.NO_SUCH_MATCH, "no such match")
-        target = room.member_on(player_id)
-        if target is None or target.subject_id == subject_id:
-            return Refused(Code.NOT_A_MEMBER, "no other player of that id is in this match")
-        return room, target
 
     def gone(self, subject_id: str, *, how: str = DISCONNECTED) -> None:
         """Free the seats of a subject that cannot be reached any more. Idempotent."""
@@ -345,7 +305,7 @@ class Rooms:
                 probe=member.probe,
                 made_at_ms=made_at_ms,
                 uploads=self.takes_documents,
-                relays=self._relays,
+                relays=self.between.relays,
             )
             self._outputs.append(Notify(member.subject_id, found))
 

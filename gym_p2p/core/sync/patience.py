@@ -17,6 +17,10 @@ A player who does not play may be held up themselves, by a third one who does no
 The network half knows. So whoever is given up is that twice: first for the network half to judge
 (``excusable``), and, should they still be there after ``excuse_s`` more, whatever they say.
 
+Somebody from whom nothing arrives is borne by another limit, the network half's: that time is in neither
+account. But it ends no wait and forgives nothing, or who falls silent now and then would be waited for
+without end.
+
 Whoever's own process stood still (a lid, a debugger, a long collection of garbage) heard nobody meanwhile,
 whoever played: that time is in the pause that is told, and in no account (:meth:`Patience.stood_still`).
 """
@@ -80,6 +84,12 @@ class _Account:
         """Let the wait begin (anew), or end."""
         self.since, self.stood_s, self.given_up = now, 0.0, 0
 
+    def pass_over(self, now: float) -> None:
+        """Leave the time since the last look out of the account."""
+        if self.since is not None:
+            self.stood_s += now - self.looked_at
+        self.looked_at = now
+
 
 class Patience:
     """One player's patience with all others of a match.
@@ -100,6 +110,7 @@ class Patience:
         self._budget_s = BUDGET * limit_s if paced else None
         self._accounts: dict[int, _Account] = {}
         self._rtt_s: dict[int, float] = {}
+        self._silent: frozenset[int] = frozenset()
         self.waiting = False
 
     @classmethod
@@ -118,17 +129,26 @@ class Patience:
         """Take a measured round trip to a player."""
         self._rtt_s[player] = rtt_s
 
-    def wait(self, players: Sequence[int], now: float) -> list[GiveUp]:
+    def wait(self, players: Sequence[int], now: float, *, silent: Sequence[int] = ()) -> list[GiveUp]:
         """Note that nothing can be played for want of these players' inputs; call it again and again.
+
+        Args:
+            players: they, as far as they are heard.
+            now: the time.
+            silent: the others of them, from whom nothing arrives at all.
 
         Returns:
             Who is given up by now, for the network half; each of them once, or twice.
         """
         self.waiting = True
+        self._silent = frozenset(silent)
         for player in players:
             self._accounts.setdefault(player, _Account(looked_at=now))
         given_up = []
         for player, account in self._accounts.items():
+            if player in self._silent:
+                account.pass_over(now)
+                continue
             self._settle(player, account, now)
             if player not in players:
                 account.begin(None)
@@ -165,7 +185,8 @@ class Patience:
 
     def pause(self, now: float) -> Pause | None:
         """Return for whom the match stands; ``None`` where it does not, or not for long enough to tell."""
-        waits = {p: a.since for p, a in self._accounts.items() if a.since is not None}
+        heard = {p: a for p, a in self._accounts.items() if p not in self._silent}
+        waits = {p: a.since for p, a in heard.items() if a.since is not None}
         since = min(waits.values(), default=now)
         if since + PAUSE_AFTER_S > now:
             return None

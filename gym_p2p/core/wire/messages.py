@@ -337,10 +337,15 @@ class ForwardedControl(WireMessage, tag=0x0D, frozen=True):
 
 
 class ForwardedGame(WireMessage, tag=0x13, frozen=True):
-    """A message of the game channel that others pass on; see :class:`ForwardedControl`."""
+    """A message of the game channel that others pass on; see :class:`ForwardedControl`.
+
+    Attributes:
+        number: of the origin's process to the recipient, from 1; who passes it on may repeat older ones.
+    """
 
     origin: _Player
     recipient: _Player
+    number: Count
     seal: _ForwardSeal
     message: _Forwarded
 

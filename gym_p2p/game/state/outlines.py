@@ -140,6 +140,11 @@ def _places(value: Any, rows: Sequence[Any]) -> list[_Place] | None:
         place = _Place(node, row, tuple(others[::2]))
         values = [*place.pick(node)]
         inside = [values[at] for at in place.holes]
+        for at in place.holes:
+            values[at] = None
+        # What a word stands for leaves no trace in the row but in its head, which is another one with it.
+        if not _are_plain(map(type, values)):
+            return None
         # A number that is not the next one is that of a container which this one is inside of.
         if list(others[1::2]) != list(range(len(nodes), len(nodes) + len(inside))):
             return None

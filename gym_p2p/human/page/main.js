@@ -124,7 +124,9 @@ function tell(state) {
   }
   greyOut(document.body, state.illegal ?? []);
   last = state;
-  document.title = [texts.inTitle[state.phase], $("title").textContent].filter(Boolean).join(" · ");
+  document.body.classList.toggle("turn", state.phase === "playing" && state.turn === true);
+  const head = state.phase === "playing" ? state.turn && texts.turn.inTitle : texts.inTitle[state.phase];
+  document.title = [head, $("title").textContent].filter(Boolean).join(" · ");
   status();
   quiet();
 }
@@ -190,12 +192,13 @@ function note(text) {
   }, NOTICE_MS);
 }
 
-function line({ quality, phase: now }) {
+function line({ quality, turn, phase: now }) {
   if (finished) return "";
   if (notice) return notice;
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
-  if (now === "playing" && screen.simplified) return texts.simplified;
-  return now === "playing" ? (texts.quality[quality] ?? "") : "";
+  if (now !== "playing") return "";
+  const whose = { true: texts.turn.yours, false: texts.turn.others }[turn];
+  return [whose, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");
 }
 
 /** Lay a card over the game: a head, a text, perhaps a code and a button; null takes it away. */

@@ -18,6 +18,7 @@ export const texts = {
   waited: (seconds) => `You have waited ${seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`}.`,
   sound: "Tell me with a sound",
   inTitle: { waiting: "Waiting", countdown: "Get ready", paused: "One moment", over: "Over" },
+  turn: { yours: "It is your turn.", others: "Another player's turn.", inTitle: "Your turn" },
   countdown: "Get ready",
   paused: "One moment",
   between: ["This round is over", "The next one starts when everybody is ready."],

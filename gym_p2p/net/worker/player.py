@@ -272,12 +272,14 @@ class PlayerWorker(NetworkWorker):
             self._feed.receive_signal(signal)
 
     def _on_peer_left(self, found: MatchFound, left: PeerLeft) -> None:
+        _log.debug("the service: the line of %r is closed (%s)", left.player_id, left.reason)
         self._mesh.peer_left(left)
         if self._driver is not None and left.player_id in self._ids and left.player_id != found.player_id:
             player = self._ids.index(left.player_id)
             self._driver.command(LineClosed(player, cut_off=left.reason == CUT_OFF))
 
     def _on_peer_returned(self, returned: PeerReturned) -> None:
+        _log.debug("the service: the line of %r is open again", returned.player_id)
         if self._driver is not None and returned.player_id in self._ids:
             self._driver.command(LineOpened(self._ids.index(returned.player_id)))
 

@@ -204,7 +204,7 @@ def _handlers(machines: Machines) -> dict[str, Handler]:
             requests.LeaveRoom, lambda who, request, _now: rooms.leave(who, request), _MATCHES
         ),
         "webrtc_signal": Handler(requests.SendMatchSignal, machines.signal, _MATCHES),
-        "relay_message": Handler(requests.RelayMessage, rooms.relay, _MATCHES, has_own_budget=True),
+        "relay_message": Handler(requests.RelayMessage, rooms.between.relay, _MATCHES, has_own_budget=True),
         "match_latency": Handler(requests.MatchLatency, machines.match_latency, _MATCHES),
         "watch": Handler(
             requests.Watch, lambda who, request, _now: spectators.watch(who, request), _SPECTATORS

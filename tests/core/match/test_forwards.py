@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, InputsArrived, ProtocolErrorSeen
+from gym_p2p.core.match.events import BeginEpisode, InputsArrived, Interrupted, ProtocolErrorSeen
 from gym_p2p.core.match.forwards import FORWARD_BURST_BYTES, Forwards
 from gym_p2p.core.match.match import Match, Transmit
-from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Peer, PeerState
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, WayChanged, WayKind, through
+from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, WayChanged, WayKind, Why, through
 from gym_p2p.core.wire.messages import (
     Channel,
     Continue,
@@ -21,6 +22,7 @@ from gym_p2p.core.wire.messages import (
     ForwardedGame,
     Hello,
     Inputs,
+    Ping,
     Ready,
     decode,
     encode,
@@ -40,7 +42,7 @@ def met(relay: str = "service", **options: Any) -> Match:
         match_seed=7,
         sync=sync,
         secret=b"ours",
-        relay=relay,  # type: ignore[arg-type]
+        relay=relay,  # type: ignore[arg-type]  # one of the three
         **options,
     )
     match.service_up(up=True)
@@ -54,8 +56,9 @@ def met(relay: str = "service", **options: Any) -> Match:
     return match
 
 
-def forwards_of(player: int) -> Forwards:
-    return Forwards(local=player, peers={}, seals=seals_of(player, PLAYERS))
+def forwards_of(player: int, seals: Seals | None = None) -> Forwards:
+    peers = {other: Peer(index=other, sync=SyncConfig(), players=PLAYERS) for other in range(PLAYERS)}
+    return Forwards(local=player, peers=peers, seals=seals or seals_of(player, PLAYERS))
 
 
 def inputs(*given: bytes) -> bytes:
@@ -97,35 +100,65 @@ def test_what_a_third_player_makes_up_or_changes_is_dropped_and_nobodys_fault(ch
     assert not [e for e in outputs if isinstance(e, InputsArrived | ProtocolErrorSeen)]
 
 
-def test_what_an_earlier_process_sent_or_was_to_get_is_not_taken_for_the_next_ones() -> None:
-    first, second = (Seals(b"theirs", players=2, incarnation=number) for number in (0, 1))
-    ours = Seals(b"ours", players=2, theirs={1: first.key_for(0)})
-    second.keep(0, ours.key_for(1))
-    they, we = (Peer(index=index, sync=SyncConfig(), players=2) for index in (1, 0))
-    here, there = (
-        Forwards(local=0, peers={1: they}, seals=ours),
-        Forwards(local=1, peers={0: we}, seals=second),
-    )
-    of_the_first = Forwards(local=1, peers={0: we}, seals=first).game(0, b"x")
-    for_the_first = here.game(1, b"x")
-    assert here.is_true(of_the_first)
-    they.incarnation = 1
-    assert not here.is_true(of_the_first)
-    assert not there.is_true(for_the_first)
-    assert here.is_true(there.game(0, b"x"))
-    assert there.is_true(here.game(1, b"x"))
+def made_up() -> list[tuple[int, bytes]]:
+    true = forwards_of(1).game(0, inputs(b"x"))
+    changed = msgspec.structs.replace(true, message=inputs(b"z"))
+    elsewhere = msgspec.structs.replace(true, recipient=2)
+    return [
+        (1, encode(changed)),
+        (2, encode(true)),
+        (1, encode(elsewhere)),
+        (1, inputs(b"x")),
+        (1, b"nonsense"),
+        (1, b""),
+    ]
 
 
-def test_what_the_service_makes_up_of_a_player_who_has_greeted_is_a_protocol_error() -> None:
+@pytest.mark.parametrize(("player", "data"), made_up())
+def test_what_the_service_makes_up_of_a_player_who_has_greeted_is_dropped_and_nobodys_fault(
+    player: int, data: bytes
+) -> None:
     match = met()
-    forged = msgspec.structs.replace(forwards_of(1).game(0, inputs(b"x")), message=inputs(b"z"))
-    match.receive_by_service(1, encode(forged), 0.1)
-    assert errors(match) == [(1, "message that is not its sender's")]
-    match.receive_by_service(2, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
-    assert errors(match) == [(2, "nothing that the service passes on")]
-    match.receive_by_service(1, inputs(b"x"), 0.1)
-    match.receive_by_service(1, b"nonsense", 0.1)
-    assert len(errors(match)) == 2
+    for _ in range(2 * PROTOCOL_ERRORS_MOST):
+        match.receive_by_service(player, data, 0.1)
+    outputs = outputs_of(match)
+    assert not [e for e in outputs if isinstance(e, InputsArrived | ProtocolErrorSeen)]
+    assert all(peer.state is PeerState.PLAYING for peer in match._peers.values())
+
+
+@pytest.mark.parametrize("returned", [0, 1])
+def test_what_was_sealed_for_or_by_an_earlier_process_of_a_player_is_not_taken_from_who_repeats_it(
+    returned: int,
+) -> None:
+    keys = {0: b"ours", 1: bytes([1])}
+    theirs = {0: Seals(keys[1], players=PLAYERS).key_for(0), 1: Seals(keys[0], players=PLAYERS).key_for(1)}
+
+    def forwards(player: int, *, back: bool) -> Forwards:
+        incarnation = int(back and player == returned)
+        given = {1 - player: theirs[player]}
+        made = forwards_of(
+            player, Seals(keys[player], players=PLAYERS, incarnation=incarnation, theirs=given)
+        )
+        made._peers[1 - player].incarnation = int(back and player != returned)
+        return made
+
+    before, now = forwards(1, back=False), forwards(1, back=True)
+    control = encode(Continue(0, 1))
+    for message in (before.game(0, inputs(b"x")), before.control(0, control, change=1, number=0)):
+        assert forwards(0, back=False).is_true(message)
+        assert not forwards(0, back=True).is_true(message)
+    assert forwards(0, back=True).is_true(now.game(0, inputs(b"x")))
+
+
+def test_who_is_not_connected_yet_gives_no_inputs_by_the_service() -> None:
+    match = Match(
+        local=0, players=2, description={}, match_seed=7, sync=SyncConfig(), secret=b"ours", relay="service"
+    )
+    match.service_up(up=True)
+    early = encode(Inputs(1, 0, (0, 1), 1, (b"x",), 0))
+    match.receive_by_service(1, encode(ForwardedGame(1, 0, 1, b"", early)), 0.1)
+    assert errors(match) == [(1, "message before the handshake")]
+    assert match._peers[1].early is None
 
 
 def test_a_third_player_passes_on_what_is_its_senders_and_tells_of_it_once() -> None:
@@ -148,10 +181,10 @@ def test_a_third_player_passes_on_what_is_its_senders_and_tells_of_it_once() -> 
 @pytest.mark.parametrize(
     "message",
     [
-        ForwardedGame(2, 1, b"", b"x"),  # in another one's name
-        ForwardedGame(1, 1, b"", b"x"),  # to itself
-        ForwardedGame(1, 9, b"", b"x"),  # to nobody
-        ForwardedGame(2, 2, b"", b"x"),
+        ForwardedGame(2, 1, 1, b"", b"x"),  # in another one's name
+        ForwardedGame(1, 1, 1, b"", b"x"),  # to itself
+        ForwardedGame(1, 9, 1, b"", b"x"),  # to nobody
+        ForwardedGame(2, 2, 1, b"", b"x"),
         ForwardedControl(9, 0, 1, 0, b"", b"x"),  # from nobody
     ],
 )
@@ -168,6 +201,68 @@ def test_what_is_passed_on_is_bounded() -> None:
         match.receive(1, message, 0.1)
     sent = [e for e in outputs_of(match) if isinstance(e, Transmit) and e.player == 2]
     assert len(sent) == FORWARD_BURST_BYTES // 1_000
+
+
+@pytest.mark.parametrize("begins", ["a way round", "a link"])
+def test_pings_beside_are_not_late_as_they_begin(begins: str) -> None:
+    match, now = met(), 1.0
+    peer = match._peers[1]
+    if begins == "a way round":
+        match._rerouting._take(peer, SERVICE, Why.LOST, now)
+    else:
+        by_service(match, encode(Continue(peer.control.sent, 1)), change=1)
+        match._rerouting.link_opened(peer, now)
+    assert peer.ways.beside is not None
+    assert match._rerouting.due_at(peer) >= now - 1e-9
+
+
+def test_what_is_empty_is_bounded_as_well() -> None:
+    match = met()
+    message = encode(forwards_of(1).game(2, b""))
+    for _ in range(FORWARD_BURST_BYTES // 32):
+        match.receive(1, message, 0.1)
+    sent = [e for e in outputs_of(match) if isinstance(e, Transmit) and e.player == 2]
+    assert 0 < len(sent) == FORWARD_BURST_BYTES // 64
+
+
+def played_for(match: Match, seconds: float, arrive: Callable[[float], None]) -> list[object]:
+    """Let time go by in which something arrives by others, and pings of the third player."""
+    seen: list[object] = []
+    for tick in range(round(seconds * 20)):
+        now = tick / 20
+        match.receive(2, encode(Ping(tick, 0, 0)), now)
+        arrive(now)
+        match.next_timeout()
+        match.handle_timeout(now)
+        seen += outputs_of(match)
+    return seen
+
+
+@pytest.mark.parametrize("carrier", ["a third player", "the service"])
+@pytest.mark.parametrize("what", ["game", "way"])
+def test_who_repeats_what_it_passed_on_keeps_nobody_alive(what: str, carrier: str) -> None:
+    match = met()
+    wrapped: Any = forwards_of(1).game(0, inputs(b"x"))
+    if what == "way":
+        wrapped = forwards_of(1).control(
+            0, encode(Continue(match._peers[1].control.sent, 1)), change=1, number=0
+        )
+
+    def repeat(now: float) -> None:
+        if carrier == "the service":
+            match.receive_by_service(1, encode(wrapped), now)
+        else:
+            match.receive(2, encode(wrapped), now)
+
+    played_for(match, 10.0, repeat)
+    assert match._peers[1].state is PeerState.GONE
+
+
+def test_what_is_new_shows_that_its_origin_lives_however_it_comes() -> None:
+    match, origin = met(), forwards_of(1)
+    seen = played_for(match, 10.0, lambda now: match.receive(2, encode(origin.game(0, inputs(b"x"))), now))
+    assert not [e for e in seen if isinstance(e, Interrupted)]
+    assert match._peers[1].state is PeerState.PLAYING
 
 
 def test_nothing_is_passed_on_through_two_players_or_where_relay_says_none() -> None:

@@ -164,10 +164,10 @@ class BegunByService(WayTable):
     def connect(self) -> None:
         attach = {seat.index: seat.driver.attach for seat in self.seats}
         for seat in self.seats:
-            seat.driver.attach = lambda *_: None  # type: ignore[method-assign]
+            seat.driver.attach = lambda *_: None  # type: ignore[method-assign]  # for a while
         super().connect()
         for seat in self.seats:
-            seat.driver.attach = attach[seat.index]  # type: ignore[method-assign]
+            seat.driver.attach = attach[seat.index]  # type: ignore[method-assign]  # as it was
 
     def begin_by_service(self, here: int, there: int, at_s: float) -> None:
         self.clock.call_at(at_s, lambda: self.seats[here].driver.begin_by_service(there))

@@ -43,7 +43,7 @@ def sent(desk: Desk) -> list[Emit]:
 
 
 def relay(desk: Desk, who: str, match_id: str, target: Any, data: str = "eA==") -> Answer:
-    answer = desk.rooms.relay(who, requests.RelayMessage(match_id, target, data), desk.now)
+    answer = desk.rooms.between.relay(who, requests.RelayMessage(match_id, target, data), desk.now)
     desk.machines.settle(desk.now)
     return answer
 

@@ -72,7 +72,7 @@ plain_values = st.recursive(
 ).map(lambda value: [16, 1, 0, value] if isinstance(value, int) else value)
 
 messages = st.one_of(
-    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts),
+    st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts, counts),
     st.builds(Refuse, st.lists(st.tuples(texts, texts, texts), max_size=5).map(tuple)),
     st.builds(Ready, counts, st.none() | st.integers(0, 2**64 - 1), st.none() | objects, counts, delays),
     st.builds(Checksum, counts, counts, st.binary(min_size=1, max_size=64)),
@@ -97,10 +97,10 @@ messages = st.one_of(
         counts,
         st.dictionaries(st.integers(0, 63), st.tuples(counts, causes), max_size=8).map(sorted_items),
     ),
-    st.builds(Resume, counts, seals),
+    st.builds(Resume, counts, seals, counts),
     st.builds(Continue, counts, changes),
     st.builds(ForwardedControl, players, players, changes, counts, forward_seals, forwarded),
-    st.builds(ForwardedGame, players, players, forward_seals, forwarded),
+    st.builds(ForwardedGame, players, players, counts, forward_seals, forwarded),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros, counts),
     st.builds(Pong, st.integers(0, 2**32 - 1), micros, micros, micros),
 )
@@ -207,10 +207,10 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Continue(-1, 0),
         Continue(0, -1),
         Continue(0, 2**32),
-        ForwardedGame(64, 0, b"", b""),
-        ForwardedGame(0, 64, b"", b""),
-        ForwardedGame(0, 1, bytes(FORWARD_SEAL_BYTES + 1), b""),
-        ForwardedGame(0, 1, b"", bytes(MAX_MESSAGE_BYTES + 1)),
+        ForwardedGame(64, 0, 1, b"", b""),
+        ForwardedGame(0, 64, 1, b"", b""),
+        ForwardedGame(0, 1, 1, bytes(FORWARD_SEAL_BYTES + 1), b""),
+        ForwardedGame(0, 1, 1, b"", bytes(MAX_MESSAGE_BYTES + 1)),
         ForwardedControl(0, 1, 2**32, 0, b"", b""),
         ForwardedControl(0, 1, 0, -1, b"", b""),
         Ready(1, -1, None, 0, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from gym_p2p.game.state.rows import Rows
 
 class _Key(enum.StrEnum):
     A = "a"
+
+
+class _Phase(enum.Enum):
+    PLAY = "play"
 
 
 @pytest.fixture
@@ -43,7 +48,12 @@ def walked(value: Any) -> list[bytes]:
 
 
 _NUMBERS = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, 1, True, None, 1 << 16])
-_LEAVES = _NUMBERS | st.text(max_size=3) | st.binary(max_size=3) | st.just(np.float32(1.5))
+_LEAVES = (
+    _NUMBERS
+    | st.text(max_size=3)
+    | st.binary(max_size=3)
+    | st.sampled_from([np.float32(1.5), range(3), _Phase.PLAY])
+)
 _DATA = st.recursive(
     _LEAVES,
     lambda inner: (
@@ -112,6 +122,15 @@ def test_data_of_another_outline_is_walked(other: Any, walks: list[Any]) -> None
     form = canonical_data("state", other)
     assert walks
     assert form == walked(other)
+
+
+@pytest.mark.usefixtures("walks")
+@pytest.mark.parametrize("word", [range(2), _Phase.PLAY, np.float32(1), np.dtype("u1"), Path("x")], ids=str)
+def test_what_stands_for_itself_by_a_word_leaves_no_outline_for_plain_values(word: Any) -> None:
+    canonical_data("state", {"a": word})
+    for other in ("play", None, 1):
+        value = {"a": other}
+        assert canonical_data("state", value) == walked(value)
 
 
 def test_a_number_that_is_the_address_of_what_it_stands_in_is_told_apart(walks: list[Any]) -> None:
