@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from gym_p2p.cli.host_options import add_links_options, add_meeting_options, add_page_options
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from gym_p2p.hosting.links import Link
     from gym_p2p.hosting.messages import Measured, Part
     from gym_p2p.hosting.processes import SeatProcesses
+
+_T = TypeVar("_T")
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -104,7 +106,7 @@ async def _host(arguments: argparse.Namespace) -> None:
         listening = stack.enter_context(listen(arguments.host, arguments.port))
         address = Address(arguments.host, listening.getsockname()[1], arguments.public_url)
         with doing(f"trying {arguments.env}"):
-            processes, measured = await _tried(_part(arguments))
+            processes, measured = await _tried(_part(arguments), stopped)
         stack.callback(processes.close)
         setting = _setting(arguments, measured, address)
         house = _house(arguments, setting, measured)
@@ -155,11 +157,12 @@ def _part(arguments: argparse.Namespace) -> Part:
     )
 
 
-async def _tried(part: Part) -> tuple[SeatProcesses, Measured]:
+async def _tried(part: Part, stopped: asyncio.Event) -> tuple[SeatProcesses, Measured]:
     """Play the environment for a moment, in a process of its own; return what it costs, and who starts more.
 
     Raises:
         P2PError: it cannot be played so.
+        KeyboardInterrupt: it was stopped before that was known.
     """
     from gym_p2p.hosting.messages import Failed, FromProcess, Measure, Measured  # noqa: PLC0415 - as above
     from gym_p2p.hosting.processes import SeatProcesses  # noqa: PLC0415 - the same
@@ -174,7 +177,7 @@ async def _tried(part: Part) -> tuple[SeatProcesses, Measured]:
     try:
         process = trying.start(Measure(part), hear=hear, gone=lambda: hear(None))
         try:
-            found = await answer
+            found = await _unless(stopped, answer)
         finally:
             process.kill()
             await process.let_go()
@@ -187,6 +190,23 @@ async def _tried(part: Part) -> tuple[SeatProcesses, Measured]:
             raise (UsageError if usage else P2PError)(problem)
         case _:
             raise P2PError(f"{part.env} ended its process while it was tried")
+
+
+async def _unless(stopped: asyncio.Event, answer: asyncio.Future[_T]) -> _T:
+    """Return an answer.
+
+    Raises:
+        KeyboardInterrupt: it was stopped before.
+    """
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        waiting: set[asyncio.Future[Any]] = {stopping, answer}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+    if stopped.is_set():
+        raise KeyboardInterrupt
+    return answer.result()
 
 
 def _setting(arguments: argparse.Namespace, measured: Measured, address: Address) -> Setting:

@@ -5,7 +5,9 @@ Runs on the main thread of a process of its own; who wants it to end interrupts 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.errors import P2PError, PersonGone
@@ -56,6 +58,16 @@ def seat_policy(env: P2PEnv, part: Part) -> PolicySeat:
     return PolicySeat(env, part.policy, reaction_ms=part.reaction_ms, actions_per_s=part.actions_per_s)
 
 
+@contextlib.contextmanager
+def _to_its_end() -> Iterator[None]:
+    """Let nobody interrupt the block, on the main thread: documents that are half written are none."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Player:
     """One player, from their environment to their documents.
 
@@ -94,7 +106,8 @@ class Player:
             ending = "connect_failed" if session.progress.episode == 0 else "failed"
             raise
         finally:
-            finished = session.close("normal" if ending == "done" else ending)
+            with _to_its_end():
+                finished = session.close("normal" if ending == "done" else ending)
         self._tell(Ended(ending=ending, problems=[] if finished is None else list(finished.problems)))
 
     def _play_for_person(self) -> str:

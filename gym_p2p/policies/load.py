@@ -117,8 +117,8 @@ def _actor_of(policy: PolicyOption, game: Game, seat: SeatId, seed: int) -> tupl
         case PolicySpec(module=str() as module, function=str() as function):
             found = load_function(module, function)
             made = _made(found, seed, str(spec)) if isinstance(found, type) else found
-            digest = _digest_of(found)
-            return _called(made, str(spec)), _Known(policy=str(spec), kind="function", sha256=digest)
+            known = _Known(policy=str(spec), kind="function", sha256=_digest_of(found))
+            return _called(made, str(spec)), known
     raise AssertionError(spec)
 
 

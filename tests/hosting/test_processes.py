@@ -13,6 +13,7 @@ from gym_p2p.hosting import processes
 from gym_p2p.hosting.messages import (
     Began,
     End,
+    Ended,
     Failed,
     FromProcess,
     Inbox,
@@ -26,6 +27,7 @@ from gym_p2p.hosting.messages import (
     receive,
     send,
 )
+from gym_p2p.hosting.player import Player
 from gym_p2p.hosting.processes import SeatProcesses
 from tests.waiting import PATIENCE_S, until
 
@@ -104,3 +106,15 @@ def test_messages_from_a_process_are_put_together_of_any_pieces() -> None:
         assert [message for piece in pieces for message in inbox.feed(piece)] == said
     with pytest.raises(ValueError, match="bytes"):
         Inbox().feed(b"\xff\xff\xff\xff")
+
+
+def test_a_player_who_is_told_to_end_while_documents_are_written_writes_them_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[FromProcess] = []
+    player = Player(Part(env="gym_p2p/Rally-v0", env_args={}, options={}, policy="random"), None, told.append)
+    monkeypatch.setattr(player, "_play", lambda: "done")
+    monkeypatch.setattr(player._env.p2p, "close", lambda _reason: signal.raise_signal(signal.SIGINT))
+    player.play()
+    assert told == [Ended(ending="done", problems=[])]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

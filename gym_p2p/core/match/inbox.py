@@ -7,6 +7,8 @@ and a peer who sends too much of it is counted as gone.
 
 from __future__ import annotations
 
+import contextlib
+
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.claims import check_frames
@@ -134,6 +136,16 @@ class Inbox:
             peer.ways.by_service = True
             self._unwrap(peer, SERVICE, message, now)
             peer.ways.by_service = False
+
+    def receive_of_gone(self, peer: Peer, data: bytes) -> None:
+        """Take in what the service passed on of somebody who is gone for us: that they take this way."""
+        message = self._forwards.by_service(data, peer)
+        if not isinstance(message, ForwardedControl) or is_fragment(message.message):
+            return
+        with contextlib.suppress(ProtocolError):
+            word = decode(message.message)
+            if isinstance(word, Continue):
+                self._rerouting.tell_gone(peer, SERVICE, word)
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
         """Take in one message, or a piece of one, that came directly from a peer who is present."""

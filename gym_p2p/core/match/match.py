@@ -211,6 +211,9 @@ class Match:
     def receive_by_service(self, player: int, data: bytes, now: float) -> None:
         """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
+        if peer.state is PeerState.GONE:
+            self._inbox.receive_of_gone(peer, data)
+            return
         if not peer.present and peer.state is not PeerState.CONNECTING:
             return
         self._deadlines.forget()

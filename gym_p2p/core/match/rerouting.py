@@ -225,6 +225,18 @@ class Rerouting:
             self._go(peer, way, _why_followed(peer, way), now)
         self._agree(peer, message.control_count, now)
 
+    def tell_gone(self, peer: Peer, way: Way, message: Continue) -> None:
+        """Send what waits for somebody to take a way, who is gone for us by now: it tells them so.
+
+        They stood still, say, and hear nothing else of us: they would wait for the match to go on.
+
+        Raises:
+            ProtocolError: what they lack is not to be had any more.
+        """
+        if way == peer.ways.now and message.change == peer.ways.change and peer.control.held_back:
+            for data in peer.control.resume(message.control_count):
+                self._outputs.send_control(peer, data)
+
     def lags(self, peer: Peer, control_count: int, now: float) -> None:
         """Send what was lost on the way round, if the count in a player's pings stays behind ours."""
         ways = peer.ways

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, InputsArrived, Interrupted, ProtocolErrorSeen
+from gym_p2p.core.match.events import BeginEpisode, InputsArrived, Interrupted, PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.match.forwards import FORWARD_BURST_BYTES, Forwards
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Peer, PeerState
@@ -21,6 +21,7 @@ from gym_p2p.core.wire.messages import (
     ForwardedControl,
     ForwardedGame,
     Hello,
+    Holdings,
     Inputs,
     Ping,
     Ready,
@@ -346,3 +347,34 @@ def test_who_has_not_greeted_is_greeted_by_the_service_on_its_word() -> None:
     first, second, *_ = [decode(one.message) for one in sent if isinstance(one, ForwardedControl)]
     assert first == Continue(0, 1)
     assert isinstance(second, Hello)
+
+
+def test_whom_we_count_as_gone_is_told_so_once_they_take_the_way_that_we_took_last() -> None:
+    match = met()
+    now = 0.0
+    while not (match._peers[1].state is PeerState.GONE and match._peers[2].state is PeerState.GONE):
+        now += 0.1
+        assert now < 60
+        match.handle_timeout(now)
+    outputs = outputs_of(match)
+    assert {event.player for event in outputs if isinstance(event, PlayerGone)} == {1, 2}
+    changes = [
+        (wrapped.change, word.change)
+        for output in outputs
+        if isinstance(output, Transmit) and output.player == 1 and output.by_service
+        for wrapped in [decode(output.data)]
+        if isinstance(wrapped, ForwardedControl)
+        for word in [decode(wrapped.message)]
+        if isinstance(word, Continue)
+    ]
+    change = changes[-1][1]
+    stale = forwards_of(1).control(0, encode(Continue(0, change - 1)), change=change - 1, number=0)
+    forged = forwards_of(2).control(0, encode(Continue(0, change)), change=change, number=0)
+    for data in (encode(stale), encode(forged), b"nonsense", inputs(b"x")):
+        match.receive_by_service(1, data, now)
+    assert not outputs_of(match)
+    awake = forwards_of(1).control(0, encode(Continue(1, change)), change=change, number=0)
+    for _ in range(3):
+        match.receive_by_service(1, encode(awake), now)
+    told = [decode(decode(output.data).message) for output in outputs_of(match)]  # type: ignore[union-attr, attr-defined]  # no other is
+    assert [word.gone for word in told if isinstance(word, Holdings)] == [(1,)]
