@@ -100,7 +100,9 @@ def test_a_killed_player_who_is_started_again_plays_on(
     for key in ("playerId", "episode", "frameLeft", "frameReturned", "framesCaughtUp"):
         assert ours[key] == own[key]
     assert (own["playerId"], own["framesCaughtUp"]) == ("a", rejoined["caught_up"])
-    assert ours["awayMs"] > own["catchUpMs"] > 0
+    assert own["catchUpMs"] > 0
+    # Where their network half is not killed, too, it may be heard of for a while yet, on a busy machine.
+    assert ours["awayMs"] > (own["catchUpMs"] if whom == "both" else 0)
     assert ours["catchUpMs"] is own["awayMs"] is None
     assert [one["reason"] for one in mine["departures"]] in ([], ["peer_left"])
 

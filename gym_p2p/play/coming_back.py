@@ -29,6 +29,8 @@ _MARGIN_S = 5.0
 
 _ADVICE = "The others wait for rejoin_timeout_s, from when this player's process ended."
 
+_ANEW = "what was kept of it is removed: started again, this player joins anew"
+
 
 @attrs.frozen
 class ComeBack:
@@ -109,9 +111,10 @@ def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> SeatTaken:
 def _raise_if_failed(event: WorkerEvent | None) -> None:
     match event:
         case ReturnFailed(why):
-            raise NetworkError(f"there is no way back into the match: {why}")
+            raise NetworkError(f"there is no way back into the match: {why}; {_ANEW}")
         case PlayerGone(_, reason) if reason == EXCLUDED:
-            raise NetworkError("there is no way back into the match: the others play on without this player")
+            message = "there is no way back into the match: the others play on without this player"
+            raise NetworkError(f"{message}; {_ANEW}")
         case WorkerFailed(error):
             raise error
         case WorkerStopped():

@@ -11,6 +11,7 @@ Knows the file; refuses to know how one comes back.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -19,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import msgspec
@@ -28,8 +29,9 @@ from gym_p2p.config import P2PConfig, Secret
 from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Connected, Pinged
-from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
+from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
+from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.files.names import path_component
@@ -39,12 +41,15 @@ from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["KeptFile", "KeptMatch", "find_kept_match", "joined"]
+__all__ = ["KeptFile", "KeptMatch", "find_kept_match", "is_played", "joined"]
 
 _log = logging.getLogger(__name__)
 
 TOUCH_EVERY_S = 5.0
 """While the match is played: how exactly it is known when a process ended."""
+
+PROCESSES_MOST = 1000
+"""Of one player in one match, who come one after the other: the others go by a count that grows with each."""
 
 _MOST_BYTES = 2**24
 """Of a file: eight players, each of whom may state about 64 KiB."""
@@ -57,10 +62,10 @@ class _Kept(msgspec.Struct, frozen=True):
     format: Literal["gym_p2p rejoin 1"]
     found: dict[str, Any]
     subject_id: str
-    secret: bytes
+    secret: Annotated[bytes, msgspec.Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
     keys: dict[int, bytes]
-    incarnation: int
-    limit_s: float
+    incarnation: Annotated[int, msgspec.Meta(ge=0, lt=PROCESSES_MOST)]
+    limit_s: Annotated[float, msgspec.Meta(gt=0)]
     about: list[dict[str, Any] | None]
     resume_token: str | None
 
@@ -79,6 +84,7 @@ class KeptMatch:
         returns: the match to take up again.
         about: what every player stated beside what they play, in the match's order, this player's too.
         ended_s: how long ago it was there, at least.
+        limit_s: how long the others wait.
         descriptor: of the file, which is held by it: :class:`KeptFile` lets go of it.
     """
 
@@ -88,6 +94,7 @@ class KeptMatch:
     returns: ReturnPlan = attrs.field(repr=False)
     about: Sequence[Mapping[str, Any] | None] = attrs.field(repr=False)
     ended_s: float
+    limit_s: float
     descriptor: int = attrs.field(repr=False)
 
 
@@ -104,7 +111,8 @@ class KeptFile:
     Args:
         name: of what was joined (:func:`joined`).
         plan: of this player.
-        kept: the file of the process before, which this one takes over.
+        kept: the file of the process before, which this one takes over: at once, for should it end before
+            it has learnt anything, the next one is still another process than it.
     """
 
     def __init__(self, name: str, plan: PlayerPlan, kept: KeptMatch | None = None) -> None:
@@ -117,9 +125,16 @@ class KeptFile:
         self._path = None if kept is None else kept.path
         self._descriptor = -1 if kept is None else kept.descriptor
         self._touched_at = 0.0
-        if kept is not None:
-            self._about = [None if one is None else dict(one) for one in kept.about]
         let_go_in_forks(self)
+        if kept is not None:
+            self._take_over(kept)
+
+    def _take_over(self, kept: KeptMatch) -> None:
+        returns = kept.returns
+        self._about = [None if one is None else dict(one) for one in kept.about]
+        self._found, self._can = returns.found, CanReturn(kept.limit_s, returns.comeback.keys)
+        self._resume_token = returns.resume_token
+        self._write()
 
     def fold(self, event: WorkerEvent) -> None:
         """Take in an event of the network half."""
@@ -137,6 +152,10 @@ class KeptFile:
             case CanReturn():
                 self._can = event
                 self._write()
+            case ReturnFailed():
+                self.remove()
+            case PlayerGone(_, reason) if reason == EXCLUDED:
+                self.remove()  # nobody waits for another process
 
     def remove(self) -> None:
         """Remove it: the match is over for this player. Idempotent; what fails is logged."""
@@ -193,7 +212,7 @@ class KeptFile:
         try:
             os.fchmod(descriptor, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(descriptor, data)
+            _write_all(descriptor, data)
             os.fsync(descriptor)
             temporary.replace(path)
         except BaseException:
@@ -202,6 +221,11 @@ class KeptFile:
             raise
         self.close()
         self._descriptor, self._path = descriptor, path
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) < len(data):  # a disk takes what there is room for
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def find_kept_match(name: str) -> KeptMatch | None:
@@ -227,8 +251,31 @@ def find_kept_match(name: str) -> KeptMatch | None:
     return None
 
 
+def is_played(name: str) -> bool:
+    """Whether a process that joined the same is alive, and plays a match that it would come back to."""
+    folder = _folder()
+    return any(map(_is_locked, [] if folder is None else folder.glob(f"{name}.*.json")))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _held(path: Path) -> int | None:
-    """Open a file and hold it; ``None`` where its process is alive, or it is gone."""
+    """Open a file and hold it; ``None`` where its process is alive, or it is gone.
+
+    One that another took the place of meanwhile is gone: its process has written a new one.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -238,10 +285,12 @@ def _held(path: Path) -> int | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.lstat()):
+            return descriptor
     except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _read(path: Path, descriptor: int) -> KeptMatch | None:
@@ -253,6 +302,7 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
     try:
         kept = _DECODER.decode(data)
         found = decode(MatchFound, kept.found)
+        _check(kept, found)
     except (msgspec.DecodeError, ProtocolError) as error:
         _log.warning("%s is left alone: no match can be taken up with it (%s); remove it", path, error)
         return None
@@ -278,8 +328,18 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
         ),
         about=kept.about,
         ended_s=ended_s,
+        limit_s=kept.limit_s,
         descriptor=descriptor,
     )
+
+
+def _check(kept: _Kept, found: MatchFound) -> None:
+    """Raise a :class:`ProtocolError` where what is kept of the players is not of those of the match."""
+    ids = [player.player_id for player in found.players]
+    if found.player_id not in ids:
+        raise ProtocolError("a match without this player")
+    if len(kept.about) != len(ids) or kept.keys.keys() != set(range(len(ids))) - {ids.index(found.player_id)}:
+        raise ProtocolError("other players than those of the match")
 
 
 def _folder() -> Path | None:

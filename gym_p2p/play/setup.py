@@ -28,7 +28,7 @@ from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.coming_back import learn_past
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.handshake import Seated, agreed, as_before, holders, make_plan
-from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
@@ -104,14 +104,14 @@ class MatchSetup:
                 "seats at least: say how many others look on, all players of the match the same number",
             )
         require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
-        name = joined(config, self._game.describe()["environment"], self._wanted)
-        kept = find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
-        if kept is None:
-            check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
             check_directory(config.exports.directory)
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
+        name = joined(config, self._game.describe()["environment"], self._wanted)
+        kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
+        if kept is None:
+            check_record(config)  # before anybody else is kept waiting
         votes = self._vote is not None
         plan = make_plan(
             self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
@@ -130,13 +130,31 @@ class MatchSetup:
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
             client.close(Ending(reason))
-            file.close()
+            if kept is None:
+                file.remove()  # the others were told that this player does not play
+            else:
+                file.close()
             if self.recorder is not None:
                 self.recorder.record.terminate(reason, partial=True, now_ms=self.recorder.clock_ms())
                 self.recorder.finish(UPLOAD_LIMIT_S)
             raise
         match.kept = file
         return match
+
+    def _find_kept_match(self, name: str) -> KeptMatch | None:
+        """Return the match that this player comes back to, if there is one.
+
+        Raises:
+            ConfigurationError: they are there. Two processes of one subject would cut each other off.
+        """
+        kept, subject_id = find_kept_match(name), self._config.subject_id
+        if kept is None and subject_id is not None and is_played(name):
+            raise ConfigurationError(
+                "subject_id",
+                f"another process of {subject_id!r} on this machine plays this, or comes back to it; end "
+                "that one first, or join under another name",
+            )
+        return kept
 
     def _begin_record(self, found: MatchFound) -> Recorder:
         self.recorder = self._make_record(found)

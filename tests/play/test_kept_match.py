@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -11,12 +12,17 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.config import P2PConfig, Secret
+from gym_p2p.config import P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
-from gym_p2p.core.match.events import Connected
-from gym_p2p.core.match.return_events import CanReturn
+from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
+from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
+from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
-from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, joined
+from gym_p2p.play.handshake import Seated
+from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
+from gym_p2p.play.setup import MatchSetup
+from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
 LIMIT_S = 30.0
@@ -99,10 +105,38 @@ def test_the_process_after_that_is_another_one_again(state: Path) -> None:
     assert len(list(state.iterdir())) == 1
 
 
+def test_a_process_that_ends_before_it_learns_anything_is_followed_by_another_one(state: Path) -> None:
+    left(state)
+    for number in range(1, 4):
+        before = find_kept_match(NAME)
+        assert before is not None
+        assert before.returns.comeback.incarnation == number
+        plan = PlayerPlan(
+            config=P2PConfig(),
+            subject_id=before.subject_id,
+            seats=("a", "b"),
+            take=None,
+            description={"must": {}, "about": {}},
+            secret=before.secret,
+            returns=before.returns,
+        )
+        file = KeptFile(NAME, plan, before)
+        file.fold(Resumable(Secret(f"resume {number}")))
+        file.close()
+        assert [path.suffix for path in state.iterdir()] == [".json"]
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("resume 3")
+    assert (told.about, told.limit_s) == ([{"sync": {"wants": "auto"}}, {"fps": 60}], LIMIT_S)
+
+
 def test_what_a_living_process_holds_is_nobodys() -> None:
     file = kept()
     assert find_kept_match(NAME) is None
+    assert is_played(NAME)
+    assert not is_played(joined(P2PConfig(room="other"), "Rally-v0", None))
     file.close()
+    assert not is_played(NAME)
     assert find_kept_match(NAME) is not None
 
 
@@ -117,11 +151,37 @@ def test_who_joins_something_else_finds_nothing(changed: dict[str, Any], state: 
     assert find_kept_match(joined(P2PConfig(), "Rally-v0", ("a",))) is None
 
 
+def test_who_is_started_twice_is_told_before_the_one_cuts_the_other_off(state: Path) -> None:
+    game = make_game(Blend(length=40))
+    config = P2PConfig(subject_id="anna-a", sync=SyncConfig(rejoin_timeout_s=30))
+    held = kept(joined(config, game.describe()["environment"], ("a",)))
+    setup = MatchSetup(game, ["a"], config)
+    with pytest.raises(ConfigurationError, match="another process of 'anna-a'"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    held.close()
+    assert len(list(state.iterdir())) == 1
+
+
 def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
     file = kept()
     file.remove()
     file.remove()
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [ReturnFailed("nobody is left who knows the match"), PlayerGone(1, EXCLUDED, 7)],
+    ids=lambda event: type(event).__name__,
+)
+def test_where_there_is_no_way_back_it_is_not_tried_again(event: Any, state: Path) -> None:
+    left(state)
+    file = kept(before=find_kept_match(NAME))
+    file.fold(event)
+    file.fold(Resumable(Secret("newer")))
+    assert list(state.iterdir()) == []
+    file.close()
+    assert find_kept_match(NAME) is None
 
 
 def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
@@ -152,6 +212,80 @@ def test_what_makes_no_sense_is_left_alone_and_said(
     assert find_kept_match(NAME) is None
     assert path.exists()
     assert told in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"about": []},
+        {"about": [{}, {}, {}]},
+        {"keys": {}},
+        {"keys": {"0": "a2tr"}},
+        {"keys": {"1": "a2tr", "7": "a2tr"}},
+        {"secret": ""},
+        {"secret": "AAAA"},
+        {"incarnation": -1},
+        {"incarnation": 2**40},
+        {"limit_s": -1},
+        {"limit_s": None},
+    ],
+    ids=str,
+)
+def test_one_that_is_damaged_is_left_alone_before_anybody_is_bothered_with_it(
+    changed: dict[str, Any], state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changed))
+    assert find_kept_match(NAME) is None
+    assert path.exists()
+    assert "no match can be taken up with it" in caplog.text
+
+
+def test_of_a_match_that_this_player_is_not_in_it_is_said(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    told = json.loads(path.read_bytes())
+    told["found"]["player_id"] = "c"
+    path.write_text(json.dumps(told))
+    assert find_kept_match(NAME) is None
+    assert "no match can be taken up with it" in caplog.text
+
+
+def test_one_that_another_takes_the_place_of_is_not_read_as_if_it_were_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = kept()
+    held = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", held)
+        file.fold(Resumable(Secret("newer")))  # the process that is alive writes, and lets go of the old one
+        held(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert find_kept_match(NAME) is None
+    file.close()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("newer")
+
+
+def test_a_disk_that_takes_a_part_leaves_the_one_before(
+    state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = kept()
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[: len(data) // 2]))
+    file.fold(Resumable(Secret("newer")))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(state.parents[1]))
+    assert "cannot be written" in caplog.text
+    file.close()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.resume_token == Secret("resume")
+    assert len(list(state.iterdir())) == 1
 
 
 def test_of_a_match_that_is_none_it_is_said(state: Path, caplog: pytest.LogCaptureFixture) -> None:

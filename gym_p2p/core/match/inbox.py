@@ -87,6 +87,7 @@ class Inbox:
         deadlines: Deadlines,
     ) -> None:
         self.catching_up: CatchingUp | None = None
+        self._caught_up = False
         """Asks for what was played, while we have come back and do not know it."""
         self._outputs = outputs
         self._handshake = handshake
@@ -219,9 +220,10 @@ class Inbox:
         else:
             self._deadlines.forget()
 
-    def end_catching_up(self) -> None:
+    def end_catching_up(self, now: float) -> None:
         """Take in every message as it comes, from now on."""
-        self.catching_up = None
+        self.catching_up, self._caught_up = None, True
+        self._returning.came_back(now)
 
     def handle_late(self, peer: Peer, message: Message, now: float) -> None:
         """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
@@ -300,6 +302,8 @@ class Inbox:
         (self._returning if self.catching_up is None else self.catching_up).answer(peer, message, now)
 
     def _on_past(self, peer: Peer, message: Past | PastWord, now: float) -> None:
+        if self._caught_up:
+            return  # an answer that took so long that others were asked
         if self.catching_up is None:
             raise ProtocolError("past that was not asked for")
         if isinstance(message, Past):

@@ -74,7 +74,7 @@ class PlayerReturned(msgspec.Struct, frozen=True):
         episode: the one that they are in; 0 before the first.
         frame: of their next input.
         caught_up: how many frames they played again, in all episodes.
-        away_s: for how long they were away.
+        away_s: for how long they were away: since the process before was heard of last.
     """
 
     player: int

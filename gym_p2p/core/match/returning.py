@@ -75,8 +75,10 @@ class Returning:
         self._handshake = handshake
         self._barrier = barrier
         self._exchange = exchange
+        self._heard_at: dict[int, float] = {}
+        """When something came last of the process that there was, of players who are away."""
         self._came_back_at = -math.inf
-        """When somebody took their seat again, last."""
+        """When somebody took their seat again, last, or we asked everybody who was there."""
 
     def may_return(self, peer: Peer, loss: Loss | None = None) -> bool:
         """Whether another process of a player's may take the place of the one that there was.
@@ -97,6 +99,7 @@ class Returning:
         first = peer.away_at is None
         if first:
             peer.away_at, peer.away_loss = now, loss
+            self._heard_at[peer.index] = peer.received_at
         peer.state, peer.interrupted, peer.early = PeerState.AWAY, False, None
         self._others_hold_all()
         if first:
@@ -110,6 +113,10 @@ class Returning:
         """
         since = peer.away_at
         return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
+
+    def came_back(self, now: float) -> None:
+        """Note that we have come back ourselves, and have asked everybody who was there."""
+        self._came_back_at = now
 
     def may_wake(self, peer: Peer) -> bool:
         """The same, over the link that there was."""
@@ -202,7 +209,7 @@ class Returning:
             raise ProtocolError("takes a seat that was not left")
         if message.episode == self._exchange.episode:
             check_frames(peer, message.frame, given=self._exchange.given)
-        away_s, peer.away_at = now - peer.away_at, None
+        away_s, peer.away_at = now - self._heard_at.pop(peer.index, peer.away_at), None
         peer.state, peer.seated = PeerState.PLAYING, True
         self._came_back_at = now
         self._exchange.reconsider()

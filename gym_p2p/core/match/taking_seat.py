@@ -73,7 +73,7 @@ class TakingSeat:
         comparison: Comparison,
         course: Course,
         limit_s: float,
-        on_known: Callable[[], None],
+        on_known: Callable[[float], None],
         handle: Callable[[Peer, Message, float], None],
     ) -> None:
         self._limit_s = limit_s
@@ -130,7 +130,7 @@ class TakingSeat:
             self._state = _State.FAILED
             return
         self._state = _State.PLAYING_AGAIN
-        self._on_known()
+        self._on_known(now)
         outputs.emit(self._handshake.close(), CanReturn(self._handshake.rejoin_s, self._seals.theirs), *past)
         self._restore(catching_up.history)
         for player, checksum in catching_up.digests:

@@ -35,7 +35,7 @@ __all__ = ["Mesh"]
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPTS_OF_A_PROCESS = 100
+ATTEMPTS_OF_A_PROCESS = 100
 """To make another connection to one player: more than are made in any pause, and few enough to be joined."""
 
 _PREPARED_FOR_S = 30.0
@@ -190,7 +190,7 @@ class Mesh:
             if peer.player_id != found.player_id:
                 make = partial(self._next_connector, found, peer)
                 self._rebuilders[peer.player_id] = Rebuilder(
-                    driver, player, make, replaced, number=_ATTEMPTS_OF_A_PROCESS * incarnation
+                    driver, player, make, replaced, number=ATTEMPTS_OF_A_PROCESS * incarnation
                 )
 
     def rebuild(self, peer: SeatId) -> None:

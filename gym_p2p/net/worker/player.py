@@ -171,7 +171,7 @@ class PlayerWorker(NetworkWorker):
         else:
             for peer in found.peers:
                 self._mesh.rebuild(peer.player_id)
-        await self._over.wait()
+        await self._until_over()
 
     async def _open_all(self, found: MatchFound, driver: Driver) -> None:
         by_service = self._allow_service(found, driver)
@@ -180,7 +180,6 @@ class PlayerWorker(NetworkWorker):
         except ConnectFailed as error:
             await self._client.leave(error.seen)  # the others would else be told that this player went away
             raise
-        await self._until_over()
 
     async def _until_over(self) -> None:
         """Wait for the end, and see meanwhile whether this process stands still; a thread's is the user's."""

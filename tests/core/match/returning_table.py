@@ -60,6 +60,7 @@ class MortalPlayer(Player):
         self.failed: str | None = None
         self.past: list[PastEpisode] = []
         self.catches_up = False
+        self.past_complete = False
         self._meanwhile: list[Event] = []
 
     def come_back(self, first: MortalPlayer, incarnation: int, slowly_s: float) -> None:
@@ -75,6 +76,7 @@ class MortalPlayer(Player):
             sync=table.sync,
             secret=bytes([self.index]),
             comeback=Comeback(incarnation, self.keys),
+            **table.match_options,
         )
         self.driver = Driver(self.match, clock=table.clock, emit=self._on_event)
 
@@ -102,6 +104,7 @@ class MortalPlayer(Player):
             case PastEpisode():
                 self.past.append(event)
             case PastComplete():
+                self.past_complete = True
                 self._later(partial(self._play_again, event), self.slowly_s)
             case SeatTaken():
                 self.events.append(event)
@@ -205,20 +208,25 @@ class MortalTable(Table):
     def _return(self, death: Death, before: MortalPlayer) -> None:
         if not before.keys:
             return  # there was no match yet
-        seat = MortalPlayer(
+        seat = type(before)(
             self, death.player, frames=before.frames, episodes=self.episodes, delay=before.delay
         )
         seat.come_back(before, before.incarnation + 1, death.slowly_s)
-        self.seats[death.player] = seat
-        self.link_up(death.player)
+        self.come_in(seat)
+
+    def come_in(self, seat: MortalPlayer) -> None:
+        """Let a player's next process take its place, and look for everybody who is there."""
+        self.seats[seat.index] = seat
+        self.link_up(seat.index)
 
     def link_up(self, here: int) -> None:
         """Make a new link from a player who has come back to everybody who is there."""
         for there in range(self.players):
             if there != here and not self.seat(there).dead:
-                self._link(here, there)
+                self.make_link(here, there)
 
-    def _link(self, here: int, there: int) -> None:
+    def make_link(self, here: int, there: int) -> None:
+        """Make a new link between two players who are there."""
         self._links += 1
         number = self._links
         self.linking[min(here, there), max(here, there)] = number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,67 +12,22 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.match.events import Interrupted, PlayerGone, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.ways import DIRECT, DirectPathLost, Forwarding, WayChanged, WayKind, Why
-from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.memory import Path
-from gym_p2p.net.links.transport import LinkState
 from tests.core.examples import examples
+from tests.core.match.served_table import ServedTable
 from tests.core.match.test_reconnecting import Cut, CutTable, assert_undisturbed, inputs_of
 from tests.core.tables import TICK_S, held_action
 
-SERVICE_ONE_WAY_S = 0.02
 FOR_GOOD_S = 1e6
 
 
-class _ByService:
-    """One end of what the service passes on: in order, and lost while it is away."""
-
-    binding = b""
-    state = LinkState.OPEN
-
-    def __init__(self, table: WayTable, here: int, there: int) -> None:
-        self._table, self._here, self._there = table, here, there
-
-    def send(self, _channel: Channel, data: bytes | str) -> bool:
-        table = self._table
-        if not table.service_there or table.seats[self._here].stopped:
-            return False
-        assert isinstance(data, bytes)
-        table.passed_on += 1
-        if table.loses is not None and table.loses(data):
-            return True
-        there = table.seats[self._there]
-        table.clock.call_at(
-            table.clock.time() + SERVICE_ONE_WAY_S,
-            lambda: None if there.stopped else there.driver.service_message(self._here, data),
-        )
-        return True
-
-    async def close(self) -> None: ...
-
-
-class WayTable(CutTable):
+class WayTable(ServedTable, CutTable):
     """Players who have a service between them, and third players."""
 
     def __init__(
         self, players: int, cuts: Sequence[Cut] = (), *, relay: str = "service", **options: Any
     ) -> None:
-        self.service_there = True
-        self.passed_on = 0
-        self.loses: Callable[[bytes], bool] | None = None
         super().__init__(players, cuts, match_options={"relay": relay}, **options)
-
-    def connect(self) -> None:
-        for seat in self.seats:
-            for other in range(self.players):
-                if other != seat.index:
-                    seat.driver.service_link(other, _ByService(self, seat.index, other))
-            seat.driver.service_up(up=True)
-        super().connect()
-
-    def set_service(self, *, there: bool) -> None:
-        self.service_there = there
-        for seat in self.seats:
-            seat.driver.service_up(up=there)
 
     def ways(self, seat: int) -> list[tuple[int, WayKind, int | None, Why]]:
         changes = self.seats[seat].events_of(WayChanged)

@@ -63,6 +63,18 @@ def test_a_player_who_dies_comes_back_and_nothing_is_lost(make: Any, players: in
     assert table.seats[0].events_of(SeatTaken)
 
 
+@pytest.mark.parametrize("word", [True, False])
+@pytest.mark.parametrize("back_s", [0.3, 1.0, 6.0])
+def test_who_is_back_before_they_were_missed_was_away_since_they_were_heard_last(
+    back_s: float, *, word: bool
+) -> None:
+    table = lockstep(2, [Death(0, 1.5, back_s, word=word)])
+    assert table.run(60), told(table)
+    assert_undisturbed(table)
+    (back,) = table.seats[1].events_of(PlayerReturned)
+    assert back_s < back.away_s < back_s + 2.0
+
+
 DEATHS = st.lists(
     st.builds(
         Death,
@@ -105,7 +117,8 @@ def test_whoever_dies_and_comes_back_nobody_differs_and_nobody_hangs(
             both = min(len(one), len(other))
             assert one[:both] == other[:both]
     left = [seat for seat in table.seats if not seat.stopped and seat.over is not None]
-    left = [seat for seat in left if seat.over and seat.over.reason != EXCLUDED]  # who came back too late
+    # Who came back too late is told of that, and ends by whoever of all the others is missed first.
+    left = [seat for seat in left if all(gone.reason != EXCLUDED for gone in seat.events_of(PlayerGone))]
     assert len({(seat.over.frame, seat.over.reason, seat.over.player) for seat in left if seat.over}) <= 1
 
 
