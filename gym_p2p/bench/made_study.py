@@ -37,10 +37,12 @@ _FRAMES_A_RECORD = 256
 _MARK = "match-template"
 _NEW_KEYS = (
     *("players", "episodes", "clockOffsets", "connectionPaths", "departures", "pauses"),
-    *("checkpointsLate", "upload", "human", "rejoins"),
+    *("checkpointsLate", "upload", "human", "policies", "rejoins"),
+    *("serviceOutages", "clockJumps", "waysTaken", "passedOn"),
 )
 _NEW_IN_PARTS = (
     *(("connection", "gameTransport"), ("connection", "gameTransportCounts")),
+    *(("connection", "relayedBy"), ("connection", "relayingPlayerId")),
     ("rollbacks", "wrongGuesses"),
 )
 _NEW_OF_A_LINK = ("series", "overall", "truncated", "totalOutages", "withoutPair")

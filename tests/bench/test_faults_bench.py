@@ -16,6 +16,12 @@ from tests.faults import bench as laboratory
 from tests.faults.kinds import KINDS
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No table is cut to the terminal that the tests run in."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def test_every_kind_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "faults", "--list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {name: kind.about for name, kind in KINDS.items()}

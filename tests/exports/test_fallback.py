@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -155,12 +156,15 @@ def test_documents_for_which_there_is_no_place_are_written_once_there_is(
 
 
 def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    unwritten = Unwritten(every_s=600.0)
+    unwritten, room = Unwritten(every_s=0.05), threading.Event()
     for number in range(MOST_WAITING + 3):
-        unwritten.add(tmp_path / str(number), lambda: False)
+        unwritten.add(tmp_path / str(number), room.is_set)
     assert len(unwritten) == MOST_WAITING
     given_up = [record.getMessage() for record in caplog.records if "given up" in record.getMessage()]
     assert [Path(text.split(" is given")[0]).name for text in given_up] == ["0", "1", "2"]
+    room.set()
+    until(lambda: not any(thread.name == "gym_p2p unwritten" for thread in threading.enumerate()))
+    assert len(unwritten) == 0
 
 
 def test_what_a_killed_player_left_in_the_fallback_is_made_documents_by_the_next_one(

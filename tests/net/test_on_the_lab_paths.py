@@ -117,7 +117,7 @@ def test_two_players_behind_translators_meet_with_a_stun_server(
 def test_two_players_behind_translators_are_told_what_is_missing_without_one(
     two_translators: Lab, tmp_path: Path
 ) -> None:
-    match = LabMatch(two_translators, tmp_path).play(frames=90, connect_timeout_s=3.0).end()
+    match = LabMatch(two_translators, tmp_path).play(frames=90, connect_timeout_s=3.0, relay="none").end()
     for player in match.players.values():
         (error,) = player.lines("error")
         assert error["kind"] == "ConnectFailed"

@@ -106,7 +106,7 @@ class Side:
 
     @classmethod
     def of(cls, url: str, subject: str, seat: str, *servers: IceServer) -> Side:
-        link = LinkConfig(relay_only=True, ice_servers=servers)
+        link = LinkConfig(relay_only=True, relay="none", ice_servers=servers)
         sync = SyncConfig(room_timeout_s=PATIENCE_S)
         config = P2PConfig(server_url=url, room="relayed", link=link, sync=sync)
         plan = PlayerPlan(config=config, subject_id=subject, seats=SEATS, take=(seat,), description={})

@@ -310,7 +310,7 @@ def test_a_server_whose_owner_has_ended_before_it_looks_ends_without_a_word() ->
     gone.wait(PATIENCE_S)  # so there is no such process any more
     ours, theirs = socket_pair()
     with ours, theirs:
-        told = str(theirs.fileno()), str(gone.pid), "tests.processes.forkable"
+        told = str(theirs.fileno()), str(gone.pid), "tests.processes.forkable", "--"
         command = python_command("gym_p2p.processes.fork_server", *told)
         server = subprocess.run(
             command, pass_fds=[theirs.fileno()], capture_output=True, check=False, timeout=PATIENCE_S
