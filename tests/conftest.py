@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,20 @@ def _log_level() -> Iterator[None]:
     before = log.level
     yield
     log.setLevel(before)
+
+
+@pytest.fixture(autouse=True)
+def _unwritten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let what a test could write nowhere be tried again for as long as the test lasts, and no longer."""
+    if "gym_p2p.exports.exporter" not in sys.modules:
+        yield
+        return
+    from gym_p2p.exports.unwritten import Unwritten  # noqa: PLC0415 - it is there
+
+    unwritten = Unwritten(every_s=0.05)
+    monkeypatch.setattr("gym_p2p.exports.exporter.keep_trying", unwritten.add)
+    yield
+    unwritten._waiting.clear()
 
 
 @pytest.fixture(scope="module")

@@ -163,8 +163,7 @@ def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, caplog: pytest.LogCapt
     given_up = [record.getMessage() for record in caplog.records if "given up" in record.getMessage()]
     assert [Path(text.split(" is given")[0]).name for text in given_up] == ["0", "1", "2"]
     room.set()
-    until(lambda: not any(thread.name == "gym_p2p unwritten" for thread in threading.enumerate()))
-    assert len(unwritten) == 0
+    until(lambda: len(unwritten) == 0)
 
 
 def test_what_a_killed_player_left_in_the_fallback_is_made_documents_by_the_next_one(
