@@ -104,14 +104,14 @@ class MatchSetup:
                 "seats at least: say how many others look on, all players of the match the same number",
             )
         require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
-        if config.exports.directory is not None:
-            check_directory(config.exports.directory)
         predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
         name = joined(config, self._game.describe()["environment"], self._wanted)
         kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
         if kept is None:
             check_record(config)  # before anybody else is kept waiting
+        if config.exports.directory is not None:
+            check_directory(config.exports.directory)
         votes = self._vote is not None
         plan = make_plan(
             self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept

@@ -113,8 +113,9 @@ def test_a_player_who_is_told_to_end_while_documents_are_written_writes_them_to_
 ) -> None:
     told: list[FromProcess] = []
     player = Player(Part(env="gym_p2p/Rally-v0", env_args={}, options={}, policy="random"), None, told.append)
+    before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(player, "_play", lambda: "done")
     monkeypatch.setattr(player._env.p2p, "close", lambda _reason: signal.raise_signal(signal.SIGINT))
     player.play()
     assert told == [Ended(ending="done", problems=[])]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before

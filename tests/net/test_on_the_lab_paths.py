@@ -137,7 +137,7 @@ def _black_out(match: LabMatch, seconds: float) -> tuple[float, float]:
 
 @pytest.mark.quiet
 def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_path: Path) -> None:
-    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, input_delay=4)
+    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, input_delay=4, relay="none")
     start, end = _black_out(match, 1.2)
     time.sleep(2)
     match.stop()
@@ -163,7 +163,7 @@ def test_a_match_goes_on_at_once_after_a_short_blackout(make_lab: MakeLab, tmp_p
 
 @pytest.mark.quiet
 def test_a_long_blackout_is_an_outage_in_the_statistics(make_lab: MakeLab, tmp_path: Path) -> None:
-    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=30.0)
+    match = LabMatch(make_lab(one_way_ms=25), tmp_path).play(fps=60, disconnect_timeout_s=30.0, relay="none")
     start, end = _black_out(match, 5)
     time.sleep(2.5)
     match.stop()
@@ -198,7 +198,9 @@ def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     make_lab: MakeLab, tmp_path: Path
 ) -> None:
     # aioice's own check would close such a connection after six tries, some 30 s: it must not even run.
-    match = LabMatch(make_lab(one_way_ms=350), tmp_path).play(fps=60, input_delay=4, network="thread")
+    match = LabMatch(make_lab(one_way_ms=350), tmp_path).play(
+        fps=60, input_delay=4, network="thread", relay="none"
+    )
     match.wait_until_playing()
     time.sleep(7)
     match.stop()

@@ -12,7 +12,7 @@ from gym_p2p.core.signaling.attempts import tagged
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.errors import ConnectFailed
 from gym_p2p.net.links.transport import LinkState
-from gym_p2p.net.worker.rebuilding import ATTEMPT_TIMEOUT_S, NewLink, Rebuilder
+from gym_p2p.net.worker.rebuilding import _AHEAD_MOST, ATTEMPT_TIMEOUT_S, NewLink, Rebuilder
 from tests.net.virtual_time import on_virtual_time
 
 PLAYER = 1
@@ -186,11 +186,11 @@ def test_who_has_noticed_nothing_joins_too_and_tries_no_more_when_that_fails() -
 
 def test_what_no_match_comes_to_and_what_begins_nothing_is_not_joined() -> None:
     async def work(path: Path) -> None:
-        path.receive("offer", 1001)
+        path.receive("offer", _AHEAD_MOST + 1)
         path.receive("answer", 1)
         assert not path.made
-        path.receive("offer", 1000)
-        assert list(path.made) == [1000]
+        path.receive("offer", _AHEAD_MOST)
+        assert list(path.made) == [_AHEAD_MOST]
 
     on_a_path(work)
 
