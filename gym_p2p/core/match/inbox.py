@@ -87,8 +87,9 @@ class Inbox:
         deadlines: Deadlines,
     ) -> None:
         self.catching_up: CatchingUp | None = None
-        self._caught_up = False
         """Asks for what was played, while we have come back and do not know it."""
+        self._caught_up = False
+        """Whether we have come back, and know it."""
         self._outputs = outputs
         self._handshake = handshake
         self._barrier = barrier

@@ -114,13 +114,13 @@ class Returning:
         since = peer.away_at
         return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
 
-    def came_back(self, now: float) -> None:
-        """Note that we have come back ourselves, and have asked everybody who was there."""
-        self._came_back_at = now
-
     def may_wake(self, peer: Peer) -> bool:
         """The same, over the link that there was."""
         return peer.closed_at is None and self.may_go_on(peer)
+
+    def came_back(self, now: float) -> None:
+        """Note that we have come back ourselves, and have asked everybody who was there."""
+        self._came_back_at = now
 
     def woke(self, peer: Peer, now: float) -> None:
         """Take note that the process of a player who is away is there after all."""
