@@ -154,7 +154,6 @@ class Parts:
             local=local,
             peers=self.peers,
             outputs=self.outputs,
-            seals=self.seals,
             handshake=self.handshake,
             barrier=self.barrier,
             exchange=self.exchange,

@@ -30,7 +30,6 @@ from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.return_events import CanReturn, PastComplete, ReturnFailed, SeatTaken
-from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.messages import Checksum, Message
 from gym_p2p.core.wire.past import TookSeat
 
@@ -65,7 +64,6 @@ class TakingSeat:
         local: int,
         peers: Mapping[int, Peer],
         outputs: Outputs,
-        seals: Seals,
         handshake: Handshake,
         barrier: Barrier,
         exchange: InputExchange,
@@ -83,7 +81,6 @@ class TakingSeat:
         self._local = local
         self._peers = peers
         self._outputs = outputs
-        self._seals = seals
         self._handshake = handshake
         self._barrier = barrier
         self._exchange = exchange
@@ -131,7 +128,8 @@ class TakingSeat:
             return
         self._state = _State.PLAYING_AGAIN
         self._on_known(now)
-        outputs.emit(self._handshake.close(), CanReturn(self._handshake.rejoin_s, self._seals.theirs), *past)
+        handshake = self._handshake
+        outputs.emit(handshake.close(), CanReturn(handshake.rejoin_s, handshake.keys), *past)
         self._restore(catching_up.history)
         for player, checksum in catching_up.digests:
             outputs.emit(*self._comparison.add(player, checksum))
