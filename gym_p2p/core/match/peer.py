@@ -234,7 +234,7 @@ class Peer:
         self.acknowledged = self.fragment_number = 0
         self.early = None
         self.interrupted = self.mismatch_told = self.refused = False
-        self.line_closed_at = self.closed_at = self.closed_loss = None
+        self.is_there()
 
     @property
     def _has_greeted(self) -> bool:
