@@ -104,7 +104,7 @@ class Seals:
         The keys outlive a process: what was sealed for or by the one before could be repeated otherwise.
         """
         key = self._theirs.get(origin)
-        if key is None:
+        if not key:
             return False
         return hmac.compare_digest(seal, _forward_seal(unsealed, key, incarnation, self.incarnation))
 

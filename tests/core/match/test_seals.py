@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Relay, Resume, encode
+from gym_p2p.core.wire.messages import FORWARD_SEAL_BYTES, Cause, Goodbye, Holdings, Relay, Resume, encode
 from tests.core.match.pairs import goodbye, greeted_match, outputs_of, seals_of
 
 
@@ -110,3 +110,12 @@ def test_who_gave_no_key_is_not_at_the_other_end_of_a_new_link(key: bytes | None
         seals.keep(1, key)
     unkeyed = blake2b(b"resume 0 1 binding", digest_size=16).digest()
     assert not seals.proves(1, Resume(1, unkeyed, 0), b"binding")
+
+
+@pytest.mark.parametrize("key", [None, b""])
+def test_of_who_gave_no_key_nothing_that_a_third_player_passes_on_is_true(key: bytes | None) -> None:
+    seals = Seals(b"ours", players=3)
+    if key is not None:
+        seals.keep(1, key)
+    unkeyed = blake2b(b"forward 0 0 " + b"inputs", digest_size=FORWARD_SEAL_BYTES).digest()
+    assert not seals.is_forwarded(b"inputs", 1, 0, unkeyed)
