@@ -329,7 +329,7 @@ class PlayerWorker(NetworkWorker):
             relayed_by=way.kind.value,
             relaying_player=None if way.via is None else self._ids[way.via],
         )
-        return Poll(time.time_ns() // 1_000_000, rtt_ms, PollStatus.FRESH, path)
+        return Poll(self._clock.ms(), rtt_ms, PollStatus.FRESH, path)
 
     def _on_rebuilt(self, player: int, connection: PeerConnection, attempts: int) -> None:
         poller = self._pollers.get(player)
