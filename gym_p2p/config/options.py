@@ -50,7 +50,7 @@ def config_from_options(options: Mapping[str, Any]) -> P2PConfig:
     """Build a configuration from a wrapper's flat keyword options.
 
     Every field of :class:`P2PConfig` and of the classes in it is an option by its own name, but for
-    ``sync`` (the mode) and ``exports`` (the directory).
+    ``sync`` (the mode), ``exports`` (the directory) and ``exports_fallback`` (where it goes on).
 
     >>> config = config_from_options({"room": "lab", "sync": "rollback", "fps": 60.0})
     >>> config.room, config.sync.mode, config.sync.checked_every
