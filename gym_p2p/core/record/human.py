@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import attrs
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from gym_p2p.core.latency.series import LatencySeries
 from gym_p2p.core.latency.statistics import LatencyStatistics, figures
@@ -175,9 +176,8 @@ def human_document(record: HumanRecord) -> Human | None:
     facts = record.facts
     if facts is None:
         return None
-    known = {name: getattr(facts, name) for name in HumanFacts.__struct_fields__}
     return Human(
-        **known,
+        **asdict(facts),
         action_latency=_action_latency(record.action_latencies.copy()),
         page_rtt=record.rtt.statistics(),
     )

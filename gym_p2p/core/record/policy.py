@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import attrs
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from gym_p2p.core.record.parts import Count, DocumentPart, Milliseconds
 
@@ -74,9 +75,8 @@ class PolicyRecord:
 
     def document(self) -> Policy:
         """Return it as it stands in every document."""
-        known = {name: getattr(self.facts, name) for name in PolicyFacts.__struct_fields__}
         return Policy(
-            **known,
+            **asdict(self.facts),
             decisions=self.decisions,
             changes=self.changes,
             held_back=self.held_back,
