@@ -175,7 +175,6 @@ class MortalTable(Table):
         super().__init__(players, **{"sync": SYNC, "seated": MortalPlayer, **options})
         self.connect()
         self._links = 0
-        self._made = dict(options)
         self.linking: dict[tuple[int, int], int] = {}
         for death in deaths:
             self.clock.call_at(death.at_s, partial(self._die, death))

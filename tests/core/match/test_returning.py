@@ -135,11 +135,11 @@ def returnable(players: int = 2, rejoin_ms: int = 20_000) -> Match:
     return match
 
 
-def introduced(match: Match, incarnation: int, *, player: int = 1, secret: bytes = b"\x01") -> bool:
-    """Return whether a process of a player's, or of whoever has that secret, is recognised."""
+def introduced(match: Match, incarnation: int, *, secret: bytes = b"\x01") -> bool:
+    """Return whether a process of the other player's, or of whoever has that secret, is recognised."""
     seals = Seals(secret, players=2, incarnation=incarnation)
     resume = Resume(1, seals.proof_for(0, 1, LINK), incarnation)
-    return match.recognises(player, 1, LINK, encode(resume))
+    return match.recognises(1, 1, LINK, encode(resume))
 
 
 def of(kind: type[Any], outputs: list[object]) -> list[Any]:
