@@ -53,8 +53,8 @@ class Pair:
         return seeds_seen.pop()
 
 
-def hello(key: bytes = b"", reconnect_ms: int = 0) -> Hello:
-    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, 0)
+def hello(key: bytes = b"", reconnect_ms: int = 0, rejoin_ms: int = 0) -> Hello:
+    return Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, rejoin_ms)
 
 
 def seals_of(player: int, players: int) -> Seals:
@@ -85,12 +85,18 @@ def lone_match(players: int, *, sync: SyncConfig | None = None) -> Match:
     )
 
 
-def greeted_match(players: int, *, sync: SyncConfig | None = None, reconnect_ms: int = 0) -> Match:
-    """Return the first player's match, whom all others have greeted: they would wait so for a new link."""
+def greeted_match(
+    players: int, *, sync: SyncConfig | None = None, reconnect_ms: int = 0, rejoin_ms: int = 0
+) -> Match:
+    """Return the first player's match, whom all others have greeted.
+
+    They would wait so for a new link, and for another process.
+    """
     match = lone_match(players, sync=sync)
     for player in range(1, players):
+        greeting = hello(seals_of(player, players).key_for(0), reconnect_ms, rejoin_ms)
         match.opened(player, 0.0)
-        match.receive(player, encode(hello(seals_of(player, players).key_for(0), reconnect_ms)), 0.0)
+        match.receive(player, encode(greeting), 0.0)
     outputs_of(match)
     return match
 

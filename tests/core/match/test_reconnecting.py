@@ -33,11 +33,9 @@ from gym_p2p.core.match.peer import PeerState
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
-    PROTOCOL_VERSION,
     Channel,
     Checksum,
     Continue,
-    Hello,
     Inputs,
     Ping,
     Ready,
@@ -48,7 +46,7 @@ from gym_p2p.core.wire.messages import (
 from gym_p2p.errors import ProtocolError
 from gym_p2p.net.links.memory import MemoryLink, Path
 from tests.core.examples import examples
-from tests.core.match.pairs import goodbye, lone_match, outputs_of, seals_of
+from tests.core.match.pairs import goodbye, greeted_match, hello, lone_match, outputs_of, seals_of
 from tests.core.tables import TICK_S, Player, Table, held_action
 
 LINK = b"what its two ends have in common"
@@ -267,14 +265,9 @@ def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
             assert one[:both] == other[:both]
 
 
-def connected(**options: Any) -> Match:
+def connected() -> Match:
     """The first player's match of two, whom the other one has greeted who would wait, too."""
-    match = lone_match(2, sync=SyncConfig(reconnect_timeout_s=6, **options))
-    match.opened(1, 0.0)
-    key = seals_of(1, 2).key_for(0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 9_000, 0)), 0.0)
-    outputs_of(match)
-    return match
+    return greeted_match(2, sync=SYNC, reconnect_ms=9_000)
 
 
 def test_only_the_player_themselves_is_recognised_over_a_new_link() -> None:
@@ -301,10 +294,8 @@ def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
 
 
 def greet(match: Match, player: int, reconnect_ms: int) -> None:
-    key = seals_of(player, 3).key_for(0)
     match.opened(player, 0.0)
-    hello = Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, reconnect_ms, 0)
-    match.receive(player, encode(hello), 0.0)
+    match.receive(player, encode(hello(seals_of(player, 3).key_for(0), reconnect_ms)), 0.0)
 
 
 def pass_time(match: Match, since: float, until: float) -> list[object]:
@@ -334,7 +325,7 @@ def test_the_least_patient_player_says_how_long_everybody_waits(told_ms: tuple[i
 def test_where_one_player_rebuilds_nothing_nobody_does() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
-    match.receive(1, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), b"", 0, 0)), 0.0)
+    match.receive(1, encode(hello()), 0.0)
     outputs_of(match)
     match.handle_timeout(0.6)
     (broken,) = [event for event in outputs_of(match) if isinstance(event, Interrupted)]

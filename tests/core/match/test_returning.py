@@ -20,7 +20,7 @@ from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ping, Refuse, Re
 from gym_p2p.core.wire.past import PastWord, Recall, TookSeat
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
-from tests.core.match.pairs import lone_match, outputs_of, seals_of
+from tests.core.match.pairs import greeted_match, outputs_of, seals_of
 from tests.core.match.returning_table import SYNC, Death, MortalTable, lockstep, rollback
 
 LINK = b"what its two ends have in common"
@@ -122,17 +122,9 @@ def test_whoever_dies_and_comes_back_nobody_differs_and_nobody_hangs(
     assert len({(seat.over.frame, seat.over.reason, seat.over.player) for seat in left if seat.over}) <= 1
 
 
-def returnable(players: int = 2, rejoin_ms: int = 20_000) -> Match:
-    """Return the first player's match, whom the others have greeted, who all would wait."""
-    match = lone_match(players, sync=SYNC)
-    for player in range(1, players):
-        match.opened(player, 0.0)
-        key = seals_of(player, players).key_for(0)
-        match.receive(
-            player, encode(Hello(PROTOCOL_VERSION, JsonObject({"must": {}}), key, 4_000, rejoin_ms)), 0.0
-        )
-    outputs_of(match)
-    return match
+def returnable(rejoin_ms: int = 20_000) -> Match:
+    """Return the first player's match of two, whom the other one has greeted who would wait, too."""
+    return greeted_match(2, sync=SYNC, reconnect_ms=4_000, rejoin_ms=rejoin_ms)
 
 
 def introduced(match: Match, incarnation: int, *, secret: bytes = b"\x01") -> bool:
