@@ -10,7 +10,7 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, GiveChecksum, PlayerGone
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, GiveChecksum
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.return_events import (
     CanReturn,
@@ -21,10 +21,10 @@ from gym_p2p.core.match.return_events import (
     TakeSeat,
 )
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.driver import Driver
-from gym_p2p.net.links.memory import MemoryLink, Path
-from tests.core.tables import TICK_S, Player, Table, held_action
+from gym_p2p.net.links.memory import Path
+from tests.core.match.cut_table import Cut, CutTable
+from tests.core.tables import TICK_S, Player, held_action
 
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=4, rejoin_timeout_s=20)
 
@@ -162,20 +162,18 @@ class MortalPlayer(Player):
             self.play()
 
 
-class MortalTable(Table):
+class MortalTable(CutTable):
     """A table whose players die and come back.
 
     Args:
         deaths: in any order; each is of whoever is that player by then.
+        cuts: of their paths.
     """
 
-    def __init__(self, players: int, deaths: Sequence[Death] = (), **options: Any) -> None:
-        self.episodes = options.get("episodes", 1)
-        self.frames = options.get("frames", 60)
-        super().__init__(players, **{"sync": SYNC, "seated": MortalPlayer, **options})
-        self.connect()
-        self._links = 0
-        self.linking: dict[tuple[int, int], int] = {}
+    def __init__(
+        self, players: int, deaths: Sequence[Death] = (), cuts: Sequence[Cut] = (), **options: Any
+    ) -> None:
+        super().__init__(players, cuts, **{"sync": SYNC, "seated": MortalPlayer, **options})
         for death in deaths:
             self.clock.call_at(death.at_s, partial(self._die, death))
 
@@ -191,7 +189,8 @@ class MortalTable(Table):
         seat.die()
         for there in range(self.players):
             if there != death.player:
-                link = self._newest(death.player, there)
+                number = self.newest.get((min(death.player, there), max(death.player, there)), 0)
+                link = self.network.link(death.player, there, number)
                 if death.word:
                     link.shut()
                 link.on_message = lambda _channel, _data: None
@@ -200,9 +199,6 @@ class MortalTable(Table):
                     self.network.link(there, death.player, link.number).on_message = lambda _c, _d: None
         if death.back_s is not None:
             self.clock.call_at(self.clock.time() + death.back_s, partial(self._return, death, seat))
-
-    def _newest(self, here: int, there: int) -> MemoryLink:
-        return self.network.link(here, there, self.linking.get((min(here, there), max(here, there)), 0))
 
     def _return(self, death: Death, before: MortalPlayer) -> None:
         if not before.keys:
@@ -221,51 +217,12 @@ class MortalTable(Table):
     def link_up(self, here: int) -> None:
         """Make a new link from a player who has come back to everybody who is there."""
         for there in range(self.players):
-            if there != here and not self.seat(there).dead:
+            if there != here:
                 self.make_link(here, there)
 
-    def make_link(self, here: int, there: int) -> None:
-        """Make a new link between two players who are there."""
-        self._links += 1
-        number = self._links
-        self.linking[min(here, there), max(here, there)] = number
-        ends = ((here, there), (there, here))
-        for one, other in ends:
-            self._offer(one, other, self.network.link(one, other, number), number)
-        for one, other in ends:
-            self.seat(one).driver.introduce(other, self.network.link(one, other, number), number)
-
-    def _offer(self, here: int, there: int, link: MemoryLink, attempt: int) -> None:
-        driver = self.seats[here].driver
-        known = False
-
-        def on_message(_channel: Channel, data: bytes | str) -> None:
-            nonlocal known
-            if known:
-                driver.message(there, data)
-            elif driver.recognises(there, link, attempt, data):
-                known = True
-                driver.replace(there, link)
-                for older in range(attempt):
-                    old = self.network.link(here, there, older)
-                    old.on_message = lambda _channel, _data: None
-                    old.on_state = lambda _state: None
-
-        link.on_message = on_message
-        link.on_state = lambda state: driver.link_state(there, state) if known else None
-
-    def finished(self) -> bool:
-        return all(
-            (len(seat.played) >= self.episodes * seat.frames and seat.played_all)
-            or seat.over
-            or seat.stopped
-            or (seat.events_of(PlayerGone) and self._waits_for_the_next_episode(seat))
-            for seat in self.seats
-        )
-
-    @staticmethod
-    def _waits_for_the_next_episode(seat: Player) -> bool:
-        return len(seat.played) == seat.frames * len(seat.events_of(EpisodeBegan))
+    def make_link(self, one: int, other: int) -> None:
+        if not (self.seat(one).dead or self.seat(other).dead):
+            super().make_link(one, other)
 
 
 def rollback(players: int, deaths: Sequence[Death] = (), **options: Any) -> MortalTable:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from tests.core.match.cut_table import Cut
 from tests.core.match.returning_table import Death, MortalPlayer, MortalTable
 from tests.core.match.served_table import ServedTable
-from tests.core.match.test_reconnecting import Cut
 
 MARGIN_S = 5.0
 
@@ -32,12 +32,7 @@ class ShakyTable(ServedTable, MortalTable):
         relay: str = "service",
         **options: Any,
     ) -> None:
-        super().__init__(players, deaths, match_options={"relay": relay}, **options)
-        for cut in cuts:
-            self.clock.call_at(cut.at_s, partial(self._cut, cut))
-            self.clock.call_at(cut.at_s + cut.for_s, partial(self._mend, cut))
-            if cut.rebuilt_s is not None:
-                self.clock.call_at(cut.at_s + cut.rebuilt_s, partial(self._rebuild, cut))
+        super().__init__(players, deaths, cuts, match_options={"relay": relay}, **options)
 
     def come_in(self, seat: MortalPlayer) -> None:
         super().come_in(seat)
@@ -48,20 +43,3 @@ class ShakyTable(ServedTable, MortalTable):
         """Let a player who has come back and reached nobody wait no longer, as the user's half does."""
         if seat.catches_up and not seat.past_complete and not seat.dead:
             seat.failed, seat.stopped = "nobody was reached", True
-
-    def _cut(self, cut: Cut) -> None:
-        one, other = cut.pair
-        self.network.darken(one, other)
-        if not cut.one_way:
-            self.network.darken(other, one)
-
-    def _mend(self, cut: Cut) -> None:
-        for ends in (cut.pair, cut.pair[::-1]):
-            self.network.brighten(*ends)
-
-    def _rebuild(self, cut: Cut) -> None:
-        for ends in (cut.pair, cut.pair[::-1]):
-            self.network._dark.discard(ends)
-            self.network._waiting.pop(ends, None)
-        if not any(self.seat(player).dead for player in cut.pair):
-            self.make_link(*cut.pair)

@@ -20,18 +20,15 @@ from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.messages import Checksum, Ready, encode
 from gym_p2p.core.wire.past import PastWord, Recall
 from gym_p2p.errors import ProtocolError
+from tests.core.match.cut_table import inputs_of
 from tests.core.match.returning_table import Death, MortalPlayer, MortalTable, lockstep, rollback
-
-
-def played(table: MortalTable, seat: int) -> list[tuple[bytes, ...]]:
-    return [advance.inputs for advance in table.seats[seat].played]
 
 
 def assert_alike(table: MortalTable, *seats: int) -> None:
     assert not table.desyncs()
     for seat in seats:
         assert not table.seats[seat].events_of(ProtocolErrorSeen)
-        assert played(table, seat) == played(table, seats[0])
+        assert inputs_of(table, seat) == inputs_of(table, seats[0])
 
 
 @pytest.mark.parametrize("at_s", [round(2.3 + 0.04 * step, 2) for step in range(10)])
@@ -39,7 +36,7 @@ def test_who_dies_around_a_barrier_is_where_the_others_are(at_s: float) -> None:
     table = lockstep(3, [Death(0, at_s, 1.0)], frames=40, episodes=4)
     assert table.run(60)
     assert_alike(table, 0, 1, 2)
-    assert len(played(table, 0)) == 160
+    assert len(inputs_of(table, 0)) == 160
 
 
 def test_who_comes_back_does_not_wait_for_one_who_is_away_for_all() -> None:
@@ -58,7 +55,7 @@ def test_who_comes_back_learns_who_is_gone_by_then() -> None:
     assert [gone.player for gone in table.seats[1].events_of(PlayerGone)][-1] == 0
     assert table.seats[2].events_of(PlayerReturned)
     assert_alike(table, 1, 2)
-    assert len(played(table, 1)) == 400
+    assert len(inputs_of(table, 1)) == 400
 
 
 @pytest.mark.parametrize("make", [lockstep, rollback])

@@ -13,14 +13,10 @@ from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.match.return_events import SeatTaken
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
+from tests.core.match.cut_table import FOR_GOOD_S, PAIRS, Cut, assert_nobody_differs
 from tests.core.match.returning_table import Death
 from tests.core.match.shaky_table import ShakyTable
-from tests.core.match.test_reconnecting import Cut
 from tests.core.tables import TICK_S, Player, held_action
-
-FOR_GOOD_S = 1e6
-
-PAIRS = [(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
 
 CUTS = st.lists(
     st.builds(
@@ -97,14 +93,7 @@ def test_whatever_breaks_dies_and_comes_back_nobody_differs_and_nobody_hangs(
     assert table.run(250), told(table)
     assert not table.desyncs()
     assert not [e for seat in table.seats for e in seat.events_of(ProtocolErrorSeen)]
-    final = [
-        [inputs for inputs, _ in seat.confirmed] if window else [one.inputs for one in seat.played]
-        for seat in table.seats
-    ]
-    for one in final:
-        for other in final:
-            both = min(len(one), len(other))
-            assert one[:both] == other[:both]
+    assert_nobody_differs(table)
     ended = [seat for seat in table.seats if seat.over is not None and not seat.stopped]
     for one_seat in ended:
         for other_seat in ended:

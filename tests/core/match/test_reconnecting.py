@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
 from gym_p2p.core.match.events import (
     BeginEpisode,
@@ -44,99 +41,20 @@ from gym_p2p.core.wire.messages import (
     encode,
 )
 from gym_p2p.errors import ProtocolError
-from gym_p2p.net.links.memory import MemoryLink, Path
+from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
+from tests.core.match.cut_table import (
+    SYNC,
+    Cut,
+    CutTable,
+    assert_nobody_differs,
+    assert_undisturbed,
+    some_cuts,
+)
 from tests.core.match.pairs import goodbye, greeted_match, hello, lone_match, outputs_of, seals_of
-from tests.core.tables import TICK_S, Player, Table, held_action
+from tests.core.tables import TICK_S, held_action
 
 LINK = b"what its two ends have in common"
-SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=6)
-
-
-@attrs.frozen
-class Cut:
-    """A pair of players loses sight of each other for a while.
-
-    Attributes:
-        at_s: when.
-        for_s: how long nothing passes over the old link.
-        rebuilt_s: when a new link between the two is there, after the break; ``None``: none is made.
-        one_way: whether the second one still hears the first.
-    """
-
-    pair: tuple[int, int]
-    at_s: float
-    for_s: float
-    rebuilt_s: float | None
-    one_way: bool = False
-
-
-class CutTable(Table):
-    """A table whose paths break and are rebuilt, as the shells do it."""
-
-    def __init__(self, players: int, cuts: Sequence[Cut] = (), **options: Any) -> None:
-        super().__init__(players, **{"sync": SYNC, **options})
-        self.episodes = options.get("episodes", 1)
-        self.connect()
-        for attempt, cut in enumerate(cuts, 1):
-            self.clock.call_at(cut.at_s, partial(self._cut, cut))
-            self.clock.call_at(cut.at_s + cut.for_s, partial(self._mend, cut))
-            if cut.rebuilt_s is not None:
-                self.clock.call_at(cut.at_s + cut.rebuilt_s, partial(self._rebuild, cut, attempt))
-
-    def finished(self) -> bool:
-        return all(
-            (len(seat.played) >= self.episodes * seat.frames and seat.played_all)
-            or seat.over
-            or seat.stopped
-            or (seat.events_of(PlayerGone) and self._waits_for_the_next_episode(seat))
-            for seat in self.seats
-        )
-
-    def _waits_for_the_next_episode(self, seat: Player) -> bool:
-        """Return whether no episode runs, in which an ending would be seen: there the wait for one ends."""
-        return len(seat.played) == seat.frames * len(seat.events_of(EpisodeBegan))
-
-    def _cut(self, cut: Cut) -> None:
-        one, other = cut.pair
-        self.network.darken(one, other)
-        if not cut.one_way:
-            self.network.darken(other, one)
-
-    def _mend(self, cut: Cut) -> None:
-        one, other = cut.pair
-        self.network.brighten(one, other)
-        self.network.brighten(other, one)
-
-    def _rebuild(self, cut: Cut, attempt: int) -> None:
-        # A new link is made over a path that carries: it mends the pair, whatever became of the old one.
-        one, other = cut.pair
-        for ends in ((one, other), (other, one)):
-            self.network._dark.discard(ends)
-            self.network._waiting.pop(ends, None)
-        for here, there in ((one, other), (other, one)):
-            self._offer(here, there, self.network.link(here, there, attempt), attempt)
-        for here, there in ((one, other), (other, one)):
-            self.seats[here].driver.introduce(there, self.network.link(here, there, attempt), attempt)
-
-    def _offer(self, here: int, there: int, link: MemoryLink, attempt: int) -> None:
-        driver = self.seats[here].driver
-        known = False
-
-        def on_message(_channel: Channel, data: bytes | str) -> None:
-            nonlocal known
-            if known:
-                driver.message(there, data)
-            elif driver.recognises(there, link, attempt, data):
-                known = True
-                driver.replace(there, link)
-                for older in range(attempt):
-                    old = self.network.link(here, there, older)
-                    old.on_message = lambda _channel, _data: None
-                    old.on_state = lambda _state: None
-
-        link.on_message = on_message
-        link.on_state = lambda state: driver.link_state(there, state)
 
 
 def rollback(players: int, cuts: Sequence[Cut] = (), **options: Any) -> CutTable:
@@ -146,26 +64,6 @@ def rollback(players: int, cuts: Sequence[Cut] = (), **options: Any) -> CutTable
 
 def lockstep(players: int, cuts: Sequence[Cut] = (), **options: Any) -> CutTable:
     return CutTable(players, cuts, **{"path": Path(one_way_ms=20), "frames": 60, "episodes": 3, **options})
-
-
-def inputs_of(table: CutTable, seat: int) -> list[tuple[bytes, ...]]:
-    return [advance.inputs for advance in table.seats[seat].played]
-
-
-def assert_undisturbed(table: CutTable) -> None:
-    """Everybody played everything, all the same, and nobody was missed."""
-    frames = table.seats[0].frames
-    wanted = [
-        tuple(table.action(player, frame) for player in range(table.players)) for frame in range(frames)
-    ]
-    episodes = len(table.seats[0].events_of(EpisodeBegan))
-    for seat in table.seats:
-        assert not seat.events_of(PlayerGone)
-        assert not seat.events_of(ProtocolErrorSeen)
-        assert inputs_of(table, seat.index) == wanted * episodes
-        assert seat.state == table.seats[0].state
-    assert not table.desyncs()
-    assert all(table.agreed(seat.index) for seat in table.seats)
 
 
 @pytest.mark.parametrize("make", [lockstep, rollback])
@@ -215,39 +113,24 @@ def test_several_pairs_break_and_are_rebuilt_at_once() -> None:
 @given(
     players=st.integers(2, 4),
     window=st.booleans(),
-    draws=st.lists(
-        st.tuples(
-            st.integers(0, 5),
-            st.floats(0.1, 4),
-            st.floats(0.1, 9),
-            st.none() | st.floats(0.2, 7),
-            st.booleans(),
-        ),
-        min_size=1,
-        max_size=4,
-        unique_by=lambda draw: draw[0],
-    ),
+    cuts=some_cuts(st.floats(0.1, 9)),
     dies=st.none() | st.tuples(st.integers(0, 3), st.floats(0.2, 6)),
     loss=st.sampled_from([0.0, 0.1, 0.3]),
     seed=st.integers(0, 1000),
 )
-@example(players=2, window=False, draws=[(0, 1.0, 1.0, None, False)], dies=(0, 0.25), loss=0.3, seed=0)
-@example(players=2, window=False, draws=[(0, 3.5, 3.3, 6.6, True)], dies=(0, 3.63), loss=0.0, seed=259)
+@example(players=2, window=False, cuts=[Cut((0, 1), 1.0, 1.0, None)], dies=(0, 0.25), loss=0.3, seed=0)
+@example(
+    players=2,
+    window=False,
+    cuts=[Cut((0, 1), 3.5, 3.3, 6.6, one_way=True)],
+    dies=(0, 3.63),
+    loss=0.0,
+    seed=259,
+)
 def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
-    players: int,
-    draws: list[tuple[int, float, float, float | None, bool]],
-    dies: tuple[int, float] | None,
-    loss: float,
-    seed: int,
-    *,
-    window: bool,
+    players: int, cuts: list[Cut], dies: tuple[int, float] | None, loss: float, seed: int, *, window: bool
 ) -> None:
-    pairs = [(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
-    cuts = [
-        Cut(pairs[which], at_s, for_s, rebuilt_s, one_way)
-        for which, at_s, for_s, rebuilt_s, one_way in draws
-        if max(pairs[which]) < players
-    ]
+    cuts = [cut for cut in cuts if max(cut.pair) < players]
     options: dict[str, Any] = {"seed": seed, "path": Path(one_way_ms=25, loss=loss, jitter_ms=4)}
     table = rollback(players, cuts, **options) if window else lockstep(players, cuts, **options)
     if dies is not None:
@@ -256,13 +139,7 @@ def test_whatever_breaks_and_comes_back_nobody_differs_and_nobody_hangs(
     longest = max([min(cut.for_s, cut.rebuilt_s or cut.for_s) for cut in cuts], default=0.0)
     if longest < SYNC.reconnect_timeout_s - 1.0 and dies is None:
         assert_undisturbed(table)
-    final = [
-        inputs_of(table, seat.index) if not window else [i for i, _ in seat.confirmed] for seat in table.seats
-    ]
-    for one in final:
-        for other in final:
-            both = min(len(one), len(other))
-            assert one[:both] == other[:both]
+    assert_nobody_differs(table)
 
 
 def connected() -> Match:

@@ -14,11 +14,16 @@ from gym_p2p.core.match.events import Interrupted, PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.match.ways import DIRECT, DirectPathLost, Forwarding, WayChanged, WayKind, Why
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
+from tests.core.match.cut_table import (
+    FOR_GOOD_S,
+    Cut,
+    CutTable,
+    assert_nobody_differs,
+    assert_undisturbed,
+    some_cuts,
+)
 from tests.core.match.served_table import ServedTable
-from tests.core.match.test_reconnecting import Cut, CutTable, assert_undisturbed, inputs_of
 from tests.core.tables import TICK_S, held_action
-
-FOR_GOOD_S = 1e6
 
 
 class WayTable(ServedTable, CutTable):
@@ -107,7 +112,7 @@ def test_two_who_cannot_reach_each_other_are_reached_through_a_third_player(make
 def test_where_the_third_player_is_gone_too_the_service_is_next() -> None:
     table = rollback(4, [Cut((0, 1), 1.0, FOR_GOOD_S, None), Cut((0, 2), 1.0, FOR_GOOD_S, None)], frames=420)
     for pair in ((0, 3), (1, 3), (2, 3)):
-        table.clock.call_at(4.0, partial(table._cut, Cut(pair, 0, 0, None)))
+        table.clock.call_at(4.0, partial(table.cut, Cut(pair, 0, 0, None)))
     assert table.run(60)
     assert_undisturbed(table)
     assert table.seats[0].match._peers[1].ways.now.kind in {WayKind.SERVICE, WayKind.PLAYER}
@@ -253,18 +258,7 @@ def test_where_the_service_is_away_for_a_while_the_match_goes_on_when_it_is_back
     players=st.integers(2, 4),
     window=st.booleans(),
     relay=st.sampled_from(["service", "players"]),
-    draws=st.lists(
-        st.tuples(
-            st.integers(0, 5),
-            st.floats(0.1, 4),
-            st.floats(0.1, 9) | st.just(FOR_GOOD_S),
-            st.none() | st.floats(0.2, 7),
-            st.booleans(),
-        ),
-        min_size=1,
-        max_size=4,
-        unique_by=lambda draw: draw[0],
-    ),
+    cuts=some_cuts(st.floats(0.1, 9) | st.just(FOR_GOOD_S)),
     away=st.none() | st.tuples(st.floats(0.5, 6), st.floats(0.5, 4)),
     dies=st.none() | st.tuples(st.integers(0, 3), st.floats(0.2, 6)),
     loss=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
@@ -273,7 +267,7 @@ def test_where_the_service_is_away_for_a_while_the_match_goes_on_when_it_is_back
 def test_whatever_fails_and_returns_nobody_differs_and_nobody_hangs(
     players: int,
     relay: str,
-    draws: list[tuple[int, float, float, float | None, bool]],
+    cuts: list[Cut],
     away: tuple[float, float] | None,
     dies: tuple[int, float] | None,
     loss: float,
@@ -281,12 +275,7 @@ def test_whatever_fails_and_returns_nobody_differs_and_nobody_hangs(
     *,
     window: bool,
 ) -> None:
-    pairs = [(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)]
-    cuts = [
-        Cut(pairs[which], at_s, for_s, rebuilt_s, one_way)
-        for which, at_s, for_s, rebuilt_s, one_way in draws
-        if max(pairs[which]) < players
-    ]
+    cuts = [cut for cut in cuts if max(cut.pair) < players]
     options: dict[str, Any] = {
         "seed": seed,
         "path": Path(one_way_ms=25, loss=loss, jitter_ms=4),
@@ -303,13 +292,7 @@ def test_whatever_fails_and_returns_nobody_differs_and_nobody_hangs(
     assert not [e for seat in table.seats for e in seat.events_of(ProtocolErrorSeen)]
     if dies is None and away is None and relay == "service":
         assert_undisturbed(table)
-    final = [
-        inputs_of(table, seat.index) if not window else [i for i, _ in seat.confirmed] for seat in table.seats
-    ]
-    for one in final:
-        for other in final:
-            both = min(len(one), len(other))
-            assert one[:both] == other[:both]
+    assert_nobody_differs(table)
     for seat in table.seats:
         for gone in seat.events_of(PlayerGone):
             assert gone.reason in {"peer_lost", "peer_unresponsive", "peer_left", "excluded"}

@@ -20,28 +20,11 @@ from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Ping, Refuse, Re
 from gym_p2p.core.wire.past import PastWord, Recall, TookSeat
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
+from tests.core.match.cut_table import assert_nobody_differs, assert_undisturbed
 from tests.core.match.pairs import greeted_match, outputs_of, seals_of
 from tests.core.match.returning_table import SYNC, Death, MortalTable, lockstep, rollback
 
 LINK = b"what its two ends have in common"
-
-
-def inputs_of(table: MortalTable, seat: int) -> list[tuple[bytes, ...]]:
-    return [advance.inputs for advance in table.seats[seat].played]
-
-
-def assert_undisturbed(table: MortalTable) -> None:
-    """Everybody played everything, all the same, as if nobody had been away."""
-    frames = table.seats[0].frames
-    wanted = [
-        tuple(table.action(player, frame) for player in range(table.players)) for frame in range(frames)
-    ]
-    for seat in table.seats:
-        assert not seat.events_of(PlayerGone)
-        assert not seat.events_of(ProtocolErrorSeen)
-        assert inputs_of(table, seat.index) == wanted * table.episodes
-        assert seat.state == table.seats[0].state
-    assert not table.desyncs()
 
 
 def told(table: MortalTable) -> list[Any]:
@@ -108,14 +91,7 @@ def test_whoever_dies_and_comes_back_nobody_differs_and_nobody_hangs(
         table = lockstep(players, deaths, frames=40, episodes=2, **options)
     assert table.run(200), told(table)
     assert not table.desyncs()
-    final = [
-        [inputs for inputs, _ in seat.confirmed] if window else inputs_of(table, seat.index)
-        for seat in table.seats
-    ]
-    for one in final:
-        for other in final:
-            both = min(len(one), len(other))
-            assert one[:both] == other[:both]
+    assert_nobody_differs(table)
     left = [seat for seat in table.seats if not seat.stopped and seat.over is not None]
     # Who came back too late is told of that, and ends by whoever of all the others is missed first.
     left = [seat for seat in left if all(gone.reason != EXCLUDED for gone in seat.events_of(PlayerGone))]
