@@ -41,6 +41,7 @@ from gym_p2p.core.wire.messages import (
     decode,
     encode,
 )
+from gym_p2p.core.wire.past import Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
 counts = st.integers(0, 2**63 - 1)
@@ -60,6 +61,7 @@ changes = st.integers(0, 2**32 - 1)
 forward_seals = st.binary(max_size=FORWARD_SEAL_BYTES)
 forwarded = st.binary(max_size=MAX_MESSAGE_BYTES)
 many_seals = st.lists(seals, max_size=64).map(tuple)
+many_counts = st.lists(counts, max_size=64).map(tuple)
 
 
 def sorted_items(held: dict[int, tuple[int, Cause]]) -> tuple[tuple[int, int, Cause], ...]:
@@ -70,6 +72,32 @@ plain_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
 ).map(lambda value: [16, 1, 0, value] if isinstance(value, int) else value)
+
+
+def past(**told: Any) -> Past:
+    """Return what was played of a first episode of nobody's, otherwise where that is told."""
+    numbers: dict[str, Any] = {"episode": 1, "newest": 1, "digest_count": 0}
+    lists: dict[str, Any] = dict.fromkeys(("away", "held", "start", "inputs", "digests"), ())
+    return Past(**{"returning": False, "more": False} | numbers | lists | told)
+
+
+@st.composite
+def pasts(draw: st.DrawFn) -> Past:
+    who = draw(st.integers(0, 8))
+    each = st.lists(counts, min_size=who, max_size=who).map(tuple)
+    return Past(
+        episode=draw(counts),
+        newest=draw(counts),
+        returning=draw(st.booleans()),
+        away=draw(st.lists(players, max_size=8).map(tuple)),
+        held=draw(each),
+        start=draw(each),
+        inputs=draw(st.lists(blobs, min_size=who, max_size=who).map(tuple)),
+        digests=draw(st.lists(st.tuples(counts, st.binary(min_size=1, max_size=64)), max_size=8).map(tuple)),
+        digest_count=draw(counts),
+        more=draw(st.booleans()),
+    )
+
 
 messages = st.one_of(
     st.builds(Hello, st.just(PROTOCOL_VERSION), objects, seals, counts, counts),
@@ -99,6 +127,10 @@ messages = st.one_of(
     ),
     st.builds(Resume, counts, seals, counts),
     st.builds(Continue, counts, changes),
+    pasts(),
+    st.builds(Recall, counts, many_counts, counts),
+    st.builds(PastWord, players, st.binary(max_size=2_000)),
+    st.builds(TookSeat, counts, counts, counts),
     st.builds(ForwardedControl, players, players, changes, counts, forward_seals, forwarded),
     st.builds(ForwardedGame, players, players, counts, forward_seals, forwarded),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros, counts),
@@ -213,6 +245,12 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         ForwardedGame(0, 1, 1, b"", bytes(MAX_MESSAGE_BYTES + 1)),
         ForwardedControl(0, 1, 2**32, 0, b"", b""),
         ForwardedControl(0, 1, 0, -1, b"", b""),
+        Recall(1, (0,) * 65, 0),
+        Recall(1, (0,), -1),
+        PastWord(64, b""),
+        TookSeat(0, -1, 0),
+        past(away=(64,)),
+        past(digests=((0, b""),)),
         Ready(1, -1, None, 0, 0),
         Ready(1, None, None, 0, 61),
         Inputs(1, 0, (0,) * 65, 0, (), 0),
@@ -241,6 +279,12 @@ def test_the_largest_options_that_may_travel_leave_room_for_the_rest() -> None:
     shown = EpisodeShown(most, 2**64 - 1, options, bytes(64), "x" * 64)
     assert decode(encode(ready)) == ready
     assert decode_feed(encode_feed(shown)) == shown
+
+
+@pytest.mark.parametrize("told", ["held", "start", "inputs"])
+def test_what_was_played_is_told_of_the_same_players_everywhere(told: str) -> None:
+    with pytest.raises(ProtocolError, match="wrong shape"):
+        past(**{told: ((),) if told == "inputs" else (0,)})
 
 
 @pytest.mark.parametrize("gone", [(1, 1), (2, 1)])
