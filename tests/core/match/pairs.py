@@ -73,8 +73,8 @@ def goodbye(
     return Goodbye(reason, episode, frames, lost, cause, ())
 
 
-def lone_match(players: int, *, sync: SyncConfig | None = None) -> Match:
-    """Return the first player's match, before it is connected."""
+def lone_match(players: int, *, sync: SyncConfig | None = None, **options: Any) -> Match:
+    """Return the first player's match, before it is connected; options are further ones of it."""
     return Match(
         local=0,
         players=players,
@@ -82,17 +82,16 @@ def lone_match(players: int, *, sync: SyncConfig | None = None) -> Match:
         match_seed=7,
         sync=SyncConfig() if sync is None else sync,
         secret=b"ours",
+        **options,
     )
 
 
-def greeted_match(
-    players: int, *, sync: SyncConfig | None = None, reconnect_ms: int = 0, rejoin_ms: int = 0
-) -> Match:
+def greeted_match(players: int, *, reconnect_ms: int = 0, rejoin_ms: int = 0, **options: Any) -> Match:
     """Return the first player's match, whom all others have greeted.
 
     They would wait so for a new link, and for another process.
     """
-    match = lone_match(players, sync=sync)
+    match = lone_match(players, **options)
     for player in range(1, players):
         greeting = hello(seals_of(player, players).key_for(0), reconnect_ms, rejoin_ms)
         match.opened(player, 0.0)

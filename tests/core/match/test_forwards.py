@@ -28,28 +28,16 @@ from gym_p2p.core.wire.messages import (
     decode,
     encode,
 )
-from tests.core.match.pairs import hello, outputs_of, seals_of
+from tests.core.match.pairs import greeted_match, lone_match, outputs_of, seals_of
 
 PLAYERS = 3
 
 
-def met(relay: str = "service", **options: Any) -> Match:
+def met(relay: str = "service") -> Match:
     """The first player of three in their first episode, whom the others have greeted."""
     sync = SyncConfig(reconnect_timeout_s=6)
-    match = Match(
-        local=0,
-        players=PLAYERS,
-        description={"must": {}},
-        match_seed=7,
-        sync=sync,
-        secret=b"ours",
-        relay=relay,  # type: ignore[arg-type]  # one of the three
-        **options,
-    )
+    match = greeted_match(PLAYERS, sync=sync, reconnect_ms=9_000, relay=relay)
     match.service_up(up=True)
-    for player in (1, 2):
-        match.opened(player, 0.0)
-        match.receive(player, encode(hello(seals_of(player, PLAYERS).key_for(0), 9_000)), 0.0)
     match.command(BeginEpisode(1), 0.0)
     for player in (1, 2):
         match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
@@ -152,9 +140,7 @@ def test_what_was_sealed_for_or_by_an_earlier_process_of_a_player_is_not_taken_f
 
 
 def test_who_is_not_connected_yet_gives_no_inputs_by_the_service() -> None:
-    match = Match(
-        local=0, players=2, description={}, match_seed=7, sync=SyncConfig(), secret=b"ours", relay="service"
-    )
+    match = lone_match(2, relay="service")
     match.service_up(up=True)
     early = encode(Inputs(1, 0, (0, 1), 1, (b"x",), 0))
     match.receive_by_service(1, encode(ForwardedGame(1, 0, 1, b"", early)), 0.1)
@@ -331,15 +317,7 @@ def test_of_two_who_choose_at_once_the_lower_player_does() -> None:
 
 
 def test_who_has_not_greeted_is_greeted_by_the_service_on_its_word() -> None:
-    match = Match(
-        local=0,
-        players=2,
-        description={"must": {}},
-        match_seed=7,
-        sync=SyncConfig(),
-        secret=b"ours",
-        relay="service",
-    )
+    match = lone_match(2, relay="service")
     match.service_up(up=True)
     unsealed = ForwardedControl(1, 0, 1, 0, b"", encode(Continue(0, 1)))
     match.receive_by_service(1, encode(unsealed), 0.2)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 import pytest
 
 from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, StateArrived
 from gym_p2p.core.match.match import Match
+from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Checksum,
     Continue,
+    ForwardedControl,
+    ForwardedGame,
     Inputs,
+    Message,
     Ping,
     Pong,
     Ready,
@@ -28,6 +33,7 @@ from gym_p2p.core.wire.messages import (
     decode,
     encode,
 )
+from gym_p2p.core.wire.past import PastWord, Recall, TookSeat
 from tests.core.match.pairs import greeted_match, outputs_of
 
 ROUNDS = 300
@@ -38,6 +44,8 @@ gone four."""
 
 LISTS = '{"a":[' + ",".join(["{}"] * 16_000) + "]}"
 """As much as there may be in one message, which becomes fifty times as much if somebody looks into it."""
+
+NOTHING = nothing_past(Recall(1, (0, 0, 0), 0), 2, returning=False)
 
 
 def _wire(kind: int, *fields: object) -> bytes:
@@ -65,6 +73,16 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "states of every frame": lambda n: encode(StatePart(1, n, 0, 1, b"x" * 60_000)),
     "introductions": lambda n: encode(Resume(n, b"x" * 16, 0)),
     "counts": lambda n: encode(Continue(n, 0)),
+    "game messages for another": lambda n: encode(ForwardedGame(1, 2, n, b"", b"x" * 1_000)),
+    "control messages for another": lambda n: encode(ForwardedControl(1, 2, 1, n, b"", b"x" * 1_000)),
+    "game messages of another": lambda n: encode(ForwardedGame(2, 0, n, b"", b"x" * 1_000)),
+    "control messages of another": lambda n: encode(ForwardedControl(2, 0, n, n, b"", b"x" * 1_000)),
+    "questions about the past": lambda n: encode(Recall(1 + n % 2, (0, 0, 0), n)),
+    "words of the past": lambda n: encode(PastWord(1, _wire(3, n, None, LISTS[:-2] + f",{n}]}}", 0, 0))),
+    "what was played": lambda n: encode(
+        msgspec.structs.replace(NOTHING, held=(n,) * 3, inputs=((b"x" * 500,) * 40,) * 3)
+    ),
+    "seats that are taken": lambda n: encode(TookSeat(1, n, n)),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
@@ -76,7 +94,7 @@ NO_MESSAGES = {"unknown", "no message"}
 
 
 def _played(frames: int) -> Match:
-    match = greeted_match(3, reconnect_ms=10_000)
+    match = greeted_match(3, reconnect_ms=10_000, relay="players")
     match.command(BeginEpisode(), 0.0)
     for player in (1, 2):
         match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.0)
@@ -92,6 +110,11 @@ def _played(frames: int) -> Match:
 def test_what_is_poured_out_is_what_it_is_called(name: str) -> None:
     for number in (0, 1, ROUNDS - 1):
         decode(FLOODS[name](number))
+
+
+def test_every_kind_of_message_is_poured_out() -> None:
+    poured = {type(decode(FLOODS[name](1))) for name in FLOODS.keys() - NO_MESSAGES}
+    assert poured == set(get_args(Message))
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
