@@ -103,6 +103,12 @@ def test_a_proof_is_what_the_protocol_says_under_the_key_of_the_greeting() -> No
     assert ours.proof_for(2, 12, b"binding") == digest
 
 
+def test_the_seal_on_what_others_pass_on_is_what_the_protocol_says_of_both_processes() -> None:
+    ours = Seals(b"ours", players=3, incarnation=4)
+    digest = blake2b(b"forward 4 7 " + b"inputs", key=ours.key_for(2), digest_size=8).digest()
+    assert ours.forward_seal(b"inputs", 2, 7) == digest
+
+
 @pytest.mark.parametrize("key", [None, b""])
 def test_who_gave_no_key_is_not_at_the_other_end_of_a_new_link(key: bytes | None) -> None:
     seals = Seals(b"ours", players=2)
