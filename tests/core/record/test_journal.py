@@ -15,15 +15,18 @@ from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.match.events import Disagreement
 from gym_p2p.core.record import journal
+from gym_p2p.core.record.absences import ClockJump, Departure, Pause, Rejoin
 from gym_p2p.core.record.documents import KINDS, Decode, build_document
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.growth import Mark
+from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.core.record.journal import KILLED, JournalWriter, decode_input, fold
 from gym_p2p.core.record.link import LinkRecord
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt, UploadStatus
 from gym_p2p.core.record.player_identity import PlayerIdentity
 from gym_p2p.core.record.policy import PolicyRecord
+from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
 from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.encoding import to_data
 from tests.core.record.records import START_MS, decode, new_record, policy_facts, validator
@@ -94,7 +97,7 @@ def _frame(episode: EpisodeRecord, number: int, what: int) -> None:
 
 def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
     link = record.links[1]
-    match what % 5:
+    match what % 7:
         case 0:
             link.polled(Poll(now_ms, what / 7, PollStatus.FRESH, PATH), frame=record.frame_now)
         case 1:
@@ -112,6 +115,11 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.disconnections.append(msgspec.convert(at | broken, Disconnection))
             record.attempts.append(msgspec.convert(at | back, ReconnectionAttempt))
             record.protocol_error("odd")
+            record.unlisted_pause_ms += what / 7
+        case 4:
+            _part(record, what, now_ms)
+        case 5:
+            _go_round(record, what, now_ms)
         case _:
             record.inputs_sent += what
             record.identities = (_identity(what),)
@@ -120,6 +128,33 @@ def _befall(record: MatchRecord, what: int, now_ms: int) -> None:
             record.sync = {"mode": "rollback", "why": str(what)}
             record.probe = {"rttMs": 1.5}
             _decide(record, what)
+
+
+def _part(record: MatchRecord, what: int, now_ms: int) -> None:
+    """Let a process end and come back, and the service and the clock do as they like."""
+    gone = {"reason": "peer_crashed", "statedReason": None, "source": "service", "lostPlayerId": None}
+    departure = {"playerId": 1, "sourcePlayerId": None, "frame": what, "timestamp": now_ms}
+    record.departures.append(msgspec.convert(gone | departure, Departure))
+    waited = {"playerIds": [1], "reason": "away", "frame": record.frame_now, "durationMs": what / 3}
+    record.paused(
+        msgspec.convert(waited | {"timestamp": now_ms, "limitMs": 30_000, "cause": "frozen"}, Pause)
+    )
+    back = {"playerId": 1, "episode": 1, "frameLeft": what, "frameReturned": what, "framesCaughtUp": what}
+    times = {"awayMs": what / 7, "catchUpMs": None, "timestamp": now_ms}
+    record.rejoined(msgspec.convert(back | times, Rejoin))
+    record.service_changed(now_ms, up=what % 2 == 0, away_s=what / 3)
+    record.clock_set(ClockJump(timestamp=now_ms, jump_ms=-what / 3))
+
+
+def _go_round(record: MatchRecord, what: int, now_ms: int) -> None:
+    """Let messages take another way."""
+    record.peers_by_service = what % 2
+    record.input_sent(1)
+    record.inputs_arrived(what, by_service=what % 2 == 1)
+    way = {"way": "service", "viaPlayerId": None, "reason": "bad", "loss": 0.5, "rttMs": what / 3}
+    when = {"timestamp": now_ms, "frame": record.frame_now, "otherPeer": 1}
+    record.way_taken(msgspec.convert(way | when, WayTaken))
+    record.passes_on(PassedOn(0, 1, now_ms))
 
 
 def _decide(record: MatchRecord, what: int) -> None:
@@ -271,11 +306,13 @@ def test_thousands_of_episodes_that_are_over_are_not_looked_through_again() -> N
 _DERIVED = {
     EpisodeRecord: {"number", "called", "begin", "_appends"},
     LinkRecord: {"_monitor", "_details", "_counts", "_answered"},
+    HumanRecord: set[str](),
 }
 
 
 def test_every_fact_of_a_record_is_written_down() -> None:
-    for kind, table in ((EpisodeRecord, journal._EPISODE), (LinkRecord, journal._LINK)):
+    tables = (EpisodeRecord, journal._EPISODE), (LinkRecord, journal._LINK), (HumanRecord, journal._HUMAN)
+    for kind, table in tables:
         facts = {field.name for field in attrs.fields(kind)}
         assert facts == set(table.parts) | _DERIVED[kind]
     in_head = {"game_id", "player_id", "players", "session_start_ms", "environment", "config"}
