@@ -1,7 +1,7 @@
 """What others pass on for two players of a match: the service, or a third player who reaches both.
 
-What goes that way is wrapped (:class:`~gym_p2p.core.wire.messages.ForwardedGame`,
-:class:`~gym_p2p.core.wire.messages.ForwardedControl`) and sealed under the key that its origin gave its
+What goes that way is wrapped (:class:`~gym_p2p.core.wire.forwarded.ForwardedGame`,
+:class:`~gym_p2p.core.wire.forwarded.ForwardedControl`) and sealed under the key that its origin gave its
 recipient with the greeting: whoever passes it on can read it, keep it back or repeat it, and neither make
 nor change it. Both kinds are numbered: a repeated game message changes nothing, and is no sign of life, and a
 repeated control message is not taken.
@@ -21,7 +21,8 @@ from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, Forwarding
-from gym_p2p.core.wire.messages import ForwardedControl, ForwardedGame, decode, encode
+from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
+from gym_p2p.core.wire.messages import decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["FORWARD_BURST_BYTES", "FORWARD_BYTES_PER_S", "Forwarded", "Forwards"]

@@ -28,13 +28,12 @@ from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
 from gym_p2p.core.wire.messages import (
     Cause,
     Checksum,
     Continue,
-    ForwardedControl,
-    ForwardedGame,
     Goodbye,
     Hello,
     Holdings,

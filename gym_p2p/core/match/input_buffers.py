@@ -11,8 +11,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
+from gym_p2p.core.wire.forwarded import FORWARD_HEAD_BYTES
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.core.wire.messages import FORWARD_HEAD_BYTES, INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
+from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUTS_PER_MESSAGE
 
 __all__ = ["LocalInputs", "RemoteInputs", "room_for_inputs"]
 

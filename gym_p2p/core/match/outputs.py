@@ -15,8 +15,9 @@ from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.ways import DIRECT, SERVICE
+from gym_p2p.core.wire.forwarded import ForwardedGame
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Channel, Continue, ForwardedGame, Inputs, Message, Ping, Pong, encode
+from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 

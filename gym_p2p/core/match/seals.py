@@ -23,7 +23,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from gym_p2p.core.wire.messages import FORWARD_SEAL_BYTES, SEAL_BYTES, Goodbye, Resume, encode
+from gym_p2p.core.wire.forwarded import FORWARD_SEAL_BYTES
+from gym_p2p.core.wire.messages import SEAL_BYTES, Goodbye, Resume, encode
 
 __all__ = ["SECRET_BYTES", "Seals"]
 

@@ -29,9 +29,21 @@ import msgspec
 
 from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
+from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["MAX_SEED", "Codec", "Count", "Digest", "JsonObject", "Reason", "Seed", "Version", "WireMessage"]
+__all__ = [
+    "MAX_SEED",
+    "Codec",
+    "Count",
+    "Digest",
+    "JsonObject",
+    "PlayerIndex",
+    "Reason",
+    "Seed",
+    "Version",
+    "WireMessage",
+]
 
 MAX_SEED = 2**64 - 1
 """NumPy takes any number; this many bits are more than anybody draws."""
@@ -43,6 +55,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 Seed = Annotated[int, msgspec.Meta(ge=0)]
 """Up to :data:`MAX_SEED`, above which MessagePack has no whole numbers."""
+
+PlayerIndex = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEATS)]
+"""In the match's list of players, of whom none has less than a seat."""
 
 Digest = Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
 

@@ -13,15 +13,24 @@ from typing import Annotated, Any
 
 import msgspec
 
-from gym_p2p.core.wire.codec import Codec, Count, Digest, JsonObject, Reason, Seed, Version, WireMessage
-from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES, MAX_MESSAGE_BYTES
+from gym_p2p.core.wire.codec import (
+    Codec,
+    Count,
+    Digest,
+    JsonObject,
+    PlayerIndex,
+    Reason,
+    Seed,
+    Version,
+    WireMessage,
+)
+from gym_p2p.core.wire.forwarded import Change, ForwardedControl, ForwardedGame
+from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.core.wire.past import PastMessage
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
-    "FORWARD_HEAD_BYTES",
-    "FORWARD_SEAL_BYTES",
     "INPUT_HEAD_BYTES",
     "MAX_DIFFERENCES",
     "MAX_INPUTS_PER_MESSAGE",
@@ -34,8 +43,6 @@ __all__ = [
     "Channel",
     "Checksum",
     "Continue",
-    "ForwardedControl",
-    "ForwardedGame",
     "Goodbye",
     "Hello",
     "Holdings",
@@ -75,26 +82,15 @@ _RELAY_HEAD_BYTES = 16
 INPUT_HEAD_BYTES = 3
 """What an input takes beside its own bytes, at most."""
 
-FORWARD_SEAL_BYTES = 8
-"""Of the seal on what others pass on: who guesses one has a chance in 2^64, and 256 wrong ones to go."""
-
-FORWARD_HEAD_BYTES = 1 + 3 + 2 + FORWARD_SEAL_BYTES + 3
-"""What a :class:`ForwardedGame` takes beside what is passed on, at most: its head, its kind and the two
-players, and the two other fields with their heads."""
-
 SEAL_BYTES = 16
 """Of a seal and of its key: 128 bits."""
 
-_Player = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEATS)]
 _Advantage = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
 _Delay = Annotated[int, msgspec.Meta(ge=0, le=MAX_INPUT_DELAY)]
 _Input = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUT_BYTES)]
 _Inputs = Annotated[tuple[_Input, ...], msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _Micros = Annotated[int, msgspec.Meta(ge=0)]
 _Seal = Annotated[bytes, msgspec.Meta(max_length=SEAL_BYTES)]
-_Change = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
-_ForwardSeal = Annotated[bytes, msgspec.Meta(max_length=FORWARD_SEAL_BYTES)]
-_Forwarded = Annotated[bytes, msgspec.Meta(max_length=MAX_MESSAGE_BYTES)]
 _PingNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
@@ -196,7 +192,7 @@ class Goodbye(WireMessage, tag=0x05, frozen=True):
     reason: Reason
     episode: Count
     frames: Count
-    lost: _Player | None
+    lost: PlayerIndex | None
     cause: Cause
     seals: Annotated[tuple[_Seal, ...], msgspec.Meta(max_length=MAX_SEATS)]
 
@@ -232,7 +228,7 @@ class Holdings(WireMessage, tag=0x08, frozen=True):
     """
 
     episode: Count
-    held: tuple[tuple[_Player, Count, Cause], ...]
+    held: tuple[tuple[PlayerIndex, Count, Cause], ...]
 
     def __post_init__(self) -> None:
         if any(one >= other for one, other in zip(self.gone, self.gone[1:], strict=False)):
@@ -252,7 +248,7 @@ class Relay(WireMessage, tag=0x0A, frozen=True):
         message: their :class:`Ready` or :class:`Goodbye` as it came, encoded.
     """
 
-    player: _Player
+    player: PlayerIndex
     message: Annotated[bytes, msgspec.Meta(max_length=MAX_CTRL_BYTES)]
 
 
@@ -292,7 +288,7 @@ class Continue(WireMessage, tag=0x0C, frozen=True):
     """
 
     control_count: Count
-    change: _Change
+    change: Change
 
 
 class Inputs(WireMessage, tag=0x10, frozen=True):
@@ -314,40 +310,6 @@ class Inputs(WireMessage, tag=0x10, frozen=True):
     advantage: _Advantage
     inputs: _Inputs
     delay: _Delay
-
-
-class ForwardedControl(WireMessage, tag=0x0D, frozen=True):
-    """A message of the control channel that others pass on, or a fragment of one.
-
-    Attributes:
-        origin: the player who it comes from.
-        recipient: the player for whom it is.
-        change: of these two players' way since which it is numbered.
-        number: 0 for the :class:`Continue` of that change; then from 1 on, none left out.
-        seal: a digest of all else under the key in the origin's greeting; empty before that.
-        message: as it would travel directly.
-    """
-
-    origin: _Player
-    recipient: _Player
-    change: _Change
-    number: Count
-    seal: _ForwardSeal
-    message: _Forwarded
-
-
-class ForwardedGame(WireMessage, tag=0x13, frozen=True):
-    """A message of the game channel that others pass on; see :class:`ForwardedControl`.
-
-    Attributes:
-        number: of the origin's process to the recipient, from 1; who passes it on may repeat older ones.
-    """
-
-    origin: _Player
-    recipient: _Player
-    number: Count
-    seal: _ForwardSeal
-    message: _Forwarded
 
 
 class Ping(WireMessage, tag=0x11, frozen=True):

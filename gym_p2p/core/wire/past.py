@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from gym_p2p.core.wire.codec import Count, Digest, WireMessage
+from gym_p2p.core.wire.codec import Count, Digest, PlayerIndex, WireMessage
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
@@ -21,7 +21,6 @@ __all__ = ["PAST_BYTES", "Past", "PastMessage", "PastWord", "Recall", "TookSeat"
 PAST_BYTES = 48 * 1024
 """Of inputs and digests in one :class:`Past`: with their heads it is less than a control message may be."""
 
-_Player = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SEATS)]
 _Counts = Annotated[tuple[Count, ...], msgspec.Meta(max_length=MAX_SEATS)]
 
 
@@ -47,7 +46,7 @@ class PastWord(WireMessage, tag=0x0F, frozen=True):
         message: their :class:`~gym_p2p.core.wire.messages.Ready`, encoded.
     """
 
-    player: _Player
+    player: PlayerIndex
     message: Annotated[bytes, msgspec.Meta(max_length=MAX_CTRL_BYTES)]
 
 
@@ -70,7 +69,7 @@ class Past(WireMessage, tag=0x14, frozen=True):
     episode: Count
     newest: Count
     returning: bool
-    away: Annotated[tuple[_Player, ...], msgspec.Meta(max_length=MAX_SEATS)]
+    away: Annotated[tuple[PlayerIndex, ...], msgspec.Meta(max_length=MAX_SEATS)]
     held: _Counts
     start: _Counts
     inputs: Annotated[tuple[tuple[bytes, ...], ...], msgspec.Meta(max_length=MAX_SEATS)]

@@ -15,19 +15,8 @@ from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Peer, PeerState
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, WayChanged, WayKind, Why, through
-from gym_p2p.core.wire.messages import (
-    Channel,
-    Continue,
-    ForwardedControl,
-    ForwardedGame,
-    Hello,
-    Holdings,
-    Inputs,
-    Ping,
-    Ready,
-    decode,
-    encode,
-)
+from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
+from gym_p2p.core.wire.messages import Channel, Continue, Hello, Holdings, Inputs, Ping, Ready, decode, encode
 from tests.core.match.pairs import greeted_match, lone_match, outputs_of, seals_of
 
 PLAYERS = 3

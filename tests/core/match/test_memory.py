@@ -14,13 +14,12 @@ from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, Sta
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES
+from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
     Checksum,
     Continue,
-    ForwardedControl,
-    ForwardedGame,
     Inputs,
     Message,
     Ping,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.wire.messages import FORWARD_SEAL_BYTES, Cause, Goodbye, Holdings, Relay, Resume, encode
+from gym_p2p.core.wire.forwarded import FORWARD_SEAL_BYTES
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings, Relay, Resume, encode
 from tests.core.match.pairs import goodbye, greeted_match, outputs_of, seals_of
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from gym_p2p.core.match.input_buffers import room_for_inputs
 from gym_p2p.core.spectating.messages import EpisodeShown, decode_feed, encode_feed
 from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.forwarded import FORWARD_SEAL_BYTES, ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import (
-    FORWARD_SEAL_BYTES,
     INPUT_HEAD_BYTES,
     MAX_DIFFERENCES,
     MAX_INPUT_BYTES,
@@ -23,8 +23,6 @@ from gym_p2p.core.wire.messages import (
     Cause,
     Checksum,
     Continue,
-    ForwardedControl,
-    ForwardedGame,
     Goodbye,
     Hello,
     Holdings,
