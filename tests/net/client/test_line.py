@@ -1,4 +1,4 @@
-"""A broken line is taken up again: with growing pauses, and fast while a path is to be rebuilt over it."""
+"""What a line carries, and that it is taken up again: fast while a path is to be rebuilt over it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import itertools
 import pytest
 
 from gym_p2p.config.event_names import EventNames
+from gym_p2p.core.api.requests import RelayMessage
 from gym_p2p.errors import ServiceUnreachable
 from gym_p2p.net.client import line as lines
 from gym_p2p.net.client.line import Line
@@ -50,5 +51,19 @@ def test_a_line_that_is_wanted_is_tried_at_once_and_twice_a_second_for_as_long(
         assert attempts[-1] - attempts[-2] >= lines._RECONNECT_MAX_S / 2
         trying.cancel()
         await asyncio.gather(trying, return_exceptions=True)
+
+    on_virtual_time(main)
+
+
+def test_what_is_worth_something_now_or_not_at_all_waits_for_no_line_and_behind_little_else() -> None:
+    async def main(_loop: VirtualTimeLoop) -> None:
+        line, message = Line(lambda *_event: None, EventNames()), RelayMessage("m", 1, "eA==")
+        assert not line.send_now(message)
+        line._up.set()
+        assert line.send_now(message)
+        for _ in range(lines._MOST_BEFORE - 1):
+            line.send(message)
+        assert not line.send_now(message)
+        assert line._outgoing.qsize() == lines._MOST_BEFORE
 
     on_virtual_time(main)
