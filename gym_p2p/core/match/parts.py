@@ -77,19 +77,15 @@ class Parts:
         self.answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
         self.comparison = comparison = Comparison(local=local, players=players)
         self.leaving = Leaving(peers=peers, exchange=exchange, departures=departures, comparison=comparison)
-        self._add_paths(local, forwards, sync, relay, relay_above_ms / 1e3)
+        self._add_paths(local, sync, relay, relay_above_ms / 1e3)
+        self._add_course(local, forwards)
         self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
 
     def _add_paths(
-        self,
-        local: int,
-        forwards: Forwards,
-        sync: SyncConfig,
-        relay: Literal["service", "players", "none"],
-        rtt_most_s: float,
+        self, local: int, sync: SyncConfig, relay: Literal["service", "players", "none"], rtt_most_s: float
     ) -> None:
-        """Add what sees to paths and to what comes over them."""
-        self.rerouting = rerouting = Rerouting(
+        """Add what sees to paths, and to the processes at their other ends."""
+        self.rerouting = Rerouting(
             local=local,
             peers=self.peers,
             outputs=self.outputs,
@@ -99,15 +95,31 @@ class Parts:
             relay=relay,
             rtt_most_s=rtt_most_s,
         )
-        self.deadlines = deadlines = Deadlines(
+        self.reconnecting = Reconnecting(
+            self.peers, outputs=self.outputs, seals=self.seals, rerouting=self.rerouting
+        )
+        if sync.rejoin_timeout_s:
+            self.exchange.history = History(len(self.peers) + 1)
+        self.returning = Returning(
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            handshake=self.handshake,
+            barrier=self.barrier,
+            exchange=self.exchange,
+        )
+
+    def _add_course(self, local: int, forwards: Forwards) -> None:
+        """Add what the match goes on by: what comes over the paths, and what is due."""
+        self.deadlines = Deadlines(
             local=local,
             peers=self.peers,
             exchange=self.exchange,
             barrier=self.barrier,
             leaving=self.leaving,
-            rerouting=rerouting,
+            rerouting=self.rerouting,
         )
-        self.course = course = Course(
+        self.course = Course(
             local=local,
             peers=self.peers,
             outputs=self.outputs,
@@ -116,19 +128,6 @@ class Parts:
             departures=self.departures,
             comparison=self.comparison,
         )
-        self.reconnecting = Reconnecting(
-            self.peers, outputs=self.outputs, seals=self.seals, rerouting=rerouting
-        )
-        self.returning = returning = Returning(
-            local=local,
-            peers=self.peers,
-            outputs=self.outputs,
-            handshake=self.handshake,
-            barrier=self.barrier,
-            exchange=self.exchange,
-        )
-        if sync.rejoin_timeout_s:
-            self.exchange.history = History(len(self.peers) + 1)
         self.inbox = Inbox(
             outputs=self.outputs,
             handshake=self.handshake,
@@ -136,12 +135,12 @@ class Parts:
             exchange=self.exchange,
             departures=self.departures,
             comparison=self.comparison,
-            course=course,
+            course=self.course,
             leaving=self.leaving,
-            returning=returning,
-            rerouting=rerouting,
+            returning=self.returning,
+            rerouting=self.rerouting,
             forwards=forwards,
-            deadlines=deadlines,
+            deadlines=self.deadlines,
         )
 
     def _take_seat(self, local: int, players: int, sync: SyncConfig) -> TakingSeat:
