@@ -41,7 +41,7 @@ from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Returning", "looked_after_at", "nothing_past", "waited_until"]
+__all__ = ["Returning", "looked_after_at", "nothing_past"]
 
 AWAY_PING_S = 0.5
 """Between two pings to a player who is away, over the link that there was."""
@@ -228,7 +228,7 @@ class Returning:
     def overdue(self, now: float) -> Iterator[tuple[Peer, Loss]]:
         """Yield those who were waited for long enough, and how they are gone."""
         for peer in self._peers.values():
-            until = waited_until(peer)
+            until = _waited_until(peer)
             if until is not None and until <= now:
                 yield peer, peer.away_loss
 
@@ -243,7 +243,7 @@ class Returning:
 
 def looked_after_at(peer: Peer) -> float | None:
     """Return when something is to be done about a player who is away; ``None`` where they are not."""
-    until = waited_until(peer)
+    until = _waited_until(peer)
     if until is None or not _may_hear(peer):
         return until
     return min(until, peer.pings.sent_at + AWAY_PING_S)
@@ -253,10 +253,11 @@ def _may_hear(peer: Peer) -> bool:
     return peer.state is PeerState.AWAY and peer.closed_at is None
 
 
-def waited_until(peer: Peer) -> float | None:
+def _waited_until(peer: Peer) -> float | None:
     """Return when a player is not waited for any more, who is away; ``None`` where they are not."""
-    away = peer.away_at is not None and peer.state is not PeerState.GONE
-    return peer.away_at + peer.rejoin_s if away and peer.away_at is not None else None
+    if peer.away_at is None or peer.state is PeerState.GONE:
+        return None
+    return peer.away_at + peer.rejoin_s
 
 
 def nothing_past(recall: Recall, newest: int, *, returning: bool) -> Past:
