@@ -17,7 +17,6 @@ from typing import TypeVar
 import msgspec
 
 from gym_p2p.core.link.bucket import Bucket
-from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, Forwarding
@@ -100,7 +99,7 @@ class Forwards:
             return None
         return message if not self._seals.knows(message.origin) or self.is_true(message) else None
 
-    def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Event | None] | None:
+    def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Forwarding | None] | None:
         """Return to whom a message of a sender is to be passed on, and what is worth telling.
 
         Returns:

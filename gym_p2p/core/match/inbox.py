@@ -319,7 +319,8 @@ class Inbox:
             if onward is not None:
                 recipient, told = onward
                 self._outputs.send(recipient, message, now)
-                self._outputs.emit(*([] if told is None else [told]))
+                if told is not None:
+                    self._outputs.emit(told)
             return
         origin = self._forwards.origin_of(message)
         # A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
