@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.core.record.absences import JUMPS_KEPT, OUTAGES_KEPT, ClockJump, ServiceOutage
+from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
+from gym_p2p.core.record.absences import (
+    JUMPS_KEPT,
+    OUTAGES_KEPT,
+    REJOINS_KEPT,
+    ClockJump,
+    Rejoin,
+    ServiceOutage,
+)
 from gym_p2p.core.record.building import pause_ms
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin, EpisodeRecord
 from gym_p2p.core.record.episode_view import view_of
+from gym_p2p.core.record.link import PATHS_KEPT
 from gym_p2p.core.record.match_record import BREAKS_KEPT, MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.core.wire.seats import SeatId
@@ -31,12 +40,38 @@ def test_a_path_that_breaks_again_and_again_does_not_fill_the_record_and_every_p
 
 def test_what_else_comes_again_and_again_does_not_fill_the_record_either() -> None:
     record = new_record()
+    back = Rejoin(
+        player_id=1,
+        episode=1,
+        frame_left=3,
+        frame_returned=3,
+        frames_caught_up=3,
+        away_ms=2.0,
+        catch_up_ms=None,
+        timestamp=START_MS,
+    )
     for number in range(OUTAGES_KEPT + 7):
         record.service_changed(START_MS + number, up=False, away_s=None)
         record.service_changed(START_MS + number, up=True, away_s=0.0)
         record.clock_set(ClockJump(timestamp=START_MS, jump_ms=-1000.0))
+        record.rejoined(back)
     assert len(record.service_outages) == OUTAGES_KEPT
     assert len(record.clock_jumps) == JUMPS_KEPT
+    assert len(record.rejoins) == REJOINS_KEPT
+
+
+def test_of_a_path_that_changes_again_and_again_the_first_ones_are_kept_and_the_newest() -> None:
+    record = new_record()
+    kinds = ("host", "srflx")
+    for number in range(PATHS_KEPT + 7):
+        details = ConnectionDetails("direct", kinds[number % 2], "host", "udp", None)
+        poll(record, 1, fresh(20.0, number, details))
+    paths = [path.connection_details for path in record.links[1].paths]
+    assert len(paths) == PATHS_KEPT
+    first, newest = paths[0].timestamp, paths[-1].timestamp
+    assert first is not None
+    assert newest is not None
+    assert newest - first == (PATHS_KEPT + 6) * 1000
 
 
 def test_a_service_that_is_away_at_the_end_was_so_up_to_the_end() -> None:
