@@ -154,6 +154,14 @@ def test_a_third_player_passes_on_what_is_its_senders_and_tells_of_it_once() -> 
     assert (sent_control.channel, decode(sent_control.data)) == (Channel.CTRL, control)
 
 
+def test_passing_on_is_told_again_after_ten_seconds_without_any() -> None:
+    match, told = met(), []
+    for number, now in enumerate((0.1, 9.0, 18.0, 28.5, 30.0)):
+        match.receive(1, encode(forwards_of(1).game(2, inputs(b"x"))), now)
+        told += [number for output in outputs_of(match) if isinstance(output, Forwarding)]
+    assert told == [0, 3]
+
+
 @pytest.mark.parametrize(
     "message",
     [
