@@ -27,7 +27,7 @@ import attrs
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.events import EpisodeBegan, Source
-from gym_p2p.core.match.history import History
+from gym_p2p.core.match.history import DIGEST_BYTES, History
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PastEpisode, ReturnFailed
@@ -130,12 +130,17 @@ class CatchingUp:
         Raises:
             ProtocolError: it is none, or nobody's.
         """
+        if self.failed:
+            return
         ready = decode(word.message)
         if not isinstance(ready, Ready) or word.player > len(self._peers):
             raise ProtocolError("word of another kind")
         if not 0 < ready.episode <= len(self.history.episodes) + 2:
             raise ProtocolError("word at another barrier")
-        self._words.setdefault(ready.episode, {}).setdefault(word.player, ready)
+        known = self._words.setdefault(ready.episode, {})
+        if word.player not in known:
+            known[word.player] = ready
+            self.history.took(len(word.message))
 
     def take_past(self, peer: Peer, past: Past, now: float) -> None:
         """Take an answer; ask on.
@@ -143,6 +148,8 @@ class CatchingUp:
         Raises:
             ProtocolError: it is none to what was asked.
         """
+        if self.failed:
+            return
         if self._asked != (peer.index, past.episode):
             if (peer.index, peer.incarnation) in self._asked_once:
                 return  # it took them so long that another one was asked
@@ -158,6 +165,7 @@ class CatchingUp:
             self.history.merge(past)
         for frame, digest in past.digests:
             self.digests.append((peer.index, Checksum(past.episode, frame, digest)))
+        self.history.took(DIGEST_BYTES * len(past.digests))
         self._digests_here += len(past.digests)
         if self.history.full:
             self._fail("there is more of the match than anybody keeps for who comes back")

@@ -14,23 +14,26 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUT_BYTES, Ready
+from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUT_BYTES, Ready, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, Recall
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["HISTORY_BYTES", "History", "PlayedEpisode"]
+__all__ = ["DIGEST_BYTES", "HISTORY_BYTES", "History", "PlayedEpisode"]
 
 HISTORY_BYTES = 64 * 2**20
-"""Kept at most. Two players' inputs of few actions take 16 bytes a frame: nineteen hours of 60 frames a
-second; inputs that are all different take 50 bytes and their own length each."""
+"""Kept at most, of words, inputs and digests together. Two players' inputs of few actions take 16 bytes a
+frame: nineteen hours of 60 frames a second; inputs that are all different take 50 bytes and their own length
+each."""
 
 _OBJECT_BYTES = 48
 """What a short ``bytes`` object takes beside its contents (CPython)."""
 _PLACE_BYTES = 8
 _SHARED_MOST = 4096
 """Different inputs that are looked for again: more than any set of buttons has."""
-_DIGEST_BYTES = 128
+DIGEST_BYTES = 128
 """A digest, its frame, and their places."""
+_EPISODE_BYTES = 512
+"""An episode, beside the words at its barrier, and what was played."""
 
 
 @attrs.define(eq=False)
@@ -73,10 +76,19 @@ class History:
         """What it takes, about."""
         return self._size_bytes
 
+    def took(self, size_bytes: int) -> None:
+        """Count what is kept, also what is kept of the match beside this; beyond the bound nothing is."""
+        self._size_bytes += size_bytes
+        if self._size_bytes > HISTORY_BYTES:
+            self.full = True
+            self.episodes = []
+            self._shared = {}
+
     def begin(self, ready: Mapping[int, Ready]) -> None:
         """Begin an episode, with every player's word at the barrier."""
         if not self.full:
             self.episodes.append(PlayedEpisode(dict(ready), [[] for _ in range(self._players)]))
+            self.took(_EPISODE_BYTES + sum([len(encode(word)) for word in ready.values()]))
 
     def add(self, player: int, inputs: Sequence[bytes], *, episode: int | None = None) -> None:
         """Take a player's next inputs of an episode; of the running one by default."""
@@ -92,7 +104,7 @@ class History:
                 if len(shared) < _SHARED_MOST:
                     shared[data] = data
             kept.append(known)
-        self._took(_PLACE_BYTES * len(inputs))
+        self.took(_PLACE_BYTES * len(inputs))
 
     def add_digest(self, episode: int, frame: int, digest: bytes) -> None:
         """Take our digest of a frame; one of an earlier frame than the newest is known already."""
@@ -101,7 +113,7 @@ class History:
         digests = self.episodes[episode - 1].digests
         if not digests or digests[-1][0] < frame:
             digests.append((frame, digest))
-            self._took(_DIGEST_BYTES)
+            self.took(DIGEST_BYTES)
 
     def past(self, recall: Recall, *, more: bool, budget_bytes: int = PAST_BYTES) -> Past:
         """Return what somebody lacks of an episode, as much of it as fits.
@@ -121,8 +133,8 @@ class History:
                 end += 1
             starts.append(start)
             inputs.append(tuple(there[start:end]))
-        digests = tuple(played.digests[recall.digests : recall.digests + max(0, left // _DIGEST_BYTES)])
-        left -= _DIGEST_BYTES * len(digests)
+        digests = tuple(played.digests[recall.digests : recall.digests + max(0, left // DIGEST_BYTES)])
+        left -= DIGEST_BYTES * len(digests)
         whole = recall.digests + len(digests) == len(played.digests) and all(
             start + len(some) == there for start, some, there in zip(starts, inputs, played.held, strict=True)
         )
@@ -145,20 +157,17 @@ class History:
         Raises:
             ProtocolError: it leaves a gap, or there cannot be such inputs.
         """
+        if self.full:
+            return
+        if past.episode > len(self.episodes) + 1 or len(past.inputs) != self._players:
+            raise ProtocolError("past of another match")
         if past.episode == len(self.episodes) + 1:
             self.begin({})
-        if self.full or past.episode > len(self.episodes) or len(past.inputs) != self._players:
-            raise ProtocolError("past of another match")
+        if self.full:
+            return
         there = self.episodes[past.episode - 1].inputs
         for player, (start, inputs) in enumerate(zip(past.start, past.inputs, strict=True)):
             count = len(there[player])
             if start > count or any(len(data) > MAX_INPUT_BYTES for data in inputs):
                 raise ProtocolError("past with a gap")
             self.add(player, inputs[count - start :], episode=past.episode)
-
-    def _took(self, size_bytes: int) -> None:
-        self._size_bytes += size_bytes
-        if self._size_bytes > HISTORY_BYTES:
-            self.full = True
-            self.episodes = []
-            self._shared = {}

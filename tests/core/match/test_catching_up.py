@@ -5,18 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match import history
 from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.history import History
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, ReturnFailed
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import Checksum, Ready, encode
 from gym_p2p.core.wire.past import PastWord, Recall
 from gym_p2p.errors import ProtocolError
@@ -138,6 +141,28 @@ def test_what_is_put_off_is_bounded() -> None:
         catching_up.put_aside(peers[1], Checksum(1, frame, b"x"))
     with pytest.raises(ProtocolError):
         catching_up.put_aside(peers[1], Checksum(1, 5000, b"x"))
+
+
+@pytest.mark.parametrize("poured", ["episodes", "digests", "words"])
+def test_what_is_told_of_the_past_without_end_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, poured: str
+) -> None:
+    monkeypatch.setattr(history, "HISTORY_BYTES", 100_000)
+    catching_up, peers, outputs = asking()
+    catching_up.look(0.1)
+    nothing = nothing_past(Recall(1, (0, 0), 0), 10_000, returning=False)
+    options = JsonObject({"x": "y" * 2_000} if poured == "words" else {})
+    digests = tuple([(frame, b"x") for frame in range(20)]) if poured == "digests" else ()
+    for episode in range(1, 1_000):
+        catching_up.take_word(PastWord(1, encode(Ready(episode, None, options, 0, 0))))
+        past = msgspec.structs.replace(nothing, episode=episode, digests=digests, more=True)
+        catching_up.take_past(peers[1], past, 0.1)
+    assert catching_up.failed
+    assert sum(map(len, catching_up._words.values())) < 100_000 // (2_500 if poured == "words" else 500)
+    assert len(catching_up.digests) < 100_000 // 128
+    assert [one.why for one in iter(outputs.poll, None) if isinstance(one, ReturnFailed)] == [
+        "there is more of the match than anybody keeps for who comes back"
+    ]
 
 
 def test_it_is_given_up_once() -> None:
