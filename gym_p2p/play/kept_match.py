@@ -85,7 +85,7 @@ class KeptMatch:
         about: what every player stated beside what they play, in the match's order, this player's too.
         ended_s: how long ago it was there, at least.
         limit_s: how long the others wait.
-        descriptor: of the file, which is held by it: :class:`KeptFile` lets go of it.
+        descriptor: of the file, which is held by it: a :class:`KeptFile` takes it over, or :meth:`let_go`.
     """
 
     path: Path
@@ -96,6 +96,10 @@ class KeptMatch:
     ended_s: float
     limit_s: float
     descriptor: int = attrs.field(repr=False)
+
+    def let_go(self) -> None:
+        """Let go of the file, as it is: once, and where no :class:`KeptFile` has taken it over."""
+        os.close(self.descriptor)
 
 
 def joined(config: P2PConfig, environment: str, take: Sequence[SeatId] | None) -> str:
@@ -232,7 +236,7 @@ def find_kept_match(name: str) -> KeptMatch | None:
     """Return what a process that joined the same has kept, and ended without a word; ``None`` without one.
 
     One that is too old goes; of one that is not ours, or makes no sense, the log says so, and it stays. Give
-    it to a :class:`KeptFile`: nobody else finds it meanwhile.
+    it to a :class:`KeptFile`, or let go of it: nobody else finds it meanwhile.
     """
     folder = _folder()
     paths = [] if folder is None else sorted(folder.glob(f"{name}.*.json"))

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.config import P2PConfig, Secret, SyncConfig
+from gym_p2p.config import ExportConfig, P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
 from gym_p2p.play.handshake import Seated
@@ -160,6 +160,37 @@ def test_who_is_started_twice_is_told_before_the_one_cuts_the_other_off(state: P
         setup.meet(lambda: None, environment=None, seated=Seated())
     held.close()
     assert len(list(state.iterdir())) == 1
+
+
+def coming_back(exports: Path) -> tuple[str, MatchSetup]:
+    """Return a player whose process before this one was killed, and what stands for what they join."""
+    game = make_game(Blend(length=40))
+    sync = SyncConfig(rejoin_timeout_s=30)
+    config = P2PConfig(subject_id="anna-a", sync=sync, exports=ExportConfig(directory=str(exports)))
+    name = joined(config, game.describe()["environment"], ("a",))
+    kept(name).close()
+    return name, MatchSetup(game, ["a"], config)
+
+
+def test_whose_folder_cannot_be_written_may_name_another_and_come_back(tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("a file in the way")
+    name, setup = coming_back(tmp_path / "exports")
+    with pytest.raises(ConfigurationError, match="cannot write to"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    assert find_kept_match(name) is not None
+
+
+def test_whose_network_half_does_not_start_may_try_again_and_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_plan: PlayerPlan) -> None:
+        raise NetworkError("no process can be started now")
+
+    monkeypatch.setattr("gym_p2p.play.match_client.open_bridge", fails)
+    name, setup = coming_back(tmp_path / "exports")
+    with pytest.raises(NetworkError, match="no process"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    assert find_kept_match(name) is not None
 
 
 def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
