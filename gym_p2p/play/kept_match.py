@@ -11,7 +11,6 @@ Knows the file; refuses to know how one comes back.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
@@ -34,8 +33,8 @@ from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
+from gym_p2p.files.held import hold, stands_for, write_held
 from gym_p2p.files.names import path_component
-from gym_p2p.files.private import make_folder, private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
@@ -202,34 +201,13 @@ class KeptFile:
         name = f"{self._name}.{path_component(found.match_id)}.{path_component(found.player_id)}.json"
         path = folder / name
         try:
-            self._replace(path, msgspec.json.encode(kept))
+            descriptor = write_held(path, msgspec.json.encode(kept))
         except OSError as error:
-            _log.warning(
-                "nobody could come back to this match: %s cannot be written: %s", path, disk_problem(error)
-            )
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        """Write the file as a whole, and hold the new one before the old one goes."""
-        make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        descriptor = private(str(temporary), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
-        try:
-            os.fchmod(descriptor, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            os.close(descriptor)
-            temporary.unlink(missing_ok=True)
-            raise
-        self.close()
+            told = disk_problem(error)
+            _log.warning("nobody could come back to this match: %s cannot be written: %s", path, told)
+            return
+        self.close()  # the one before: only now, so that one is held all the time
         self._descriptor, self._path = descriptor, path
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    if os.write(descriptor, data) < len(data):  # a disk takes what there is room for
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def find_kept_match(name: str) -> KeptMatch | None:
@@ -288,8 +266,7 @@ def _held(path: Path) -> int | None:
         _log.warning("%s is left alone: %s", path, disk_problem(error))
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.lstat()):
+        if hold(descriptor) and stands_for(path, descriptor):
             return descriptor
     except OSError:
         pass

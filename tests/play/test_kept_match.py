@@ -22,6 +22,7 @@ from gym_p2p.net.worker.messages import PlayerPlan, Resumable
 from gym_p2p.play.handshake import Seated
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
 from gym_p2p.play.setup import MatchSetup
+from tests.files.small_disk import SmallDisk
 from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
@@ -306,11 +307,12 @@ def test_a_disk_that_takes_a_part_leaves_the_one_before(
     state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = kept()
-    whole = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[: len(data) // 2]))
+    (path,) = state.iterdir()
+    disk = SmallDisk(state, path.stat().st_size * 3 // 2)
+    disk.takes_parts = True
+    monkeypatch.setattr("gym_p2p.files.whole.open_private", disk.open_private)
     file.fold(Resumable(Secret("newer")))
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_STATE_HOME", str(state.parents[1]))
+    assert len(disk.opened) == 1
     assert "cannot be written" in caplog.text
     file.close()
     told = find_kept_match(NAME)
