@@ -4,6 +4,7 @@
 for whoever has it can take this player's seat. Held (``flock``) by the process that plays and touched by it
 every few seconds, so that one that nobody holds tells when its process ended; removed at a proper end. A
 process that is to play the same (the same service, room or queue, subject, seats and environment) finds it.
+What nobody came back with is removed a day later, by whoever looks for their own.
 
 Knows the file; refuses to know how one comes back.
 """
@@ -55,6 +56,9 @@ _MOST_BYTES = 2**24
 
 _LATE_S = 15.0
 """Beyond the time for which the others wait: for clocks that differ, and a process that was slow to touch."""
+
+_SWEPT_AFTER_S = 24 * 3600.0
+"""Far above the hour that anybody waits at most (``rejoin_timeout_s``), whatever was done to a clock."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -217,8 +221,10 @@ def find_kept_match(name: str) -> KeptMatch | None:
     it to a :class:`KeptFile`, or let go of it: nobody else finds it meanwhile.
     """
     folder = _folder()
-    paths = [] if folder is None else sorted(folder.glob(f"{name}.*.json"))
-    for path in paths:
+    if folder is None:
+        return None
+    _sweep(folder, but=name)
+    for path in sorted(folder.glob(f"{name}.*.json")):
         descriptor = _held(path)
         if descriptor is None:
             continue
@@ -231,6 +237,22 @@ def find_kept_match(name: str) -> KeptMatch | None:
             return kept
         os.close(descriptor)
     return None
+
+
+def _sweep(folder: Path, *, but: str) -> None:
+    """Remove what nobody holds, nor can come back with: of who never joined the same again; halves of files.
+
+    What cannot be removed stays.
+
+    Args:
+        folder: where they are.
+        but: what stands for that which is joined now: of this the log says what becomes of it.
+    """
+    left = [path for path in folder.glob("*.json") if not path.name.startswith(f"{but}.")]
+    for path in (*left, *folder.glob(".*.tmp")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime + _SWEPT_AFTER_S <= time.time() and not _is_locked(path):
+                path.unlink(missing_ok=True)
 
 
 def is_played(name: str) -> bool:

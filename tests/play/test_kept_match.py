@@ -227,6 +227,23 @@ def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
     assert "the match match-1 is over" in caplog.text
 
 
+def test_what_nobody_came_back_with_goes_after_a_day_and_nothing_that_is_held(state: Path) -> None:
+    """Of others: who joined another room, who still plays in a third, and who was killed as they wrote."""
+    day_s = 24 * 3600.0
+    rooms = [joined(P2PConfig(room=room), "Rally-v0", None) for room in ("left", "newer", "played")]
+    for name in rooms[:2]:
+        kept(name).close()
+    held = kept(rooms[2])
+    half = state / f".{NAME}.match-1.a.json.0a1b2c3d.tmp"
+    half.write_bytes(b"{")
+    for path in state.iterdir():
+        age_s = day_s - 60 if path.name.startswith(rooms[1]) else day_s + 60
+        os.utime(path, (time.time() - age_s,) * 2)
+    assert find_kept_match(NAME) is None
+    assert {path.name.split(".")[0] for path in state.iterdir()} == set(rooms[1:])
+    held.close()
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
