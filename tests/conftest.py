@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,14 @@ def _unwritten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return
     from gym_p2p.exports.unwritten import Unwritten  # noqa: PLC0415 - it is there
 
-    unwritten = Unwritten(every_s=0.05)
-    monkeypatch.setattr("gym_p2p.exports.exporter.keep_trying", unwritten.add)
+    unwritten, over = Unwritten(every_s=0.05), threading.Event()
+
+    def keep_trying(folder: Path, attempt: Callable[[], bool]) -> None:
+        unwritten.add(folder, lambda: over.is_set() or attempt())
+
+    monkeypatch.setattr("gym_p2p.exports.exporter.keep_trying", keep_trying)
     yield
-    unwritten._waiting.clear()
+    over.set()
 
 
 @pytest.fixture(scope="module")

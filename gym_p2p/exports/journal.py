@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import JournalWriter
+from gym_p2p.files.held import hold
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder, private
 from gym_p2p.processes.forks import let_go_in_forks
@@ -152,9 +153,7 @@ def claimed_journal(path: Path) -> Iterator[Iterator[bytes] | None]:
         if os.fstat(file.fileno()).st_size == 0:  # somebody is about to begin it, and must find it free
             yield None
             return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not hold(file.fileno()):
             yield None
             return
         there = os.fstat(file.fileno())

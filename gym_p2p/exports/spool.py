@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import logging
 import os
 import random
@@ -30,10 +29,11 @@ from gym_p2p.exports.journal import SUFFIX
 from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
 from gym_p2p.exports.upload_status import note_upload
+from gym_p2p.files.held import hold, stands_for, write_held
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder
 from gym_p2p.files.problems import disk_problem
-from gym_p2p.files.whole import replacing, write_bytes
+from gym_p2p.files.whole import write_bytes
 from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["SPOOL", "FlushResult", "SpoolEntry", "flush_spool", "waiting"]
@@ -112,16 +112,8 @@ class SpoolEntry:
         make_folder(spool)
         path = spool / f"{path_component(game_id)}.{path_component(player_id)}.{kind}.json"
         path = _short_enough(path)
-        descriptor = -1
-        try:
-            with replacing(path) as file:
-                descriptor = os.dup(file.fileno())  # shares the lock, and keeps it when the file is closed
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.write(_encoded(target, document=os.path.relpath(document, directory), kind=kind))
-        except BaseException:
-            if descriptor >= 0:
-                os.close(descriptor)
-            raise
+        entry = _encoded(target, document=os.path.relpath(document, directory), kind=kind)
+        descriptor = write_held(path, entry)
         return cls(target, document, kind, path, descriptor)
 
     @classmethod
@@ -136,7 +128,7 @@ class SpoolEntry:
         except FileNotFoundError:
             return None
         try:
-            if _lock(descriptor) and _is_same_file(path, descriptor):
+            if hold(descriptor) and stands_for(path, descriptor):
                 return cls._read(path, directory, descriptor)
         except BaseException:
             os.close(descriptor)
@@ -233,7 +225,7 @@ class SpoolEntry:
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
-            if _is_same_file(self._path, self._descriptor):
+            if stands_for(self._path, self._descriptor):
                 self._path.unlink()
 
 
@@ -350,21 +342,6 @@ def _expiry(token: Secret) -> float | None:
         return _CLAIMS.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))).expires_at
     except (ValueError, RecursionError):  # binascii's and msgspec's errors are ValueErrors
         return None
-
-
-def _is_same_file(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _encoded(target: Upload, *, document: str, kind: str) -> bytes:

@@ -101,10 +101,8 @@ class GrowingFile:
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def _write(self, data: bytes) -> None:
-        left = memoryview(data)
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            _write_all(self._file, data)
         except OSError:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._whole_bytes)

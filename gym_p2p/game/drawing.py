@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["is_drawing_type", "module_of", "own_rate"]
 
-DEFAULT_FPS = 30.0
+_DEFAULT_FPS = 30.0
 """Where an environment does not say how fast a person is to play it."""
 
 _DRAWING = frozenset(
@@ -32,4 +32,4 @@ def module_of(kind: type) -> str:
 
 def own_rate(env: Any) -> float:
     """Return the frames a second that an environment is made for (``metadata["render_fps"]``)."""
-    return float((getattr(env, "metadata", None) or {}).get("render_fps") or DEFAULT_FPS)
+    return float((getattr(env, "metadata", None) or {}).get("render_fps") or _DEFAULT_FPS)

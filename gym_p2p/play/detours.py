@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from gym_p2p.core.match.events import PlayerGone
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import Forwarding, WayChanged, WayKind, Why
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
@@ -69,9 +71,13 @@ class Detours:
         self._players = players
         self._lines = FewLines(_log)
         self.relayed: dict[int, Relayed] = {}
+        self._before: dict[int, Relayed | None] = {}
+        """Of players who are away: by which way the process was reached that has ended."""
 
-    def fold(self, at_ms: int, event: WayChanged | Forwarding) -> None:
-        """Take in what is told of a way."""
+    def fold(
+        self, at_ms: int, event: WayChanged | Forwarding | PlayerAway | PlayerReturned | PlayerGone
+    ) -> None:
+        """Take in what is told of a way, or of whoever is at its other end."""
         match event:
             case WayChanged():
                 self._changed(at_ms, event)
@@ -80,9 +86,15 @@ class Detours:
                 self._record.passes_on(PassedOn(one, other, at_ms))
                 line = "passing messages on from %r to %r, who have no good path to each other"
                 self._lines.warn(at_ms / 1e3, line, one, other)
+            case PlayerAway(player):
+                self._before[player] = self.relayed.get(player)
+            case PlayerReturned(player):  # another process, reached directly where no way to it was told
+                if self.relayed.get(player) is self._before.pop(player, None):
+                    self._forget(player)
+            case PlayerGone(player):
+                self._forget(player)
 
-    def gone(self, player: int) -> None:
-        """Note that a player is gone."""
+    def _forget(self, player: int) -> None:
         self.relayed.pop(player, None)
         self._count()
 
@@ -102,7 +114,7 @@ class Detours:
             )
         )
         if event.kind is WayKind.DIRECT:
-            self.relayed.pop(event.player, None)
+            self._forget(event.player)
             self._lines.warn(at_ms / 1e3, "messages to %r go directly again", who)
         else:
             relayed = Relayed(who, via, _WHY.get(event.why, event.why.value), time.monotonic())
@@ -111,7 +123,7 @@ class Detours:
             by = "the service" if via is None else repr(via)
             line = "messages to %r go through %s: %s%s"
             self._lines.warn(at_ms / 1e3, line, who, by, relayed.why, seen)
-        self._count()
+            self._count()
 
     def _count(self) -> None:
         self._record.peers_by_service = sum(one.via is None for one in self.relayed.values())

@@ -4,6 +4,7 @@
 for whoever has it can take this player's seat. Held (``flock``) by the process that plays and touched by it
 every few seconds, so that one that nobody holds tells when its process ended; removed at a proper end. A
 process that is to play the same (the same service, room or queue, subject, seats and environment) finds it.
+What nobody came back with is removed a day later, by whoever looks for their own.
 
 Knows the file; refuses to know how one comes back.
 """
@@ -11,7 +12,6 @@ Knows the file; refuses to know how one comes back.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
@@ -34,8 +34,8 @@ from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
+from gym_p2p.files.held import hold, stands_for, write_held
 from gym_p2p.files.names import path_component
-from gym_p2p.files.private import make_folder, private
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
@@ -56,6 +56,9 @@ _MOST_BYTES = 2**24
 
 _LATE_S = 15.0
 """Beyond the time for which the others wait: for clocks that differ, and a process that was slow to touch."""
+
+_SWEPT_AFTER_S = 24 * 3600.0
+"""Far above the hour that anybody waits at most (``rejoin_timeout_s``), whatever was done to a clock."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ class KeptMatch:
         about: what every player stated beside what they play, in the match's order, this player's too.
         ended_s: how long ago it was there, at least.
         limit_s: how long the others wait.
-        descriptor: of the file, which is held by it: :class:`KeptFile` lets go of it.
+        descriptor: of the file, which is held by it: a :class:`KeptFile` takes it over, or :meth:`let_go`.
     """
 
     path: Path
@@ -96,6 +99,10 @@ class KeptMatch:
     ended_s: float
     limit_s: float
     descriptor: int = attrs.field(repr=False)
+
+    def let_go(self) -> None:
+        """Let go of the file, as it is: once, and where no :class:`KeptFile` has taken it over."""
+        os.close(self.descriptor)
 
 
 def joined(config: P2PConfig, environment: str, take: Sequence[SeatId] | None) -> str:
@@ -198,45 +205,26 @@ class KeptFile:
         name = f"{self._name}.{path_component(found.match_id)}.{path_component(found.player_id)}.json"
         path = folder / name
         try:
-            self._replace(path, msgspec.json.encode(kept))
+            descriptor = write_held(path, msgspec.json.encode(kept))
         except OSError as error:
-            _log.warning(
-                "nobody could come back to this match: %s cannot be written: %s", path, disk_problem(error)
-            )
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        """Write the file as a whole, and hold the new one before the old one goes."""
-        make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        descriptor = private(str(temporary), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
-        try:
-            os.fchmod(descriptor, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            os.close(descriptor)
-            temporary.unlink(missing_ok=True)
-            raise
-        self.close()
+            told = disk_problem(error)
+            _log.warning("nobody could come back to this match: %s cannot be written: %s", path, told)
+            return
+        self.close()  # the one before: only now, so that one is held all the time
         self._descriptor, self._path = descriptor, path
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    if os.write(descriptor, data) < len(data):  # a disk takes what there is room for
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def find_kept_match(name: str) -> KeptMatch | None:
     """Return what a process that joined the same has kept, and ended without a word; ``None`` without one.
 
     One that is too old goes; of one that is not ours, or makes no sense, the log says so, and it stays. Give
-    it to a :class:`KeptFile`: nobody else finds it meanwhile.
+    it to a :class:`KeptFile`, or let go of it: nobody else finds it meanwhile.
     """
     folder = _folder()
-    paths = [] if folder is None else sorted(folder.glob(f"{name}.*.json"))
-    for path in paths:
+    if folder is None:
+        return None
+    _sweep(folder, but=name)
+    for path in sorted(folder.glob(f"{name}.*.json")):
         descriptor = _held(path)
         if descriptor is None:
             continue
@@ -249,6 +237,22 @@ def find_kept_match(name: str) -> KeptMatch | None:
             return kept
         os.close(descriptor)
     return None
+
+
+def _sweep(folder: Path, *, but: str) -> None:
+    """Remove what nobody holds, nor can come back with: of who never joined the same again; halves of files.
+
+    What cannot be removed stays.
+
+    Args:
+        folder: where they are.
+        but: what stands for that which is joined now: of this the log says what becomes of it.
+    """
+    left = [path for path in folder.glob("*.json") if not path.name.startswith(f"{but}.")]
+    for path in (*left, *folder.glob(".*.tmp")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime + _SWEPT_AFTER_S <= time.time() and not _is_locked(path):
+                path.unlink(missing_ok=True)
 
 
 def is_played(name: str) -> bool:
@@ -284,8 +288,7 @@ def _held(path: Path) -> int | None:
         _log.warning("%s is left alone: %s", path, disk_problem(error))
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.lstat()):
+        if hold(descriptor) and stands_for(path, descriptor):
             return descriptor
     except OSError:
         pass

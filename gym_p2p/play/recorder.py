@@ -158,6 +158,7 @@ class Recorder:
                 self.ways.fold(at_ms, event)
             case PlayerAway() | PlayerReturned() | PlayerGone():
                 self._paths.fold(at_ms, event)
+                self.ways.fold(at_ms, event)
                 self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gym_p2p.config import P2PConfig
@@ -67,17 +69,27 @@ def check_record(config: P2PConfig) -> None:
 def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int) -> None:
     """Remove the journal and the recording that this player's process before this one left of a match.
 
-    Both are made anew from the beginning. What cannot be removed is logged.
+    Both are made anew from the beginning. What had gone on in the fallback goes, too: it would stand in the
+    way of what has to move there now. What cannot be removed is logged.
     """
     path = _replay_path(found, config, folder, at_ms)
-    try:
-        if path is not None:
-            partial_path(path).unlink(missing_ok=True)
-        if folder is not None:
-            discard(journal_path(folder, found.player_id))
-            _withdraw(folder, document_path(folder, found.player_id, "multiplayer"))
-    except OSError as error:
-        _log.warning("what was left of the match %s stays there: %s", found.match_id, disk_problem(error))
+    left: list[Callable[[], None]] = []
+    for place in _there(folder, fallback_of(folder, config)):
+        left.append(partial(discard, journal_path(place, found.player_id)))
+        left.append(partial(_withdraw, place, document_path(place, found.player_id, "multiplayer")))
+    if path is not None:
+        places = _there(path.parent, _fallback_of_replay(path, found, config, folder, at_ms))
+        left += [partial(partial_path(place / path.name).unlink, missing_ok=True) for place in places]
+    for remove in left:
+        try:
+            remove()
+        except OSError as error:
+            told = disk_problem(error)
+            _log.warning("what was left of the match %s stays there: %s", found.match_id, told)
+
+
+def _there(*places: Path | None) -> list[Path]:
+    return [place for place in places if place is not None]
 
 
 def _withdraw(folder: Path, document: Path) -> None:
@@ -85,7 +97,6 @@ def _withdraw(folder: Path, document: Path) -> None:
     for entry in waiting(folder.parent, folder):
         if entry.document.name == document.name:
             entry.withdraw()
-        entry.close()
 
 
 def open_replay(
@@ -132,7 +143,7 @@ def open_replay(
         snapshots=snapshots,
     )
     try:
-        fallback = fallback_of(_match_path(path.parent, found, at_ms) if folder is None else folder, config)
+        fallback = _fallback_of_replay(path, found, config, folder, at_ms)
         return ReplayWriter(path, header, checked_every=config.sync.checked_every, fallback=fallback)
     except ConfigurationError as error:
         if isinstance(config.record, str):
@@ -150,6 +161,12 @@ def _replay_path(found: MatchFound, config: P2PConfig, folder: Path | None, at_m
             return path
         folder = _match_path(path, found, at_ms)
     return None if folder is None else folder / f"{path_component(found.player_id)}{SUFFIX}"
+
+
+def _fallback_of_replay(
+    path: Path, found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int
+) -> Path | None:
+    return fallback_of(_match_path(path.parent, found, at_ms) if folder is None else folder, config)
 
 
 def _match_path(directory: Path, found: MatchFound, at_ms: int) -> Path:

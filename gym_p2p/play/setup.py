@@ -23,6 +23,7 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
 from gym_p2p.play.coming_back import learn_past
@@ -108,19 +109,21 @@ class MatchSetup:
         offer = make_offer(self._game, config.sync)
         name = joined(config, self._game.describe()["environment"], self._wanted)
         kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
-        if kept is None:
-            check_record(config)  # before anybody else is kept waiting
-        if config.exports.directory is not None:
-            check_directory(config.exports.directory)
-        votes = self._vote is not None
-        plan = make_plan(
-            self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
-        )
+        try:
+            plan = self._make_plan(offer, seated, kept)
+        except BaseException:
+            if kept is not None:
+                kept.let_go()
+            raise
         self._about = plan.description["about"]
-        record = self._begin_record if kept is None else self._make_record
-        client = MatchClient(plan, vote=self._vote, record=record, check=check)
-        self._client = client
         file = KeptFile(name, plan, kept)
+        record = self._begin_record if kept is None else self._make_record
+        try:
+            client = MatchClient(plan, vote=self._vote, record=record, check=check)
+        except BaseException:
+            file.close()
+            raise
+        self._client = client
         client.fold = file.fold
         try:
             if kept is not None:
@@ -140,6 +143,22 @@ class MatchSetup:
             raise
         match.kept = file
         return match
+
+    def _make_plan(self, offer: SyncOffer, seated: Seated, kept: KeptMatch | None) -> PlayerPlan:
+        """Return what the network half is to do, once all that is to be written can be.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        config = self._config
+        if kept is None:
+            check_record(config)  # before anybody else is kept waiting
+        if config.exports.directory is not None:
+            check_directory(config.exports.directory)
+        votes = self._vote is not None
+        return make_plan(
+            self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept
+        )
 
     def _find_kept_match(self, name: str) -> KeptMatch | None:
         """Return the match that this player comes back to, if there is one.

@@ -6,11 +6,12 @@ does, the match does not change. How the actions arrive is :mod:`gym_p2p.spectat
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from gym_p2p.config import DEFAULT_SERVER_URL, P2PConfig, config_from_options
@@ -174,7 +175,8 @@ class Spectator:
         self._refuse_if_closed()
         client = self._connected()
         self.agents = []
-        received = self._next_episode(client)
+        with self._telling_pauses():
+            received = self._next_episode(client)
         begun = received.begun
         with self._game.shown():
             outcome = self._game.reset(begun.seed, dict(begun.options) or None)
@@ -205,7 +207,8 @@ class Spectator:
         running, client = self._running, self._client
         if running is None or client is None or not self.agents:
             raise UsageError("no episode is running: call reset() first")
-        reason = self._wait_for_frame(client, running)
+        with self._telling_pauses():
+            reason = self._wait_for_frame(client, running)
         if reason is not None:
             return self._shown(running.outcome.cut_short(reason, None))
         self.actions = self._of(running.play_next(self._game))
@@ -297,17 +300,12 @@ class Spectator:
                     seen="the players have not begun one",
                     advice="Call reset() again to wait on.",
                 )
+            self._tell_pause(self.paused)
             client.wait()
 
     def _wait_for_frame(self, client: WatchClient, running: ShownEpisode) -> str | None:
         """Wait for the next frame; return why there will be none."""
         deadline = time.monotonic() + self._config.sync.input_limit_s(takes_turns=False)
-        try:
-            return self._awaited(client, running, deadline)
-        finally:
-            self._tell_pause(None)
-
-    def _awaited(self, client: WatchClient, running: ShownEpisode, deadline: float) -> str | None:
         received = running.received
         while not received.frames:
             self._tell_pause(self.paused)
@@ -322,6 +320,14 @@ class Spectator:
             client.wait()
             self._compare(running)
         return None
+
+    @contextlib.contextmanager
+    def _telling_pauses(self) -> Iterator[None]:
+        """Whatever a wait tells of a pause, it is over for who looks on once they see something again."""
+        try:
+            yield
+        finally:
+            self._tell_pause(None)
 
     def _tell_pause(self, paused: Paused | None) -> None:
         if paused == self._told or self._on_pause is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import shutil
 from pathlib import Path
@@ -106,4 +105,3 @@ def test_a_disk_that_takes_a_part_leaves_nothing_cut(disk: SmallDisk) -> None:
     with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         file.append(b"y" * 90)
     assert (disk.folder / "f.part").read_bytes() == b"x" * 90
-    assert isinstance(disk.opened[0], io.FileIO)

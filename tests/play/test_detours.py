@@ -6,10 +6,16 @@ import logging
 
 import pytest
 
+from gym_p2p.core.match.events import PlayerGone, Resumed
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import Forwarding, WayChanged, WayKind, Why
 from gym_p2p.core.record.ways_taken import WAYS_KEPT
+from gym_p2p.core.wire.messages import Cause
+from gym_p2p.net.worker.messages import WorkerEvent
 from gym_p2p.play.detours import Detours
+from gym_p2p.play.recorder import Recorder
 from tests.core.record.records import new_record
+from tests.play.recorders import made_recorder
 
 IDS = (0, 1, 2)
 
@@ -44,8 +50,39 @@ def test_a_third_player_is_named_and_takes_no_inputs_to_the_service() -> None:
     ways.fold(1_000, WayChanged(1, WayKind.PLAYER, 2, Why.LOST))
     assert str(ways.relayed[1]).startswith("1 is reached through 2 (the direct path is lost) for ")
     assert record.peers_by_service == 0
-    ways.gone(1)
-    assert not ways.relayed
+
+
+AWAY = PlayerAway(1, Cause.CRASHED, 30.0)
+BACK = PlayerReturned(1, 1, 300, 300, 2.0)
+BY_SERVICE = WayChanged(1, WayKind.SERVICE, None, Why.BAD)
+
+
+def after(*events: WorkerEvent) -> Recorder:
+    """Return the record of a match in which this was told of a player who is reached through the service."""
+    recorder = made_recorder()
+    for event in (BY_SERVICE, *events):
+        recorder.fold(5_000, event)
+    return recorder
+
+
+@pytest.mark.parametrize("events", [(PlayerGone(1, "crashed", 7),), (AWAY, BACK)], ids=["gone", "another"])
+def test_who_is_gone_and_whose_next_process_is_reached_directly_is_not_reached_through_the_service(
+    events: tuple[WorkerEvent, ...],
+) -> None:
+    recorder = after(*events)
+    assert not recorder.ways.relayed
+    assert recorder.record.peers_by_service == 0
+
+
+@pytest.mark.parametrize(
+    "events", [(AWAY, Resumed(1, 2.0)), (AWAY, BY_SERVICE, BACK)], ids=["the_same", "another"]
+)
+def test_who_is_there_after_all_and_whose_next_process_took_that_way_are_reached_through_the_service(
+    events: tuple[WorkerEvent, ...],
+) -> None:
+    recorder = after(*events)
+    assert list(recorder.ways.relayed) == [1]
+    assert recorder.record.peers_by_service == 1
 
 
 def test_whoever_passes_messages_on_writes_down_for_whom(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,39 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import pytest
 
-from gym_p2p.config import ExportConfig, P2PConfig
-from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.latency.clock import ClockEstimate
 from gym_p2p.core.match.events import Connected, Pinged
-from gym_p2p.game.env.seats import make_game
-from gym_p2p.play.exported import introduction
 from gym_p2p.play.recorder import Recorder
-from tests.toys import BLEND
-
-OURS = introduction(clock_base_ms=1000.0)
-
-
-def _recorder(client: str | None = "gym_p2p/0.0.9") -> Recorder:
-    players = tuple(
-        MatchPlayer(player_id=seat, subject_id=f"P{seat}", seats=(seat,), client=client) for seat in (0, 1)
-    )
-    found = MatchFound(
-        match_id="m",
-        room="r",
-        player_id=0,
-        seats_taken=(0,),
-        players=players,
-        seed=1,
-        ice_servers=(),
-        relay_only=False,
-        token="t",  # noqa: S106 - nothing is uploaded
-    )
-    config = P2PConfig(exports=ExportConfig(directory=None, upload=False))
-    game = make_game(gymnasium.make(BLEND, kind="tuple"))
-    return Recorder(found=found, game=game, config=config, about=OURS, clock_ms=lambda: 5000, exports=False)
+from tests.play.recorders import OURS, made_recorder
 
 
 def _players(recorder: Recorder) -> list[dict[str, Any]]:
@@ -45,15 +18,15 @@ def _players(recorder: Recorder) -> list[dict[str, Any]]:
 
 
 def test_before_they_have_met_a_players_version_is_what_the_service_was_told() -> None:
-    ours, theirs = _players(_recorder())
+    ours, theirs = _players(made_recorder())
     assert (ours["version"], ours["platform"]) == tuple(OURS["software"].values())
     assert (theirs["subjectId"], theirs["version"], theirs["platform"]) == ("P1", "0.0.9", None)
-    assert _players(_recorder("page"))[1]["version"] == "page"
-    assert _players(_recorder(None))[1]["version"] is None
+    assert _players(made_recorder("page"))[1]["version"] == "page"
+    assert _players(made_recorder(None))[1]["version"] is None
 
 
 def test_what_a_peer_says_of_itself_is_in_the_documents() -> None:
-    recorder = _recorder()
+    recorder = made_recorder()
     theirs = {"software": {"version": "9.9", "platform": "BeOS"}, "clock": 3000.0}
     recorder.fold(5000, Connected((None, theirs)))
     assert (_players(recorder)[1]["version"], _players(recorder)[1]["platform"]) == ("9.9", "BeOS")
@@ -75,7 +48,7 @@ def test_what_a_peer_says_of_itself_is_in_the_documents() -> None:
     ],
 )
 def test_who_says_nothing_sensible_is_known_by_what_the_service_knows(theirs: Any) -> None:
-    recorder = _recorder()
+    recorder = made_recorder()
     recorder.fold(5000, Connected((None, theirs)))
     recorder.fold(6000, Pinged(1, 4.0, ClockEstimate(0.5, 0.002, 0.004, 0.002, 0.002)))
     told = _players(recorder)[1]
@@ -84,7 +57,7 @@ def test_who_says_nothing_sensible_is_known_by_what_the_service_knows(theirs: An
 
 
 def test_a_peers_texts_are_short_and_printable() -> None:
-    recorder = _recorder()
+    recorder = made_recorder()
     recorder.fold(
         5000, Connected((None, {"software": {"version": "\x1b[31m" * 999, "platform": "\u202e" * 999}}))
     )

@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.config import P2PConfig, Secret, SyncConfig
+from gym_p2p.config import ExportConfig, P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
 from gym_p2p.play.handshake import Seated
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
 from gym_p2p.play.setup import MatchSetup
+from tests.files.small_disk import SmallDisk
 from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
@@ -162,6 +163,37 @@ def test_who_is_started_twice_is_told_before_the_one_cuts_the_other_off(state: P
     assert len(list(state.iterdir())) == 1
 
 
+def coming_back(exports: Path) -> tuple[str, MatchSetup]:
+    """Return a player whose process before this one was killed, and what stands for what they join."""
+    game = make_game(Blend(length=40))
+    sync = SyncConfig(rejoin_timeout_s=30)
+    config = P2PConfig(subject_id="anna-a", sync=sync, exports=ExportConfig(directory=str(exports)))
+    name = joined(config, game.describe()["environment"], ("a",))
+    kept(name).close()
+    return name, MatchSetup(game, ["a"], config)
+
+
+def test_whose_folder_cannot_be_written_may_name_another_and_come_back(tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("a file in the way")
+    name, setup = coming_back(tmp_path / "exports")
+    with pytest.raises(ConfigurationError, match="cannot write to"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    assert find_kept_match(name) is not None
+
+
+def test_whose_network_half_does_not_start_may_try_again_and_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_plan: PlayerPlan) -> None:
+        raise NetworkError("no process can be started now")
+
+    monkeypatch.setattr("gym_p2p.play.match_client.open_bridge", fails)
+    name, setup = coming_back(tmp_path / "exports")
+    with pytest.raises(NetworkError, match="no process"):
+        setup.meet(lambda: None, environment=None, seated=Seated())
+    assert find_kept_match(name) is not None
+
+
 def test_at_a_proper_end_nothing_is_left(state: Path) -> None:
     file = kept()
     file.remove()
@@ -193,6 +225,23 @@ def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
     assert find_kept_match(NAME) is None
     assert not path.exists()
     assert "the match match-1 is over" in caplog.text
+
+
+def test_what_nobody_came_back_with_goes_after_a_day_and_nothing_that_is_held(state: Path) -> None:
+    """Of others: who joined another room, who still plays in a third, and who was killed as they wrote."""
+    day_s = 24 * 3600.0
+    rooms = [joined(P2PConfig(room=room), "Rally-v0", None) for room in ("left", "newer", "played")]
+    for name in rooms[:2]:
+        kept(name).close()
+    held = kept(rooms[2])
+    half = state / f".{NAME}.match-1.a.json.0a1b2c3d.tmp"
+    half.write_bytes(b"{")
+    for path in state.iterdir():
+        age_s = day_s - 60 if path.name.startswith(rooms[1]) else day_s + 60
+        os.utime(path, (time.time() - age_s,) * 2)
+    assert find_kept_match(NAME) is None
+    assert {path.name.split(".")[0] for path in state.iterdir()} == set(rooms[1:])
+    held.close()
 
 
 @pytest.mark.parametrize(
@@ -275,11 +324,12 @@ def test_a_disk_that_takes_a_part_leaves_the_one_before(
     state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = kept()
-    whole = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[: len(data) // 2]))
+    (path,) = state.iterdir()
+    disk = SmallDisk(state, path.stat().st_size * 3 // 2)
+    disk.takes_parts = True
+    monkeypatch.setattr("gym_p2p.files.whole.open_private", disk.open_private)
     file.fold(Resumable(Secret("newer")))
-    monkeypatch.undo()
-    monkeypatch.setenv("XDG_STATE_HOME", str(state.parents[1]))
+    assert len(disk.opened) == 1
     assert "cannot be written" in caplog.text
     file.close()
     told = find_kept_match(NAME)

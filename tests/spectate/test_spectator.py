@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -224,6 +225,44 @@ def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> N
         assert seen.reason is None
         assert seen.results[-1][2] == {"a": True, "b": True}
     assert episodes[-1].agreed > len(episodes)
+
+
+def test_who_looks_on_is_told_for_whom_the_match_stands_in_an_episode_and_between_two(lobby: Lobby) -> None:
+    length = 60
+    envs = [_blend(lobby, seat, length, fps=100, spectators=int(seat == "a")) for seat in "ab"]
+    told: list[tuple[str, Any] | None] = []
+    spectator = _spectator(
+        lobby,
+        gymnasium.make(BLEND, length=length),
+        on_pause=lambda paused: told.append(paused and (paused.why, paused.players)),
+    )
+    watching = threading.Event()
+
+    def play(env: P2PEnv, seconds: float) -> None:
+        for episode in range(2):
+            env.reset()
+            watching.wait(PATIENCE_S)
+            for frame in range(length):
+                if (episode, frame) == (0, 20):
+                    time.sleep(seconds)
+                env.step(act(env.action_space, frame))
+            if episode == 0:
+                time.sleep(seconds)
+        time.sleep(0.5)
+        env.close()
+
+    def watch() -> list[tuple[str, Any] | None]:
+        with spectator:
+            for _ in range(2):
+                spectator.reset()
+                watching.set()
+                assert told[-1:] in ([], [None])
+                while spectator.agents:
+                    spectator.step()
+        return [one for one, _ in itertools.groupby(told)]
+
+    results = together(lambda: play(envs[0], 0.0), lambda: play(envs[1], 1.5), watch)
+    assert results[2] == [("input", ("b",)), None, ("reset", ("b",)), None], results
 
 
 def test_one_more_than_the_players_show_it_to_is_refused(lobby: Lobby) -> None:

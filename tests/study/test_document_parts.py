@@ -16,13 +16,13 @@ from gym_p2p.core.latency.statistics import LatencyStatistics
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, GameTransportCounts, PollStatus
 from gym_p2p.core.record.absences import Departure, Pause
 from gym_p2p.core.record.documents import DOCUMENT_TYPES, build_document
-from gym_p2p.core.record.human import HumanFacts
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.parts import Disconnection, ReconnectionAttempt
 from gym_p2p.exports.encoding import encode
 from gym_p2p.study.reading import document_parts as parts
 from gym_p2p.study.report import words
 from gym_p2p.study.report.report import report_html
+from tests.core.record.records import human_facts
 
 OPEN = {"Pair", "Probe"}
 """What stands in open objects: their keys are those of the service."""
@@ -167,22 +167,7 @@ def of_a_person() -> MatchRecord:
     """Return the record of a person who played 30 frames."""
     inputs = [(bytes([frame % 6]), b"\0") for frame in range(30)]
     record = made_record("left", inputs, 30.0, random.Random(1))
-    facts: dict[str, Any] = {
-        "link": "datachannel",
-        "link_reason": "",
-        "frames_shown": 3,
-        "frames_skipped": 1,
-        "key_events": 2,
-        "key_events_dropped": 0,
-        "pages_opened": 1,
-        "page_size": (390, 844),
-        "input": "touch",
-        "browser": "Firefox",
-        "browser_version": "140",
-        "clock_offset_ms": 1.0,
-        "clock_error_ms": 2.0,
-    }
-    record.human.facts = HumanFacts(**facts)
+    record.human.facts = human_facts(link="datachannel")
     for rtt_ms in (31.0, 33.0, 41.0):
         record.human.rtt.record(record.session_start_ms, rtt_ms)
     for latency_ms in (21.0, 25.0, 90.0):

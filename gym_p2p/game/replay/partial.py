@@ -11,6 +11,7 @@ from typing import IO
 import attrs
 
 from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.files.held import stands_for
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.game.replay.header import SUFFIX
 from gym_p2p.game.replay.reader import Replay, read_replay
@@ -102,10 +103,7 @@ def _finished(partial: Path) -> Path | None:
         return None
     with file:
         _hold(file)
-        try:
-            if not os.path.samestat(partial.stat(), os.fstat(file.fileno())):
-                return None
-        except FileNotFoundError:
+        if not stands_for(partial, file.fileno()):
             return None
         if path.exists():
             raise UsageError(f"{path} is there already: move one of the two")

@@ -9,6 +9,7 @@ from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
+from gym_p2p.core.record.human import HumanFacts
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.policy import PolicyFacts
 from gym_p2p.core.wire.seats import SeatId
@@ -51,6 +52,26 @@ def played(record: MatchRecord, frames: int = 5) -> MatchRecord:
     for frame in range(frames):
         episode.frame([bytes([frame]), bytes([10 + frame])])
     return record
+
+
+def human_facts(**changes: Any) -> HumanFacts:
+    """Return what is known of a person at a page."""
+    told: dict[str, Any] = {
+        "link": "websocket",
+        "link_reason": "one machine",
+        "frames_shown": 3,
+        "frames_skipped": 1,
+        "key_events": 2,
+        "key_events_dropped": 0,
+        "pages_opened": 1,
+        "page_size": (390, 844),
+        "input": "touch",
+        "browser": "Firefox",
+        "browser_version": "130",
+        "clock_offset_ms": -4.5,
+        "clock_error_ms": 0.5,
+    }
+    return HumanFacts(**{**told, **changes})
 
 
 def documents(record: MatchRecord, now_ms: int = START_MS + 5000) -> dict[str, dict[str, Any]]:

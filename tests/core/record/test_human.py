@@ -11,31 +11,11 @@ from hypothesis import strategies as st
 from gym_p2p.core.record.documents import KINDS, build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.growth import Mark
-from gym_p2p.core.record.human import HumanFacts
 from gym_p2p.core.record.journal import JournalWriter, decode_input, fold
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.player_identity import played_by_of
 from gym_p2p.exports.encoding import to_data
-from tests.core.record.records import START_MS, decode, documents, new_record, played, validator
-
-
-def facts(**changes: Any) -> HumanFacts:
-    told: dict[str, Any] = {
-        "link": "websocket",
-        "link_reason": "one machine",
-        "frames_shown": 3,
-        "frames_skipped": 1,
-        "key_events": 2,
-        "key_events_dropped": 0,
-        "pages_opened": 1,
-        "page_size": (390, 844),
-        "input": "touch",
-        "browser": "Firefox",
-        "browser_version": "130",
-        "clock_offset_ms": -4.5,
-        "clock_error_ms": 0.5,
-    }
-    return HumanFacts(**{**told, **changes})
+from tests.core.record.records import START_MS, decode, documents, human_facts, new_record, played, validator
 
 
 def test_without_a_person_both_keys_are_null() -> None:
@@ -46,7 +26,7 @@ def test_without_a_person_both_keys_are_null() -> None:
 
 def test_the_latency_of_actions_is_told_in_figures() -> None:
     record = played(new_record())
-    record.human.facts = facts()
+    record.human.facts = human_facts()
     for latency_ms in (10.0, 20.0, 60.0):
         record.human.action_shown(latency_ms)
     record.human.rtt.record(START_MS, 2.0)
@@ -66,7 +46,7 @@ def test_the_latency_of_actions_is_told_in_figures() -> None:
 
 def test_actions_that_were_chosen_out_of_focus_are_those_of_the_seat_and_the_frame() -> None:
     record = new_record()
-    record.human.facts = facts()
+    record.human.facts = human_facts()
     episode = record.begin_episode(Begin(at_ms=START_MS))
     for frame in (1, 2):
         episode.out_of_focus(frame, 1)
@@ -78,7 +58,7 @@ def test_actions_that_were_chosen_out_of_focus_are_those_of_the_seat_and_the_fra
 
 def test_a_page_that_is_in_the_background_at_the_end_was_so_up_to_the_end() -> None:
     record = played(new_record())
-    record.human.facts, record.human.hold_ms = facts(), 60_000.0
+    record.human.facts, record.human.hold_ms = human_facts(), 60_000.0
     record.human.focused(START_MS + 1_000, focused=False)
     record.terminate("normal", partial=False, now_ms=START_MS + 3_000)
     assert documents(record, START_MS + 9_000)["multiplayer"]["focusLoss"] == {
@@ -109,7 +89,7 @@ def _happen(record: MatchRecord, what: int, now_ms: int) -> None:
     human = record.human
     match what % 6:
         case 0:
-            human.facts = facts(frames_shown=what)
+            human.facts = human_facts(frames_shown=what)
         case 1:
             human.action_shown(what / 7)
         case 2:

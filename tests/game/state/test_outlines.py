@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.game.state import outlines
 from gym_p2p.game.state.digest import canonical_data
-from gym_p2p.game.state.rows import Rows
 
 
 class _Key(enum.StrEnum):
@@ -23,21 +22,6 @@ class _Key(enum.StrEnum):
 
 class _Phase(enum.Enum):
     PLAY = "play"
-
-
-@pytest.fixture
-def walks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """All walks from now on; nothing was handed over before."""
-    seen: list[Any] = []
-    walk = Rows.walk
-
-    def counted(rows: Rows, roots: Any) -> None:
-        seen.append(roots)
-        walk(rows, roots)
-
-    monkeypatch.setattr(Rows, "walk", counted)
-    monkeypatch.setattr(outlines, "_outlines", {})
-    return seen
 
 
 def walked(value: Any) -> list[bytes]:

@@ -1,0 +1,67 @@
+"""Where a match is recorded: what a process left there, and in the fallback, makes room for the next one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from gym_p2p.config import ExportConfig, P2PConfig
+from gym_p2p.exports.documents import document_path
+from gym_p2p.exports.journal import journal_path
+from gym_p2p.exports.spool import SpoolEntry
+from gym_p2p.exports.upload import Upload
+from gym_p2p.game.replay.partial import partial_path
+from gym_p2p.play.recording import discard_left, fallback_of, match_folder_of
+from tests.play.recorders import made_recorder
+
+AT_MS = 5_000
+FOUND = made_recorder().found
+
+
+def config(tmp_path: Path) -> P2PConfig:
+    places = {"directory": str(tmp_path / "wanted"), "fallback": str(tmp_path / "fallback")}
+    return P2PConfig(record=True, exports=ExportConfig(**places))
+
+
+def leave(folder: Path) -> None:
+    """Leave what a process does that is killed as it plays."""
+    folder.mkdir(parents=True)
+    partial_path(folder / "0.p2preplay").write_bytes(b"half of it")
+    journal_path(folder, 0).write_bytes(b"a line\n")
+    target = Upload("http://127.0.0.1:9", "/v1/matches/m", "t")
+    document = document_path(folder, 0, "multiplayer")
+    SpoolEntry.create(folder.parent, "m", 0, kind="multiplayer", target=target, document=document).close()
+
+
+def files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def test_what_a_process_left_goes_also_where_it_had_gone_on_and_nobody_elses_does(tmp_path: Path) -> None:
+    told = config(tmp_path)
+    folder = match_folder_of(FOUND, told, AT_MS)
+    fallback = fallback_of(folder, told)
+    assert folder is not None
+    assert fallback is not None
+    for place in (folder, fallback):
+        leave(place)
+        journal_path(place, 1).write_bytes(b"a line\n")
+    discard_left(FOUND, told, folder, AT_MS)
+    assert files(tmp_path) == sorted(journal_path(place, 1) for place in (folder, fallback))
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = config(tmp_path)
+    folder = match_folder_of(FOUND, told, AT_MS)
+    assert folder is not None
+    leave(folder)
+    partial_path(folder / "0.p2preplay").unlink()
+    partial_path(folder / "0.p2preplay").mkdir()
+    with caplog.at_level(logging.WARNING):
+        discard_left(FOUND, told, folder, AT_MS)
+    assert "what was left of the match m stays there" in caplog.text
+    assert files(tmp_path) == []
