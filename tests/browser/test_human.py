@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,67 +21,15 @@ import gym_p2p
 from gym_p2p import HumanSeat, PersonGone
 from gym_p2p.exports import schema
 from gym_p2p.study.report.report import report_html
-from tests.browser.chromium import HERE
-from tests.browser.driver import Driver, running_driver
-from tests.requirements import require
+from tests.browser.driver import Driver
+from tests.browser.seat_page import DRAWN, Page
 from tests.waiting import PATIENCE_S, until
-
-_numbers = itertools.count(1)
-
 
 NEVER_OPEN = (
     "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
     "const after = setTimeout; setTimeout = (work, ms) => after(work, Math.min(ms, 1000));"
 )
 """A connection that comes to nothing, and clocks that are soon over."""
-
-
-class Page:
-    """A page of the browser, from outside."""
-
-    def __init__(self, driver: Driver, url: str, **how: Any) -> None:
-        self._driver = driver
-        self.number = next(_numbers)
-        self.ask("open", url=url, **how)
-
-    def ask(self, command: str, **parameters: Any) -> Any:
-        return self._driver.ask(command, page=self.number, **parameters).result(PATIENCE_S)
-
-    def until(self, expression: str) -> None:
-        self.ask("until", expression=expression, limitMs=(PATIENCE_S - 5) * 1000)
-
-    def phase(self, phase: str) -> None:
-        self.until(f"document.body.dataset.phase === '{phase}'")
-
-    def text(self) -> str:
-        return str(self.ask("value", expression="document.body.innerText"))
-
-    def canvas(self) -> np.ndarray[Any, Any]:
-        """Return the canvas's pixels, with three colours."""
-        width, height, text = self.ask("value", expression=CANVAS)
-        pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
-        assert (pixels[:, :, 3] == 255).all()
-        return pixels[:, :, :3]
-
-
-DRAWN = "Boolean(window.page?.screen.drawn)"
-
-CANVAS = """(() => {
-  const canvas = document.getElementById("screen");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let text = "";
-  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
-  return [canvas.width, canvas.height, btoa(text)];
-})()"""
-
-
-@pytest.fixture(scope="module")
-def browser(node_modules: Path) -> Iterator[Driver]:
-    require("chromium", "apt-get install chromium")
-    program = shutil.which("chromium")
-    assert program is not None
-    with running_driver(HERE / "seat.mjs", node_modules, program) as driver:
-        yield driver
 
 
 class Painter(gymnasium.Env[Any, Any]):
