@@ -20,6 +20,7 @@ from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import own_words
 from gym_p2p.game.spaces.masks import Mask
 from gym_p2p.policies.model_files import import_library, inner_observation, inner_space, require_file
+from gym_p2p.policies.tensors import mask_row
 
 __all__ = ["Sb3Model", "algorithm_of", "load_sb3"]
 
@@ -90,7 +91,7 @@ class Sb3Model:
         """Return what it does, without chance."""
         more: dict[str, Any] = {}
         if self._masks and mask is not None:
-            more["action_masks"] = np.concatenate(mask) if isinstance(mask, tuple) else mask
+            more["action_masks"] = mask_row(mask)
         action, self._state = self._model.predict(
             inner_observation(observation) if self._inner else observation,
             state=self._state,
