@@ -239,25 +239,11 @@ def _rows(floor_ms: list[float], found: dict[str, _Found]) -> list[Row]:
         Row("the same, data channel", "ms", far.first_ms, anchor=800.0),
     ]
     for name, one in found.items():
-        if not one.latencies_ms:
-            continue
         p50, p95 = targets.get(name, (None, None))
-        rows += [
-            Row(
-                f"action latency p50: {name}",
-                "ms",
-                _percentile(one.latencies_ms, 0.5),
-                floor=floor50,
-                anchor=p50,
-            ),
-            Row(
-                f"action latency p95: {name}",
-                "ms",
-                _percentile(one.latencies_ms, 0.95),
-                floor=floor95,
-                anchor=p95,
-            ),
-        ]
+        for what, share, floor, target in (("p50", 0.5, floor50, p50), ("p95", 0.95, floor95, p95)):
+            if one.latencies_ms:
+                latency = nearest_rank(one.latencies_ms, share)
+                rows.append(Row(f"action latency {what}: {name}", "ms", latency, floor=floor, anchor=target))
     cpu_targets = {_LOOPBACK: 8.0, _CHANNEL: 12.0}
     byte_targets = {_LOOPBACK: 10.0, "Rally, 60 fps": 250.0}
     for name, one in found.items():

@@ -105,16 +105,17 @@ async def _host(arguments: argparse.Namespace) -> None:
     with called_at_signals(stopped.set), contextlib.ExitStack() as stack:
         listening = stack.enter_context(listen(arguments.host, arguments.port))
         address = Address(arguments.host, listening.getsockname()[1], arguments.public_url)
+        part = _part(arguments)
         with doing(f"trying {arguments.env}"):
-            processes, measured = await _tried(_part(arguments), stopped)
+            processes, measured = await _tried(part, stopped)
         stack.callback(processes.close)
-        setting = _setting(arguments, measured, address)
+        setting = _setting(arguments, part, measured, address)
         house = _house(arguments, setting, measured)
         check_directory(arguments.exports)
         if arguments.server is not None:
             await _reach(arguments.server)
         else:
-            setting.part.options["server_url"] = stack.enter_context(_own_service(arguments))
+            part.options["server_url"] = stack.enter_context(_own_service(arguments))
         hall = Hall(setting, house, processes, _say)
         door = Door(hall, Links(links, _link_for_visitor), address)
         try:
@@ -209,7 +210,7 @@ async def _unless(stopped: asyncio.Event, answer: asyncio.Future[_T]) -> _T:
     return answer.result()
 
 
-def _setting(arguments: argparse.Namespace, measured: Measured, address: Address) -> Setting:
+def _setting(arguments: argparse.Namespace, part: Part, measured: Measured, address: Address) -> Setting:
     from gym_p2p.hosting.hall import Setting  # noqa: PLC0415 - as above
 
     seats = list(measured.seats)
@@ -222,7 +223,7 @@ def _setting(arguments: argparse.Namespace, measured: Measured, address: Address
     if arguments.partner is not None and people >= len(seats):
         raise UsageError(f"--people: of {len(seats)} seats a program plays one at least, with --partner")
     return Setting(
-        part=_part(arguments),
+        part=part,
         seats=tuple(seats),
         queue=arguments.queue if arguments.partner is None else None,
         people=people,

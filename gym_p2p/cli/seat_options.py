@@ -7,9 +7,9 @@ from typing import TypedDict
 
 from gym_p2p.cli.options import above_zero, between
 from gym_p2p.errors import UsageError
+from gym_p2p.policies.specs import FORMS
 
 __all__ = [
-    "POLICY_FORMS",
     "Reactions",
     "add_human_options",
     "add_policy_options",
@@ -18,9 +18,6 @@ __all__ = [
     "require_one_player",
     "require_page",
 ]
-
-POLICY_FORMS = "random, scripted, module:function, sb3:FILE.zip or onnx:FILE.onnx"
-"""As in :mod:`gym_p2p.policies.specs`, which takes NumPy to import."""
 
 
 class Reactions(TypedDict):
@@ -38,7 +35,7 @@ def add_policy_options(parser: argparse.ArgumentParser, *, default: str) -> None
         default: which one plays where none is named, in words.
     """
     policy = parser.add_argument_group("a policy plays")
-    policy.add_argument("--policy", help=f"{POLICY_FORMS} (default: {default})")
+    policy.add_argument("--policy", help=f"{FORMS} (default: {default})")
     add_reaction_options(policy)
 
 

@@ -30,10 +30,11 @@ from gym_p2p.cli.options import (
     seat_id,
     whole,
 )
-from gym_p2p.cli.seat_options import POLICY_FORMS, Reactions, add_reaction_options, reactions
+from gym_p2p.cli.seat_options import Reactions, add_reaction_options, reactions
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
+from gym_p2p.policies.specs import FORMS
 from gym_p2p.processes.pool import map_in_processes
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import can_start_python
@@ -110,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[SEAT=]POLICY",
-        help=f"{POLICY_FORMS}, for one seat or for all (default: random)",
+        help=f"{FORMS}, for one seat or for all (default: random)",
     )
     add_reaction_options(parser)
     parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")

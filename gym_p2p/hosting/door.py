@@ -19,13 +19,10 @@ from gym_p2p.hosting.house import Refuse, Why
 from gym_p2p.hosting.links import Link, Links
 from gym_p2p.hosting.messages import Visit
 from gym_p2p.hosting.processes import SeatProcess
-from gym_p2p.human.messages import CLOSE_CODES, MAX_PAGE_MESSAGE_BYTES, encode
+from gym_p2p.human.messages import CLOSE_CODES, MAX_OFFER_BYTES, MAX_PAGE_MESSAGE_BYTES, encode
 from gym_p2p.human.page_files import PAGE_HEADERS, page_files
 
 __all__ = ["Address", "Door", "listen"]
-
-_MOST_BODY_BYTES = 64 * 1024
-"""An offer of WebRTC's with all its candidates is a tenth of it."""
 
 _CLOSE_LIMIT_S = 2.0
 
@@ -113,7 +110,7 @@ class Door:
         self._links = links
         self._address = address
         self._files = page_files()
-        app = web.Application(client_max_size=_MOST_BODY_BYTES)
+        app = web.Application(client_max_size=MAX_OFFER_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_LIMIT_S)
 

@@ -72,7 +72,7 @@ class FrameStream:
     """The frames to one page.
 
     Attributes:
-        sent: how many were sent.
+        sent: how many were sent; the number of the last.
         skipped: how many were not, because a newer one was there before the line was free.
         control: decides on their detail.
         lossy: whether frames may get lost on the way, without anybody noticing.
@@ -87,7 +87,6 @@ class FrameStream:
     _waiting: bool = attrs.field(default=False, init=False)
     _base: _Sent | None = attrs.field(default=None, init=False)
     _under_way: deque[_Sent] = attrs.field(init=False)
-    _number: int = attrs.field(default=0, init=False)
     _exact: bool = attrs.field(default=True, init=False)
     _sent_at: float = attrs.field(default=0.0, init=False)
     _free_at: float | None = attrs.field(default=None, init=False)
@@ -142,15 +141,14 @@ class FrameStream:
             self._free_at = free_at if free_at < math.inf else None
             return None
         self._waiting, self._exact, self._sent_at = False, detail is Detail.EXACT, now
-        self._number += 1
         self.sent += 1
         picture = simplified(newest.picture, detail)
         base = None if self._base is None else (self._base.number, self._base.picture)
-        self._under_way.append(_Sent(self._number, picture, now))
+        self._under_way.append(_Sent(self.sent, picture, now))
         data = self._encoder.encoded(
-            picture, base, number=self._number, frame=newest.frame, seq=newest.seq, exact=self._exact
+            picture, base, number=self.sent, frame=newest.frame, seq=newest.seq, exact=self._exact
         )
-        return Frame(self._number, newest.episode, newest.frame, newest.seq, data)
+        return Frame(self.sent, newest.episode, newest.frame, newest.seq, data)
 
     def _room_at(self, now: float, rtt_s: float, interval_s: float) -> float:
         """Return when another frame may be under way: now, or when one of those that are counts as lost."""

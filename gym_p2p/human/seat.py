@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
 from gym_p2p.human.invitation import name_of, open_browser, print_link, require_next_url
 from gym_p2p.human.keys.codes import label_of
-from gym_p2p.human.keys.controls import Controls, Legal, effects
+from gym_p2p.human.keys.controls import Binding, Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
@@ -126,20 +126,7 @@ class HumanSeat:
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
-            welcome={
-                "title": title or name_of(stage.env),
-                "controls": [
-                    {
-                        "codes": sorted(one.codes),
-                        "keys": [label_of(c) for c in sorted(one.codes)],
-                        "label": one.label,
-                        "same": same,
-                    }
-                    for one, same in zip(
-                        self._controls.bindings, effects(self._controls.bindings), strict=True
-                    )
-                ],
-            },
+            welcome={"title": title or name_of(stage.env), "controls": _shown(self._controls.bindings)},
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
@@ -366,6 +353,19 @@ class HumanSeat:
             standing["turn"], standing["illegal"] = self._turn, self._illegal
             self._person.tell(**standing, text=self._text, gone=self._person.gone)
         self._server.flush()
+
+
+def _shown(bindings: Sequence[Binding]) -> list[dict[str, Any]]:
+    """Return keys and combinations as a page is told them."""
+    return [
+        {
+            "codes": sorted(one.codes),
+            "keys": [label_of(code) for code in sorted(one.codes)],
+            "label": one.label,
+            "same": same,
+        }
+        for one, same in zip(bindings, effects(bindings), strict=True)
+    ]
 
 
 def _gone(reason: str) -> PersonGone:

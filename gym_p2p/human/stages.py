@@ -25,6 +25,7 @@ from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.handshake import Seated
+from gym_p2p.play.local_seat import local_seat, session_of
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
@@ -124,22 +125,14 @@ def stage_of(env: Any, agent: Any, fps: float | None) -> Stage:
         UnsupportedEnvironment: it shows no pictures.
         ConfigurationError: there is no such agent, or no such rate, or the environment has its own.
     """
-    session = _attribute(env, "p2p")
-    if isinstance(session, Session):
+    session = session_of(env)
+    if session is not None:
         if fps is not None:
             raise ConfigurationError("fps", f"the match has its own: give fps={fps!r} to the environment")
         return MatchStage(session, agent)
     if agent is not None:
         raise ConfigurationError("agent", f"a person alone plays all there is, got {agent!r}")
     return LoneStage(env, fps)
-
-
-def _attribute(env: Any, name: str) -> Any:
-    """Return an attribute of an environment or of one that it wraps."""
-    try:
-        return env.get_wrapper_attr(name)
-    except AttributeError:
-        return getattr(env, name, None)
 
 
 def _require_pictures(mode: str | None, env: Any) -> None:
@@ -163,13 +156,8 @@ class MatchStage:
 
     def __init__(self, session: Session, agent: Any) -> None:
         game = session.game
-        wanted = session.seats
-        if agent is not None and (wanted is None or agent not in wanted):
-            raise ConfigurationError("agent", f"wanted one of the local seats {wanted}, got {agent!r}")
-        if agent is None and wanted is not None and len(wanted) > 1:
-            raise ConfigurationError("agent", f"say which of {', '.join(map(repr, wanted))} the person plays")
         self._session = session
-        self._named = agent if agent is not None or wanted is None else wanted[0]
+        self._named = local_seat(session, agent, who="the person")
         example = game.seats[0] if self._named is None else self._named
         self.env = game.env.unwrapped
         _require_pictures(game.screen.render_mode, self.env)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from gymnasium import Space, spaces
 
+from gym_p2p.config.extras import how_to_install, install_extra
 from gym_p2p.errors import UsageError
 
-__all__ = ["file_digest", "inner_observation", "inner_space", "require_file"]
+__all__ = ["file_digest", "import_library", "inner_observation", "inner_space", "require_file"]
+
+_EXTRAS = {"stable_baselines3": "sb3", "onnxruntime": "onnx"}
+"""Which extra brings what, also where this package runs without being installed."""
 
 
 def require_file(path: Path, *, name: str) -> None:
@@ -31,6 +37,20 @@ def require_file(path: Path, *, name: str) -> None:
         raise UsageError(f"policy {name}: cannot read {path}: {error.strerror or error}") from error
     if not begin:
         raise UsageError(f"policy {name}: {path} is empty")
+
+
+def import_library(module: str, *, name: str) -> ModuleType:
+    """Return the module that reads a policy's file.
+
+    Raises:
+        UsageError: it is not installed, or something is not that it needs, with the line that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        line = install_extra(_EXTRAS[missing]) if missing in _EXTRAS else how_to_install(missing)
+        raise UsageError(f"policy {name} needs the package {missing!r}: {line}") from error
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,6 @@ A file of this kind is numbers and operations on them: loading it runs nothing o
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,10 @@ import attrs
 import numpy as np
 from gymnasium import Space, spaces
 
-from gym_p2p.config.extras import install_extra
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import own_words
 from gym_p2p.game.spaces.masks import Mask, mask_of
-from gym_p2p.policies.model_files import inner_space, require_file
+from gym_p2p.policies.model_files import import_library, inner_space, require_file
 from gym_p2p.policies.tensors import Misfit, Shape, as_action, as_tensor, mask_row
 
 __all__ = ["OnnxModel", "load_onnx"]
@@ -138,16 +136,10 @@ def load_onnx(path: Path, observed: Space[Any], acted: Space[Any], *, name: str)
             other spaces.
     """
     require_file(path, name=name)
-    try:
-        library = importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"policy {name} needs the package {error.name!r}: {install_extra('onnx')}"
-        ) from error
+    library = import_library("onnxruntime", name=name)
     options = library.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = (
-        1  # a frame's worth of work is done sooner so
-    )
+    # A frame's worth of work is done sooner so.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

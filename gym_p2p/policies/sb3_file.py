@@ -6,7 +6,6 @@ user named it, and for no other reason. Which algorithm it is of is read before,
 
 from __future__ import annotations
 
-import importlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 
-from gym_p2p.config.extras import how_to_install, install_extra
 from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.load import own_words
 from gym_p2p.game.spaces.masks import Mask
-from gym_p2p.policies.model_files import inner_observation, inner_space, require_file
+from gym_p2p.policies.model_files import import_library, inner_observation, inner_space, require_file
+from gym_p2p.policies.tensors import mask_row
 
 __all__ = ["Sb3Model", "algorithm_of", "load_sb3"]
 
@@ -92,7 +91,7 @@ class Sb3Model:
         """Return what it does, without chance."""
         more: dict[str, Any] = {}
         if self._masks and mask is not None:
-            more["action_masks"] = np.concatenate(mask) if isinstance(mask, tuple) else mask
+            more["action_masks"] = mask_row(mask)
         action, self._state = self._model.predict(
             inner_observation(observation) if self._inner else observation,
             state=self._state,
@@ -123,15 +122,7 @@ def load_sb3(
     require_file(path, name=name)
     algorithm = algorithm or _found_algorithm(path, name)
     module = "sb3_contrib" if algorithm in _CONTRIBUTED else "stable_baselines3"
-    try:
-        library = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        line = (
-            install_extra("sb3")
-            if error.name == "stable_baselines3"
-            else how_to_install(error.name or module)
-        )
-        raise UsageError(f"policy {name} needs the package {error.name!r}: {line}") from error
+    library = import_library(module, name=name)
     kind = getattr(library, algorithm, None)
     if not callable(getattr(kind, "load", None)):
         near = did_you_mean(algorithm, _OWN | _CONTRIBUTED)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.errors import UsageError
 from gym_p2p.game.outcome import fresh
 from gym_p2p.play.handshake import Seated
-from gym_p2p.play.session import Session
+from gym_p2p.play.local_seat import local_seat, session_of
 from gym_p2p.policies.load import PolicyOption, load_policy
 from gym_p2p.policies.reactions import ReactionLimits
 from gym_p2p.policies.seat_policy import SeatPolicy
@@ -50,19 +50,15 @@ class PolicySeat:
         reaction_ms: float = 0.0,
         actions_per_s: float | None = None,
     ) -> None:
-        session = _session_of(env)
-        wanted = session.seats
-        if agent is not None and (wanted is None or agent not in wanted):
-            raise ConfigurationError("agent", f"wanted one of the local seats {wanted}, got {agent!r}")
-        if agent is None and wanted is not None and len(wanted) > 1:
-            raise ConfigurationError("agent", f"say which of {', '.join(map(repr, wanted))} the policy plays")
+        session = session_of(env)
+        if session is None:
+            raise UsageError(f"a PolicySeat is for a P2PEnv or P2PParallelEnv, got {env!r}")
         self._session = session
         self._given = policy
         self._seed = seed
         self._limits = ReactionLimits(reaction_ms=reaction_ms, actions_per_s=actions_per_s)
-        if agent is None:
-            agent = wanted[0] if wanted else session.game.seats[0]
-        self._seat = agent
+        named = local_seat(session, agent, who="the policy")
+        self._seat = session.game.seats[0] if named is None else named
         self._policy = self._loaded()  # an error comes early
         if session.seated.played_by is None:
             session.seated = Seated("policy")
@@ -94,13 +90,3 @@ class PolicySeat:
         seed = session.game.seats.index(self._seat) if self._seed is None else self._seed
         fps = session.config.sync.fps
         return load_policy(self._given, session.game, self._seat, seed=seed, limits=self._limits, fps=fps)
-
-
-def _session_of(env: Any) -> Session:
-    try:
-        session = env.get_wrapper_attr("p2p")
-    except AttributeError:
-        session = getattr(env, "p2p", None)
-    if not isinstance(session, Session):
-        raise UsageError(f"a PolicySeat is for a P2PEnv or P2PParallelEnv, got {env!r}")
-    return session

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.browser.chromium import HERE, Chromium, running_chromium, serving_pages
+from tests.browser.driver import Driver, running_driver
 from tests.browser.packages import installed
 from tests.requirements import require
 from tests.waiting import PATIENCE_S
@@ -36,17 +37,28 @@ def pages_url(node_modules: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium(node_modules: Path, pages_url: str) -> Iterator[Chromium]:
-    """One browser for all tests; each has pages of its own. No process of it is left behind."""
-    require("chromium", "apt-get install chromium")
-    program = shutil.which("chromium")
-    assert program is not None
+    """One browser for all tests of players; each has pages of its own. No process of it is left behind."""
     before = set(psutil.Process().children(recursive=True))
-    with running_chromium(node_modules, program, pages_url) as running:
+    with running_chromium(node_modules, _program(), pages_url) as running:
         started = set(psutil.Process().children(recursive=True)) - before
         assert any("chromium" in _name(process) for process in started)
         yield running
     _, alive = psutil.wait_procs(started, timeout=PATIENCE_S)
     assert not alive
+
+
+@pytest.fixture(scope="session")
+def browser(node_modules: Path) -> Iterator[Driver]:
+    """Another one, for the pages of people's seats (``seat_page.py``)."""
+    with running_driver(HERE / "seat.mjs", node_modules, _program()) as driver:
+        yield driver
+
+
+def _program() -> str:
+    require("chromium", "apt-get install chromium")
+    program = shutil.which("chromium")
+    assert program is not None
+    return program
 
 
 def _name(process: psutil.Process) -> str:

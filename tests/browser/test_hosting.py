@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.browser.chromium import HERE
-from tests.browser.driver import Driver, running_driver
-from tests.browser.test_human import DRAWN, Page
+from tests.browser.driver import Driver
+from tests.browser.seat_page import DRAWN, Page
 from tests.hosting.hosts import Host
-from tests.requirements import require
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def browser(node_modules: Path) -> Iterator[Driver]:
-    require("chromium", "apt-get install chromium")
-    program = shutil.which("chromium")
-    assert program is not None
-    with running_driver(HERE / "seat.mjs", node_modules, program) as driver:
-        yield driver
 
 
 def says(page: Page, words: str) -> None:

@@ -1,175 +1,33 @@
-"""A person's seat in a real browser: keys by trusted events, and the picture pixel by pixel."""
+"""A person's seat in a real browser: the picture pixel by pixel, what the page says, and how it ends."""
 
 from __future__ import annotations
 
-import base64
-import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import gymnasium
 import jsonschema
 import numpy as np
 import pytest
-from gymnasium import spaces
 
 import gym_p2p
-from gym_p2p import HumanSeat, PersonGone
+from gym_p2p import PersonGone
 from gym_p2p.exports import schema
 from gym_p2p.study.report.report import report_html
-from tests.browser.chromium import HERE
-from tests.browser.driver import Driver, running_driver
-from tests.requirements import require
+from tests.browser.driver import Driver
+from tests.browser.lone_person import Alone, Painter, reached
+from tests.browser.seat_page import DRAWN, Page
 from tests.waiting import PATIENCE_S, until
-
-_numbers = itertools.count(1)
-
 
 NEVER_OPEN = (
     "RTCPeerConnection.prototype.setRemoteDescription = () => new Promise(() => {});"
     "const after = setTimeout; setTimeout = (work, ms) => after(work, Math.min(ms, 1000));"
 )
 """A connection that comes to nothing, and clocks that are soon over."""
-
-
-class Page:
-    """A page of the browser, from outside."""
-
-    def __init__(self, driver: Driver, url: str, **how: Any) -> None:
-        self._driver = driver
-        self.number = next(_numbers)
-        self.ask("open", url=url, **how)
-
-    def ask(self, command: str, **parameters: Any) -> Any:
-        return self._driver.ask(command, page=self.number, **parameters).result(PATIENCE_S)
-
-    def until(self, expression: str) -> None:
-        self.ask("until", expression=expression, limitMs=(PATIENCE_S - 5) * 1000)
-
-    def phase(self, phase: str) -> None:
-        self.until(f"document.body.dataset.phase === '{phase}'")
-
-    def text(self) -> str:
-        return str(self.ask("value", expression="document.body.innerText"))
-
-    def canvas(self) -> np.ndarray[Any, Any]:
-        """Return the canvas's pixels, with three colours."""
-        width, height, text = self.ask("value", expression=CANVAS)
-        pixels = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
-        assert (pixels[:, :, 3] == 255).all()
-        return pixels[:, :, :3]
-
-
-DRAWN = "Boolean(window.page?.screen.drawn)"
-
-CANVAS = """(() => {
-  const canvas = document.getElementById("screen");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let text = "";
-  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
-  return [canvas.width, canvas.height, btoa(text)];
-})()"""
-
-
-@pytest.fixture(scope="module")
-def browser(node_modules: Path) -> Iterator[Driver]:
-    require("chromium", "apt-get install chromium")
-    program = shutil.which("chromium")
-    assert program is not None
-    with running_driver(HERE / "seat.mjs", node_modules, program) as driver:
-        yield driver
-
-
-class Painter(gymnasium.Env[Any, Any]):
-    """Paints another corner in every step: noise, flat colours, and everything at once."""
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 60}  # noqa: RUF012 - as Gymnasium declares it
-
-    def __init__(self, render_mode: str | None = "rgb_array", actions: int = 3) -> None:
-        self.render_mode = render_mode
-        self.action_space = spaces.Discrete(actions)
-        self.observation_space = spaces.Discrete(100_000)
-        self._random = np.random.default_rng(1)
-        self.canvas = self._random.integers(0, 256, (90, 120, 3), np.uint8)
-        self.steps = 0
-        self.actions: list[int] = []
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
-        super().reset(seed=seed, options=options)
-        return 0, {}
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        self.steps += 1
-        self.actions.append(action)
-        x, y = self._random.integers(0, 110), self._random.integers(0, 80)
-        self.canvas[y : y + 9, x : x + 9] = self._random.integers(0, 256, 3, np.uint8)
-        if self.steps % 25 == 0:
-            self.canvas = self._random.integers(0, 256, self.canvas.shape, np.uint8)
-        return self.steps, 0.0, False, False, {}
-
-    def render(self) -> Any:
-        return self.canvas
-
-
-def reached(env: Painter, steps: int) -> None:
-    until(lambda: env.steps >= steps)
-
-
-class Alone:
-    """A person alone with an environment, on a thread; stands still whenever it is told to."""
-
-    def __init__(
-        self,
-        env: gymnasium.Env[Any, Any],
-        keys: dict[str, Any] | None = None,
-        mask: Callable[[], Any] = lambda: None,
-        emulation: dict[str, float] | None = None,
-    ) -> None:
-        self.env = env
-        self.mask = mask
-        self.pauses = threading.Event()
-        self.stands = threading.Event()
-        self.over = threading.Event()
-        self.error: BaseException | None = None
-        self.seat = HumanSeat(
-            env,
-            keys=keys or {"ArrowLeft": 1, "ArrowRight": 2},
-            announce=lambda _: None,
-            browser=False,
-            countdown_s=0,
-            emulation=emulation,
-        )
-        self.thread = threading.Thread(target=self._play)
-
-    def __enter__(self) -> Self:
-        self.thread.start()
-        until(lambda: not self.seat.url.startswith("http://127.0.0.1:0/"))
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.over.set()
-        self.thread.join(PATIENCE_S)
-        assert not self.thread.is_alive()
-
-    def _play(self) -> None:
-        try:
-            with self.seat as person:
-                self.env.reset()
-                while not self.over.is_set():
-                    action = person.action(mask=self.mask())
-                    while self.pauses.is_set() and not self.over.is_set():
-                        self.stands.set()
-                        self.over.wait(0.01)
-                    self.env.step(action)
-        except PersonGone as error:
-            self.error = error
 
 
 def test_the_canvas_is_what_the_environment_rendered_pixel_by_pixel(browser: Driver) -> None:
@@ -304,161 +162,6 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
     assert alone.error is None
 
 
-def test_a_modifier_of_the_browser_is_a_key_where_the_controls_have_it(browser: Driver) -> None:
-    env = Painter()
-    with Alone(env, keys={"ControlLeft": 1, "ArrowRight": 2}) as alone:
-        page = Page(browser, alone.seat.url)
-        page.until(DRAWN)
-        page.ask("press", code="AltLeft")
-        page.ask("press", code="ArrowRight")  # with Alt it is the browser's
-        page.ask("release", code="ArrowRight")
-        page.ask("release", code="AltLeft")
-        page.ask("press", code="ControlLeft")
-        until(lambda: 1 in env.actions)
-        assert 2 not in env.actions
-        page.ask("press", code="ArrowRight")
-        until(lambda: 2 in env.actions)
-
-
-def test_fingers_press_the_same_keys(browser: Driver) -> None:
-    env = Painter()
-    with Alone(env) as alone:
-        page = Page(browser, alone.seat.url, width=390, height=844, touch=True)
-        page.until("document.querySelector('#pad [data-code=ArrowRight]') !== null")
-        assert page.ask("value", expression="document.getElementById('pad').hidden") is False
-        sizes = page.ask(
-            "value", expression="[...document.querySelectorAll('#pad button')].map((one) => one.offsetWidth)"
-        )
-        assert min(sizes) >= 44  # WCAG 2.5.5
-        page.ask("tap", selector="#pad [data-code=ArrowRight]")
-        until(lambda: 2 in env.actions)
-        assert page.ask("value", expression="document.documentElement.scrollWidth <= innerWidth") is True
-
-
-TABLES = {
-    "a cross and two buttons": (
-        {"ArrowLeft": 1, "ArrowRight": 2, "ArrowUp": 3, "ArrowDown": 4, "a": 1, "d": 2, "w": 3, "s": 4}
-        | {"Space": {"action": 5, "label": "fire"}, "x": 6},
-        ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight", "Space", "KeyX"],
-    ),
-    "two crosses": (
-        dict(zip(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", *"wasd"], range(1, 9), strict=True)),
-        ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight", "KeyW", "KeyA", "KeyS", "KeyD"],
-    ),
-    "letters that lie in a square": (
-        {letter: number for number, letter in enumerate("qazwsxedc", 1)},
-        [f"Key{letter}" for letter in "QWEASDZXC"],
-    ),
-    "a key that only counts with another one": ({"ArrowUp": 1, "ArrowUp+Space": 2}, ["ArrowUp", "Space"]),
-    "as many as a keyboard of ALE": (
-        {f"{key}": number for number, key in enumerate("qwertyuiopfghjklz", 1)},
-        [f"Key{letter}" for letter in "QWERTYUIOPFGHJKLZ"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_every_key_of_a_table_has_a_button_for_a_thumb_in_sight(browser: Driver, name: str) -> None:
-    keys, codes = TABLES[name]
-    env = Painter(actions=20)
-    with Alone(env, keys=keys) as alone:
-        page = Page(browser, alone.seat.url, width=390, height=844, touch=True)
-        page.until("document.querySelectorAll('#pad button').length > 0")
-        for width, height in ((390, 844), (844, 390)):
-            page.ask("resize", width=width, height=height)
-            page.until(DRAWN)
-            buttons = page.ask("value", expression=BUTTONS)
-            assert [button["code"] for button in buttons] == codes
-            for button in buttons:
-                assert min(button["width"], button["height"]) >= 44, button  # WCAG 2.5.5
-                assert button["inSight"], button
-            assert page.ask("value", expression="document.documentElement.scrollWidth <= innerWidth") is True
-        page.ask("tap", selector=f"#pad [data-code={codes[0]}]")
-        until(lambda: any(env.actions))
-        page.ask("close")
-
-
-BUTTONS = """[...document.querySelectorAll("#pad button")].map((one) => {
-  const { left, right, top, bottom, width, height } = one.getBoundingClientRect();
-  const under = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
-  return { code: one.dataset.code, width, height, inSight: under === one };
-})"""
-
-GAMEPADS = """{
-  window.pads = [];
-  const buttons = () => Array.from({ length: 17 }, () => ({ pressed: false, value: 0 }));
-  window.plug = (index, mapping = "standard") => {
-    pads[index] = { index, mapping, connected: true, axes: [0, 0, 0, 0], buttons: buttons() };
-    dispatchEvent(Object.assign(new Event("gamepadconnected"), { gamepad: pads[index] }));
-  };
-  window.pull = (index) => {
-    const gamepad = pads[index];
-    gamepad.connected = false;
-    pads[index] = null;
-    dispatchEvent(Object.assign(new Event("gamepaddisconnected"), { gamepad }));
-  };
-  navigator.getGamepads = () => pads;
-}"""
-"""Gamepads that are plugged in by hand: a headless browser has none."""
-
-
-def test_gamepads_press_the_same_keys_several_at_once_and_a_lost_focus_releases_them(browser: Driver) -> None:
-    env = Painter(actions=20)
-    keys = {"ArrowLeft": 1, "ArrowRight": 2, "ArrowUp": 3, "ArrowDown": 4, "a": 1, "d": 2, "Space": 5, "x": 6}
-
-    def does(action: int) -> None:
-        until(lambda: env.actions[-3:] == [action] * 3)
-
-    with Alone(env, keys=keys) as alone:
-        page = Page(browser, alone.seat.url)
-        page.until(DRAWN)
-        page.ask("value", expression=GAMEPADS)
-        page.ask("value", expression="plug(0)")
-        page.until("document.getElementById('status').textContent === 'Gamepad connected.'")
-        for push, action in (
-            ("pads[0].buttons[14].pressed = true", 1),  # the cross
-            ("pads[0].buttons[14].pressed = false", 0),
-            ("pads[0].axes[0] = 0.3", 0),  # a thumb that lies on the stick
-            ("pads[0].axes[0] = 0.8", 2),
-            ("pads[0].axes[0] = 0.4", 2),  # it trembles
-            ("pads[0].axes[0] = 0.1", 0),
-            ("pads[0].axes[1] = -1", 3),
-            ("pads[0].axes[1] = 1", 4),
-            ("pads[0].axes[1] = 0", 0),
-            ("pads[0].buttons[0].pressed = true", 5),
-            ("pads[0].buttons[0].pressed = false", 0),
-            ("pads[0].buttons[1].pressed = true", 6),
-        ):
-            page.ask("value", expression=push)
-            does(action)
-        page.ask("value", expression="plug(1)")
-        page.ask("value", expression="pads[1].buttons[1].pressed = true")
-        page.ask("value", expression="pads[0].buttons[1].pressed = false")
-        does(6)  # the other one holds it
-        page.ask("press", code="KeyX")
-        page.ask("value", expression="pull(1)")
-        page.until("document.getElementById('status').textContent === 'Gamepad disconnected.'")
-        does(6)  # and now the keyboard
-        page.ask("release", code="KeyX")
-        does(0)
-        page.ask("value", expression="pads[0].buttons[15].pressed = true")
-        does(2)
-        page.ask("value", expression="document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
-        does(0)
-        page.ask("value", expression="document.hasFocus = () => true; dispatchEvent(new Event('focus'))")
-        does(0)  # until it is pressed again
-        page.ask(
-            "value", expression="pads[0].buttons[15].pressed = false; pads[0].buttons[12].pressed = true"
-        )
-        does(3)
-        page.ask("value", expression="plug(2, '')")
-        page.until("document.getElementById('status').textContent.includes('does not know')")
-        page.ask("value", expression="pull(0); pull(2)")
-        does(0)
-        seen = page.ask("seen")
-        assert seen["errors"] == []
-
-
 class Forbidding(Painter):
     """Forbids one action after another."""
 
@@ -497,18 +200,6 @@ def test_whose_turn_it_is_stands_beside_a_long_list_of_keys(browser: Driver, mon
         monkeypatch.setattr(alone.seat._stage, "own_turn", False)
         page.ask("press", code="KeyQ")  # which was waited for
         page.until(f"{status}.startsWith('Another player')")
-
-
-def test_a_finger_brings_the_buttons_also_after_a_mouse(browser: Driver) -> None:
-    env = Painter()
-    with Alone(env) as alone:
-        page = Page(browser, alone.seat.url)
-        page.until(DRAWN)
-        hidden = "document.getElementById('pad').hidden"
-        page.ask("click", selector="#screen")
-        assert page.ask("value", expression=hidden) is True
-        page.ask("value", expression="dispatchEvent(new PointerEvent('pointerdown', {pointerType: 'touch'}))")
-        assert page.ask("value", expression=hidden) is False
 
 
 def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat(browser: Driver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import gym_p2p
+from gym_p2p.core.record.folders import short_id
 from tests.hosting.hosts import Host
 from tests.human.fake_page import FakePage
 from tests.waiting import until
@@ -29,35 +31,49 @@ def reason(page: FakePage) -> str | None:
     return None if ending is None else ending["reason"]
 
 
-def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes(tmp_path: Path) -> None:
-    with Host(
-        tmp_path, "--links", "3", *SHORT, "--next", "https://x.example/?who={code}&match={match}"
-    ) as host:
-        one, two, _ = host.links
-        with FakePage(one) as first:
-            wait_for(first, "waiting")
-            with FakePage(two) as second:
-                wait_for(first, "over")
-                wait_for(second, "over")
-        told = first.states[-1]
-        assert told["seats"][0]["playedBy"] == told["seats"][1]["playedBy"] == "person"
-        assert told["next"] == f"https://x.example/?who=p001&match={told['code']}"
-        until(lambda: host.said("p001 has played: done") and host.said("p002 has played: done"))
-
-        with FakePage(one) as again:  # the same is told once more
-            until(lambda: again.code == 4003)
-        assert again.states[-1] == told
+@pytest.fixture(scope="module")
+def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host where people meet for a moment; its links are used up, and it has nothing to complain of."""
+    folder = tmp_path_factory.mktemp("people")
+    next_url = "https://x.example/?who={code}&match={match}"
+    arguments = ("--links", "7", "--open", "--hold", "1", *SHORT, "--next", next_url)
+    with Host(folder, *arguments) as host:
+        host.unused = host.links
+        yield host
         assert host.end() == 0
     assert host.errors == ["trying gym_p2p/Rally-v0 ..."]
 
-    study = gym_p2p.load(tmp_path / "p2p-exports")
-    played = study.players.to_pydict()
-    assert sorted(played["subject"]) == ["p001", "p002"]
-    (folder,) = (tmp_path / "p2p-exports").glob("*T*Z-*")
-    for path in folder.glob("*.multiplayer.json"):
-        document = json.loads(path.read_text())
-        assert document["human"]["framesShown"] > 0
-        assert folder.name.endswith(told["code"])
+
+@pytest.fixture
+def among_people(host_of_people: Host) -> Host:
+    until(lambda: not host_of_people.seats())
+    return host_of_people
+
+
+def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes(among_people: Host) -> None:
+    host = among_people
+    (one, code), (two, other) = host.take(), host.take()
+    with FakePage(one) as first:
+        wait_for(first, "waiting")
+        with FakePage(two) as second:
+            wait_for(first, "over")
+            wait_for(second, "over")
+    told = first.states[-1]
+    assert told["seats"][0]["playedBy"] == told["seats"][1]["playedBy"] == "person"
+    assert told["next"] == f"https://x.example/?who={code}&match={told['code']}"
+    until(lambda: host.said(f"{code} has played: done") and host.said(f"{other} has played: done"))
+
+    with FakePage(one) as again:  # the same is told once more
+        until(lambda: again.code == 4003)
+    assert again.states[-1] == told
+
+    exports = host.folder / "p2p-exports"
+    players = [row for row in gym_p2p.load(exports).players if short_id(row["match"]) == told["code"]]
+    assert sorted(row["subject"] for row in players) == [code, other]
+    (folder,) = exports.glob(f"*T*Z-*{told['code']}")
+    documents = [json.loads(path.read_text()) for path in folder.glob("*.multiplayer.json")]
+    assert len(documents) == 2
+    assert all(document["human"]["framesShown"] > 0 for document in documents)
 
 
 @pytest.fixture(scope="module")
@@ -159,23 +175,22 @@ def test_a_page_that_sends_what_no_page_does_loses_its_seat(against_a_program: H
 
 @pytest.mark.parametrize("how", ["leaves", "is closed"])
 def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
-    tmp_path: Path, how: str
+    among_people: Host, how: str
 ) -> None:
-    with Host(tmp_path, "--links", "2", "--hold", "1", *SHORT) as host:
-        one, two = host.links
+    (one, code), (two, _) = among_people.take(), among_people.take()
+    with FakePage(one) as page:
+        wait_for(page, "waiting")
+        if how == "leaves":
+            page.say(t="leave")
+            until(lambda: page.code == 4003)
+            assert page.states[-1]["gone"] == "left"
+    until(lambda: among_people.said(f"{code} did not play"))
+    until(lambda: not among_people.seats())
+    with FakePage(two) as second:
+        wait_for(second, "waiting")
         with FakePage(one) as page:
-            wait_for(page, "waiting")
-            if how == "leaves":
-                page.say(t="leave")
-                until(lambda: page.code == 4003)
-                assert page.states[-1]["gone"] == "left"
-        until(lambda: host.said("p001 did not play"))
-        until(lambda: not host.seats())
-        with FakePage(two) as second:
-            wait_for(second, "waiting")
-            with FakePage(one) as page:
-                wait_for(page, "over")
-                assert reason(page) is None
+            wait_for(page, "over")
+            assert reason(page) is None
 
 
 def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
@@ -196,28 +211,33 @@ def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_proce
     assert len(documents) == 2
 
 
-def test_who_comes_through_the_door_gets_a_link_of_their_own(tmp_path: Path) -> None:
-    with Host(tmp_path, "--partner", "random", *SHORT) as host:
-        with FakePage(host.door) as page:
-            until(lambda: page.code == 4009)
-        token = page.said["elsewhere"]["token"]
-        with FakePage(f"{host.door.rstrip('/').rpartition('/')[0]}/{token}/") as page:
-            wait_for(page, "over")
-        until(lambda: host.said("has played: done"))
+def test_who_comes_through_the_door_gets_a_link_of_their_own(among_people: Host) -> None:
+    door = among_people.door
+    with FakePage(door) as page:
+        until(lambda: page.code == 4009)
+    token = page.said["elsewhere"]["token"]
+    one, _ = among_people.take()
+    with FakePage(f"{door.rstrip('/').rpartition('/')[0]}/{token}/") as page, FakePage(one):
+        wait_for(page, "over")
+    until(lambda: among_people.heard(r"(v-\w+) has played: done") is not None)
 
 
-def test_links_that_were_given_out_hold_when_the_host_is_started_again(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "2") as host:
-        before = host.links
-        host.end()
-    with Host(tmp_path, "--links", "3") as host:
+def test_links_that_were_given_out_hold_when_a_host_is_started_again(
+    host_of_people: Host, tmp_path: Path
+) -> None:
+    before = host_of_people.links
+    count = len(before) + 1
+    path = tmp_path / "p2p-exports" / "links.csv"
+    path.parent.mkdir()
+    shutil.copyfile(host_of_people.folder / "p2p-exports" / "links.csv", path)
+    with Host(tmp_path, "--links", str(count)) as host:
         tokens = [link.rstrip("/").rpartition("/")[2] for link in host.links]
-        assert tokens[:2] == [link.rstrip("/").rpartition("/")[2] for link in before]
-        assert len(set(tokens)) == 3
-        path = tmp_path / "p2p-exports" / "links.csv"
+        assert tokens[:-1] == [link.rstrip("/").rpartition("/")[2] for link in before]
+        assert len(set(tokens)) == count
         assert path.stat().st_mode & 0o077 == 0
         with path.open(newline="") as file:
-            assert [row["code"] for row in csv.DictReader(file)] == ["p001", "p002", "p003"]
+            codes = [row["code"] for row in csv.DictReader(file)]
+        assert codes == [f"p{number:03}" for number in range(1, count + 1)]
 
 
 def test_a_host_that_is_killed_leaves_no_seats(tmp_path: Path) -> None:

@@ -36,12 +36,14 @@ class Line:
     jitter_s: float
     chance: random.Random
     blocked: tuple[float, float] = (0.0, 0.0)
+    lost: int = attrs.field(default=0, init=False)
     _under_way: list[tuple[float, int, Any]] = attrs.field(factory=list, init=False)
     _numbers: Any = attrs.field(factory=itertools.count, init=False)
 
     def send(self, message: Any, now: float, *, may_get_lost: bool = True) -> None:
         begin, end = self.blocked
         if may_get_lost and (begin <= now < end or self.chance.random() < self.loss):
+            self.lost += 1
             return
         at = now + self.delay_s + self.chance.uniform(0, self.jitter_s)
         heapq.heappush(self._under_way, (at, next(self._numbers), message))
@@ -156,6 +158,7 @@ def test_what_is_shown_was_played_in_order_and_every_press_counts_once_whatever_
     for _, frame, drawn, exact in page.drawn:
         details = [Detail.EXACT] if exact else [Detail.FEWER_COLOURS, Detail.COARSE]
         assert any(np.array_equal(drawn, simplified(picture(frame), detail)) for detail in details)
+    assert down.lost > 0
     assert page.drawn[-1][3]  # there was time for all of it
     assert frames[-1] == 119
     assert most_under_way <= 17

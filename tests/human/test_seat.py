@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from pettingzoo.classic import tictactoe_v3
 
-import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
-from gym_p2p.human import stages
 from tests.human.fake_page import FakePage
-from tests.players import Lobby, left_running, together
+from tests.human.seats import RALLY, alone, opened, seat
+from tests.players import left_running
 from tests.waiting import PATIENCE_S, until
-
-RALLY = "gym_p2p/Rally-v0"
-
-
-def alone(**options: Any) -> HumanSeat:
-    env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")
-    return seat(env, **options)
-
-
-def seat(env: Any, **options: Any) -> HumanSeat:
-    told: dict[str, Any] = {"browser": False, "announce": lambda _url: None, "countdown_s": 0.0}
-    return HumanSeat(env, **{**told, **options})
-
-
-def opened(person: HumanSeat, play: Callable[[HumanSeat, FakePage], None]) -> None:
-    """Take the seat, with a page that is opened as soon as there is a link."""
-    pages: list[FakePage] = []
-
-    def open_page() -> None:
-        until(lambda: not person.url.startswith("http://127.0.0.1:0/"))
-        pages.append(FakePage(person.url).__enter__())
-
-    opening = threading.Thread(target=open_page)
-    opening.start()
-    try:
-        with person:
-            opening.join(PATIENCE_S)
-            play(person, pages[0])
-    finally:
-        opening.join(PATIENCE_S)
-        for page in pages:
-            page.__exit__()
 
 
 def test_nobody_who_opens_the_link_in_time_is_told_and_nothing_is_left() -> None:
@@ -82,32 +47,6 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
     opened(person, play)
 
 
-@pytest.mark.parametrize("leaves", ["says so", "closes the page"])
-def test_who_goes_while_others_are_waited_for_is_not_waited_with(lobby: Lobby, leaves: str) -> None:
-    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options(fps=30))
-
-    def play(_person: HumanSeat, page: FakePage) -> None:
-        going = threading.Thread(target=go, args=[page])
-        going.start()
-        try:
-            env.reset()
-        finally:
-            going.join(PATIENCE_S)
-
-    def go(page: FakePage) -> None:
-        until(lambda: page.phase == "waiting")
-        if leaves == "says so":
-            page.say(t="leave")
-        else:
-            page.__exit__()
-
-    with pytest.raises(PersonGone) as caught:
-        opened(seat(env, hold_s=0.1), play)
-    assert caught.value.reason == {"says so": "left", "closes the page": "page_closed"}[leaves]
-    env.close()
-    assert left_running() == []
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -128,14 +67,18 @@ def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
         alone(**wrong)
 
 
-def test_a_countdown_that_the_others_would_not_wait_for_is_refused() -> None:
-    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=3.0)
+@pytest.mark.parametrize(("patience_s", "longest_s"), [(3.0, 2.0), (0.5, 0.0)])
+def test_a_countdown_that_the_others_would_not_wait_for_is_refused(
+    patience_s: float, longest_s: float
+) -> None:
+    game = gymnasium.make(RALLY, render_mode="rgb_array")
+    env = P2PEnv(game, seat="left", fps=30, input_timeout_s=patience_s)
     try:
-        with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 2 here"):
-            seat(env, countdown_s=2.5)
-        seat(env, countdown_s=2.0)
+        with pytest.raises(ConfigurationError, match=f"countdown_s: wanted at most {longest_s:g} here"):
+            seat(env, countdown_s=longest_s + 0.1)
+        seat(env, countdown_s=longest_s)
         with pytest.raises(ConfigurationError, match="fps: the match has its own"):
-            seat(env, fps=30.0)
+            seat(env, countdown_s=0.0, fps=30.0)
     finally:
         env.close()
 
@@ -148,16 +91,6 @@ def test_a_match_that_nobody_paces_is_warned_of(fps: float | None, caplog: pytes
     finally:
         env.close()
     assert ("frames are not paced" in caplog.text) is (fps is None)
-
-
-def test_where_the_others_wait_for_less_than_a_second_a_seat_has_no_countdown() -> None:
-    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", fps=30, input_timeout_s=0.5)
-    try:
-        with pytest.raises(ConfigurationError, match="countdown_s: wanted at most 0 here"):
-            seat(env, countdown_s=0.1)
-        seat(env, countdown_s=0.0)
-    finally:
-        env.close()
 
 
 def test_a_seat_is_for_one_block() -> None:
@@ -289,229 +222,6 @@ def test_a_page_that_sends_garbage_ends_the_wait_of_the_program() -> None:
         until(lambda: page.code == 4002)
 
     opened(person, play)
-
-
-def _person_in(lobby: Lobby, name: str, keys: tuple[str, ...], told: dict[str, Any]) -> None:
-    game = gymnasium.make(RALLY, render_mode="rgb_array", max_frames=90)
-    options = lobby.options(fps=60, emulation={"one_way_ms": 50.0}, sync="rollback")
-    env = P2PEnv(game, seat=name, **options)
-
-    def play(person: HumanSeat, page: FakePage) -> None:
-        env.reset(seed=3)
-        over = False
-        while not over:
-            frame = env.p2p.progress.frame
-            if frame in {20, 40}:
-                page.press(*keys if frame == 20 else ())
-            if frame == 60:
-                page.say(t="focus", focused=False)
-            *_, terminated, truncated, _ = env.step(person.action())
-            over = terminated or truncated
-        told["phases"] = [state["phase"] for state in page.states]
-        told["seats"] = page.states[-1]["seats"]
-
-    try:
-        opened(seat(env), play)
-    finally:
-        env.close()
-    told["document"], told["totals"] = env.export_multiplayer_metrics(), env.p2p.progress.totals
-
-
-def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lobby: Lobby) -> None:
-    left: dict[str, Any] = {}
-    right: dict[str, Any] = {}
-    ends = together(
-        lambda: _person_in(lobby, "left", ("ArrowUp",), left),
-        lambda: _person_in(lobby, "right", ("ArrowDown", "Space"), right),
-    )
-    assert ends == [None, None]
-    for told, name in ((left, "left"), (right, "right")):
-        assert told["totals"].rollbacks > 0  # the other one's keys were guessed, and not always rightly
-        document = told["document"]
-        assert [player["playedBy"] for player in document["players"]] == ["person", "person"]
-        assert document["human"]["actionLatency"]["count"] >= 1
-        assert document["human"]["framesShown"] >= 10
-        rows = [row for row in document["validation"]["allActions"] if row["playerId"] == name]
-        assert any(row["action"] for row in rows)
-        unfocused = [row["frame"] for row in rows if not row["isFocused"]]
-        assert unfocused
-        assert min(unfocused) >= 55
-        assert document["focusLoss"]["periodCount"] == 1
-        assert "playing" in told["phases"]
-        assert [(one["seat"], one["you"]) for one in told["seats"]] == [
-            ("left", name == "left"),
-            ("right", name == "right"),
-        ]
-    actions = [told["document"]["validation"]["allActions"] for told in (left, right)]
-    assert [(row["frame"], row["action"]) for row in actions[0]] == [
-        (row["frame"], row["action"]) for row in actions[1]
-    ]
-    assert left_running() == []
-
-
-def _leaves_to_a_program(lobby: Lobby) -> None:
-    env = P2PEnv(
-        gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options(sync="lockstep")
-    )
-
-    def play(person: HumanSeat, _page: FakePage) -> None:
-        with pytest.raises(UsageError, match="another HumanSeat"):
-            seat(env).__enter__()
-        with pytest.raises(UsageError, match=r"call reset\(\)"):
-            person.action()
-        env.reset(seed=3)
-        for _ in range(5):
-            env.step(person.action())
-
-    try:
-        opened(seat(env), play)
-        for _ in range(5):
-            env.step(0)
-    finally:
-        env.close()
-
-
-def _plays(lobby: Lobby, frames: int) -> dict[str, Any]:
-    env = P2PEnv(gymnasium.make(RALLY), seat="right", **lobby.options(sync="lockstep"))
-    try:
-        env.reset(seed=3)
-        for _ in range(frames):
-            if env.step(0)[3]:
-                break
-    finally:
-        env.close()
-    return env.export_multiplayer_metrics()
-
-
-def test_a_match_is_shown_to_one_person_and_no_longer_than_they_have_the_seat(
-    lobby: Lobby, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pictures: list[Any] = []
-
-    def counted(drawn: Any) -> Any:
-        pictures.append(drawn)
-        return drawn
-
-    monkeypatch.setattr(stages, "require_picture", counted)
-    left, _ = together(lambda: _leaves_to_a_program(lobby), lambda: _plays(lobby, 10))
-    assert left is None
-    assert len(pictures) == 6  # of reset, and of the five steps that were the person's
-    assert left_running() == []
-
-
-def _goes_in_the_middle(lobby: Lobby) -> dict[str, Any]:
-    env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **lobby.options())
-
-    def play(person: HumanSeat, page: FakePage) -> None:
-        env.reset(seed=3)
-        for frame in range(1000):
-            if frame == 5:
-                page.say(t="leave")
-            env.step(person.action())
-
-    with pytest.raises(PersonGone, match="they left"):  # noqa: PT012 - the closing is on the error's way
-        try:
-            opened(seat(env), play)
-        finally:
-            env.close()
-    return env.export_multiplayer_metrics()
-
-
-def test_a_person_who_leaves_is_told_of_as_that_and_not_as_a_fault(lobby: Lobby) -> None:
-    ours, theirs = together(lambda: _goes_in_the_middle(lobby), lambda: _plays(lobby, 1000))
-    assert isinstance(ours, dict)
-    assert ours["sessionStatus"]["terminationReason"] == "left"
-    assert isinstance(theirs, dict)
-    assert theirs["sessionStatus"]["terminationReason"] == "peer_left"
-    assert [gone["statedReason"] for gone in theirs["departures"]] == ["left"]
-
-
-def _turns_of_a_person(lobby: Lobby, told: dict[str, Any]) -> None:
-    game = tictactoe_v3.env(render_mode="rgb_array")
-    env = P2PParallelEnv(game, agents=["player_2"], **lobby.options())
-    keys = {str(1 + square): square for square in range(9)}
-
-    def play(person: HumanSeat, page: FakePage) -> None:
-        env.reset(seed=3)
-        page.press("Digit1")  # too early, and it would be against the rules
-        page.press()
-        until(lambda: person._person.keys.events == 1)
-        until(lambda: bool(page.states) and page.states[-1]["illegal"] == list(range(9)))
-        until(lambda: page.states[-1]["turn"] is False)
-        env.step({"player_2": person.action()})  # the other one's turn: not waited for
-        until(lambda: bool(page.states) and page.states[-1]["illegal"] == [0])  # where the other one is
-        until(lambda: page.states[-1]["turn"] is True)
-
-        def choose() -> None:
-            page.press("Digit1")  # which does nothing, and is waited on
-            page.press()
-            until(lambda: person._person.keys.events == 2)
-            page.press("Digit5")
-
-        choosing = threading.Thread(target=choose)
-        choosing.start()
-        told["chosen"] = person.action()
-        choosing.join()
-        _, _, terminated, _, _ = env.step({"player_2": told["chosen"]})
-        told["terminated"] = any(terminated.values())
-
-    try:
-        opened(seat(env, agent="player_2", keys=keys), play)
-    finally:
-        env.close()
-
-
-def _turns_of_a_policy(lobby: Lobby) -> None:
-    env = P2PParallelEnv(tictactoe_v3.env(), agents=["player_1"], **lobby.options())
-    try:
-        env.reset(seed=3)
-        for _ in range(2):
-            env.step({"player_1": 0})
-    finally:
-        env.close()
-
-
-def test_a_person_is_waited_for_in_their_own_turn_alone_and_no_earlier_key_counts(lobby: Lobby) -> None:
-    told: dict[str, Any] = {}
-    assert together(lambda: _turns_of_a_policy(lobby), lambda: _turns_of_a_person(lobby, told)) == [
-        None,
-        None,
-    ]
-    assert told == {"chosen": 4, "terminated": False}
-
-
-def _leaves_while_the_other_chooses(lobby: Lobby, chooses: threading.Event) -> None:
-    env = P2PParallelEnv(tictactoe_v3.env(), agents=["player_1"], **lobby.options())
-    env.reset(seed=3)
-    env.step({"player_1": 0})
-    chooses.wait(PATIENCE_S)
-    env.close()
-
-
-def _chooses(lobby: Lobby, chooses: threading.Event) -> str | None:
-    env = P2PParallelEnv(tictactoe_v3.env(render_mode="rgb_array"), agents=["player_2"], **lobby.options())
-    keys = {str(1 + square): square for square in range(9)}
-    reasons: list[str | None] = []
-
-    def play(person: HumanSeat, _page: FakePage) -> None:
-        env.reset(seed=3)
-        env.step({"player_2": person.action()})
-        chooses.set()
-        env.step({"player_2": person.action()})  # which would be waited for, for ever
-        reasons.append(None if env.p2p.ending is None else env.p2p.ending.reason)
-
-    try:
-        opened(seat(env, agent="player_2", keys=keys), play)
-    finally:
-        env.close()
-    return reasons[0]
-
-
-def test_a_person_who_chooses_learns_that_the_other_one_has_left(lobby: Lobby) -> None:
-    chooses = threading.Event()
-    assert together(
-        lambda: _leaves_while_the_other_chooses(lobby, chooses), lambda: _chooses(lobby, chooses)
-    ) == [None, "peer_left"]
 
 
 def test_an_agent_of_a_parallel_environment_is_played_and_another_is_refused() -> None:

@@ -130,17 +130,15 @@ def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_mean
             line = connection.transport
             assert isinstance(line, asyncio.ReadTransport)
             await first.send_json(HELLO)
-            while (await first.receive()).type is not aiohttp.WSMsgType.TEXT:
-                pass
+            assert (await first.receive()).type is aiohttp.WSMsgType.TEXT
             line.pause_reading()
             await second.send_json(HELLO)
-            while (await second.receive()).type is not aiohttp.WSMsgType.TEXT:
-                pass
+            assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
             for n in range(20):
-                await first.send_json({"t": "ack", "n": n, "shown": 0.0})
+                await first.send_json({"t": "ack", "n": n, "shown": []})
                 await asyncio.sleep(0.01)
             line.resume_reading()
-            while (await first.receive()).type is not aiohttp.WSMsgType.CLOSE:
+            async for _ in first:  # until it is closed, or broken
                 pass
             return first.close_code
 

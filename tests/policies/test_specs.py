@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gym_p2p.cli.seat_options import POLICY_FORMS
 from gym_p2p.errors import UsageError
-from gym_p2p.policies.specs import FORMS, PolicySpec, read_spec
+from gym_p2p.policies.specs import PolicySpec, read_spec
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,3 @@ def test_what_is_no_policy_is_refused_with_what_could_be(text: str, said: str) -
         read_spec(text)
     assert said in str(error.value)
     assert "onnx:FILE.onnx" in str(error.value)
-
-
-def test_the_help_says_what_is_read() -> None:
-    assert POLICY_FORMS == FORMS

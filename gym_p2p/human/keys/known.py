@@ -26,6 +26,11 @@ _CELLS = (
     tuple(f"Numpad{digit}" for digit in (7, 4, 1, 8, 5, 2, 9, 6, 3)),
 )
 
+
+def _arrows(*ways: str, first: int = 0) -> Sequence[tuple[int, str, str]]:
+    return [(action, f"Arrow{way.title()}", way) for action, way in enumerate(ways, first)]
+
+
 _KNOWN: Mapping[str, _Table] = {
     "gymnasium.envs.box2d.lunar_lander:LunarLander": (
         0,
@@ -44,15 +49,7 @@ _KNOWN: Mapping[str, _Table] = {
         1,
         ((0, "ArrowDown", "down"), (2, "ArrowUp", "up")),
     ),
-    "pettingzoo.sisl.pursuit.pursuit:raw_env": (
-        4,
-        (
-            (0, "ArrowLeft", "left"),
-            (1, "ArrowRight", "right"),
-            (2, "ArrowDown", "down"),
-            (3, "ArrowUp", "up"),
-        ),
-    ),
+    "pettingzoo.sisl.pursuit.pursuit:raw_env": (4, _arrows("left", "right", "down", "up")),
     "pettingzoo.classic.rps.rps:raw_env": (
         None,
         ((0, "KeyR", "rock"), (1, "KeyP", "paper"), (2, "KeyS", "scissors")),
@@ -65,24 +62,8 @@ _KNOWN: Mapping[str, _Table] = {
         1,
         ((0, "ArrowLeft", "torque -1"), (2, "ArrowRight", "torque +1")),
     ),
-    "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv": (
-        None,
-        (
-            (0, "ArrowLeft", "left"),
-            (1, "ArrowDown", "down"),
-            (2, "ArrowRight", "right"),
-            (3, "ArrowUp", "up"),
-        ),
-    ),
-    "gymnasium.envs.toy_text.cliffwalking:CliffWalkingEnv": (
-        None,
-        (
-            (0, "ArrowUp", "up"),
-            (1, "ArrowRight", "right"),
-            (2, "ArrowDown", "down"),
-            (3, "ArrowLeft", "left"),
-        ),
-    ),
+    "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv": (None, _arrows("left", "down", "right", "up")),
+    "gymnasium.envs.toy_text.cliffwalking:CliffWalkingEnv": (None, _arrows("up", "right", "down", "left")),
     "gymnasium.envs.toy_text.taxi:TaxiEnv": (
         None,
         (
@@ -95,15 +76,7 @@ _KNOWN: Mapping[str, _Table] = {
         ),
     ),
     "gymnasium.envs.toy_text.blackjack:BlackjackEnv": (None, ((0, "KeyS", "stick"), (1, "KeyH", "hit"))),
-    "mpe2._mpe_utils.simple_env:SimpleEnv": (
-        0,
-        (
-            (1, "ArrowLeft", "left"),
-            (2, "ArrowRight", "right"),
-            (3, "ArrowDown", "down"),
-            (4, "ArrowUp", "up"),
-        ),
-    ),
+    "mpe2._mpe_utils.simple_env:SimpleEnv": (0, _arrows("left", "right", "down", "up", first=1)),
     # The cells are numbered downwards: keys that lie as they do, letters and on the number pad.
     "pettingzoo.classic.tictactoe.tictactoe:raw_env": (
         None,

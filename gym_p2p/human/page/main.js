@@ -228,8 +228,7 @@ function ended(why) {
   else if (why === "full") {
     card(texts.full);
     setTimeout(again, FULL_AGAIN_MS);
-  } else if (why === "elsewhere") return;
-  else if (!finished) card(texts[why] ?? texts.over);
+  } else if (!finished) card(texts[why] ?? texts.over);
   finished = true;
   status();
   quiet();

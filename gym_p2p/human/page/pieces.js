@@ -10,12 +10,6 @@ export class Pieces {
   #newest = 0;
   #open = new Map();
 
-  /** Begin with somebody who counts anew. */
-  restart() {
-    this.#newest = 0;
-    this.#open.clear();
-  }
-
   /** Take in a piece; return the whole that it completes as an ArrayBuffer, `null` where it completes none. */
   add(buffer) {
     if (buffer.byteLength <= HEAD_BYTES) return null;
