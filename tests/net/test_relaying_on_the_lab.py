@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -27,17 +26,10 @@ MODES = [
 ]
 
 
-def nft(lab: Lab, host: str, rules: str) -> None:
-    process = lab.run(host, ["nft", "-f", "-"], stdin=subprocess.PIPE)
-    process.communicate(rules.encode(), timeout=10)
-    assert process.returncode == 0
-
-
 def block_udp(lab: Lab, host: str, other: str) -> None:
     """Let no datagram through between two hosts; TCP, and all to others, goes on."""
     address = lab.address(other)
-    nft(
-        lab,
+    lab.filter(
         host,
         "add table ip blocked\n"
         "add chain ip blocked o { type filter hook output priority 0; }\n"
@@ -48,7 +40,7 @@ def block_udp(lab: Lab, host: str, other: str) -> None:
 
 
 def unblock_udp(lab: Lab, host: str) -> None:
-    nft(lab, host, "delete table ip blocked\n")
+    lab.filter(host, "delete table ip blocked\n")
 
 
 def ways_of(player: LabPlayer) -> list[str]:
