@@ -13,6 +13,8 @@ import pytest
 import gym_p2p
 import gym_p2p.server
 from gym_p2p.cli.commands import make_parser
+from gym_p2p.core.spectating.messages import FEED_VERSION
+from gym_p2p.core.wire.messages import PROTOCOL_VERSION
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/**/*.md"))
@@ -34,6 +36,22 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_links_to_files_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists() or "_generated/" in target, target
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_row_of_a_table_is_below_its_head(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        _, rule, *rows = [*table.splitlines(), ""]
+        assert re.fullmatch(r"[|: -]+", rule), table.partition("\n")[0]
+        assert rows
+
+
+def test_the_protocol_has_the_versions_of_both_wires() -> None:
+    text = (ROOT / "docs/protocol.md").read_text()
+    told = re.search(r"version of the match's wire is \*\*(\d+)\*\*, that of the feed's \*\*(\d+)\*\*", text)
+    assert told is not None
+    assert [int(one) for one in told.groups()] == [PROTOCOL_VERSION, FEED_VERSION]
 
 
 def test_every_folder_is_in_the_picture_of_the_architecture() -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from gym_p2p import ConnectFailed, P2PEnv, PeerLost
 from gym_p2p.config import IceServer, ServiceConfig
+from gym_p2p.net.worker import opening
 from gym_p2p.server import serve_in_thread
+from gym_p2p.wrapper import P2POptions
 from tests.net.coturn import SECRET, coturn
 from tests.net.peers import loopback_only
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
@@ -29,10 +31,20 @@ def _config(tmp_path: Path, **options: Any) -> ServiceConfig:
     return ServiceConfig(port=0, data_dir=str(tmp_path / "data"), open=True, **options)
 
 
-def _pair(url: str, exports: Path, *, length: int = 20, **options: Any) -> list[P2PEnv]:
+@pytest.fixture
+def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let players ask the service soon: how long they wait otherwise is tested where that is decided."""
+    monkeypatch.setattr(opening, "SERVICE_AFTER_S", 0.5)
+
+
+def _pair(
+    url: str, exports: Path, *, length: int = 20, second: P2POptions | None = None, **options: Any
+) -> list[P2PEnv]:
+    """Return two players of a room; ``second`` are options of the second one alone."""
     lobby = Lobby(url, exports)
     games = [gymnasium.make(BLEND, kind="tuple", length=length) for _ in range(2)]
-    return [P2PEnv(game, seat=seat, **lobby.options(**options)) for seat, game in enumerate(games)]
+    own = [options, {**options, **(second or {})}]
+    return [P2PEnv(game, seat=seat, **lobby.options(**own[seat])) for seat, game in enumerate(games)]
 
 
 @pytest.mark.parametrize("everybody", [False, True], ids=["one of them", "the service"])
@@ -72,6 +84,7 @@ def test_over_a_relay_that_loses_a_third_of_all_they_play_by_records_both_ways(t
         assert document["latency"]["missed"] > 0
 
 
+@pytest.mark.usefixtures("asks_soon")
 @pytest.mark.parametrize("sync", ["lockstep", "rollback"])
 def test_players_whose_datagrams_are_all_lost_play_by_the_service(tmp_path: Path, sync: str) -> None:
     with serve_in_thread(_config(tmp_path)) as service:
@@ -96,23 +109,25 @@ def test_players_whose_datagrams_are_all_lost_play_by_the_service(tmp_path: Path
         assert (way["way"], way["reason"]) == ("service", "no_direct_path")
 
 
+@pytest.mark.usefixtures("asks_soon")
 @pytest.mark.parametrize("where", ["the service", "a player"])
 def test_where_one_side_passes_nothing_on_no_match_begins_without_a_path(tmp_path: Path, where: str) -> None:
     config = _config(tmp_path, relay_messages=where != "the service")
+    second: P2POptions = {"relay": "none"} if where == "a player" else {}
     with serve_in_thread(config) as service:
-        envs = _pair(service.url, tmp_path / "exports", emulation={"loss": 1.0}, connect_timeout_s=5)
-        if where == "a player":
-            envs[1].close()
-            (_, other) = _pair(service.url, tmp_path / "exports", relay="none", connect_timeout_s=5)
-            envs = [envs[0], other]
+        envs = _pair(
+            service.url, tmp_path / "exports", second=second, emulation={"loss": 1.0}, connect_timeout_s=2
+        )
         failures = together(*(env.reset for env in envs))
         together(*(env.close for env in envs))
     assert all(isinstance(error, ConnectFailed | PeerLost) for error in failures), failures
+    # They have met: what is missing is the way from one to the other.
+    assert any("the connection to" in str(error) for error in failures), failures
 
 
 def test_without_any_relay_they_hear_that_there_is_none(tmp_path: Path) -> None:
     with serve_in_thread(_config(tmp_path)) as service:
-        envs = _pair(service.url, tmp_path / "exports", relay_only=True, relay="none", connect_timeout_s=5)
+        envs = _pair(service.url, tmp_path / "exports", relay_only=True, relay="none", connect_timeout_s=2)
         failures = together(*(env.reset for env in envs))
         together(*(env.close for env in envs))
     assert all(isinstance(error, ConnectFailed | PeerLost) for error in failures), failures

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import attrs
 import jsonschema
 
-from tests.faults.draws import EPISODE_FRAMES
+from tests.faults.draws import EPISODE_FRAMES, FPS
 from tests.faults.games import SEATS, digest, plain
 from tests.faults.naming import RULES
 from tests.faults.reading import KINDS, Evidence, Left
@@ -41,7 +41,7 @@ What = Literal[
 _GUESSED = 10
 """Frames that a player in rollback may have been asked for beyond the last one that their document has: the
 prediction window, the one that waits, and one of which the last input has just come."""
-_CHECKPOINT_FRAMES = 10 * 60
+_CHECKPOINT_FRAMES = 10 * FPS
 """What a killed player may lack: what came since the last checkpoint, ten seconds of them."""
 
 

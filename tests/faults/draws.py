@@ -18,6 +18,7 @@ __all__ = [
     "Fault",
     "at",
     "at_barrier",
+    "blackouts",
     "clocks",
     "frames_during",
     "once",
@@ -101,6 +102,10 @@ def path(
         return in_a_row(rng, count, make, first=first)
 
     return draw
+
+
+def blackouts(seconds: float, count: int, *, first: int = _FIRST_FRAME) -> Draw:
+    return path("blackout", [0.0], seconds, count, first=first)
 
 
 def several(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:

@@ -18,6 +18,7 @@ from tests.faults.draws import (
     Fault,
     at,
     at_barrier,
+    blackouts,
     clocks,
     frames_during,
     once,
@@ -133,15 +134,15 @@ _LOSES_ONE = Expected(
     plays_on="nobody", struck=(), others=(1,), newest_lost=True, naming="departure", names="others"
 )
 """A player dies: the others end as ``on_peer_loss`` says, with everything that was played."""
-_LOSES_BEFORE = Expected(
-    plays_on="nobody", struck=(), others=(1, 3, 130), exports="nobody", newest_lost=True, naming=None
-)
+_LOSES_BEFORE = Expected(plays_on="nobody", struck=(), others=(1, 3, 130), exports="nobody", newest_lost=True)
 """A player dies before there is a match: the others say so, or wait on for somebody else."""
 _COMES_BACK = Expected(naming="rejoin", names="all")
 _REJOIN = Stage(join=("--rejoin-timeout", "20"))
 """The others wait so long."""
 _INTERRUPTED = attrs.evolve(_LOSES_ONE, struck=(130,), newest_lost=False)
 _PAUSES = Expected(naming="pause")
+_STANDS_STILL = Expected(naming="standstill", names="all")
+_LACKS_SERVICE = Expected(naming="service outage", names="all")
 
 KINDS: Mapping[str, Kind] = {
     "loss": Kind(
@@ -160,31 +161,25 @@ KINDS: Mapping[str, Kind] = {
         expected=_PAUSES,
     ),
     "blackout 0.2": Kind(
-        about="nothing gets through for 0.2 s, four times",
-        draw=path("blackout", [0.0], 0.2, 4),
-        expected=Expected(),
+        about="nothing gets through for 0.2 s, four times", draw=blackouts(0.2, 4), expected=Expected()
     ),
-    "blackout 1": Kind(
-        about="the same for 1 s, three times", draw=path("blackout", [0.0], 1.0, 3), expected=_PAUSES
-    ),
-    "blackout 3": Kind(
-        about="the same for 3 s, twice", draw=path("blackout", [0.0], 3.0, 2), expected=_PAUSES
-    ),
-    "blackout 8": Kind(about="the same for 8 s", draw=path("blackout", [0.0], 8.0, 1), expected=_PAUSES),
+    "blackout 1": Kind(about="the same for 1 s, three times", draw=blackouts(1.0, 3), expected=_PAUSES),
+    "blackout 3": Kind(about="the same for 3 s, twice", draw=blackouts(3.0, 2), expected=_PAUSES),
+    "blackout 8": Kind(about="the same for 8 s", draw=blackouts(8.0, 1), expected=_PAUSES),
     "blackout 20": Kind(
         about="the same for 20 s, twice as long as is waited where nobody passes messages on",
-        draw=path("blackout", [0.0], 20.0, 1),
+        draw=blackouts(20.0, 1),
         expected=_PAUSES,
     ),
     "blackout 20 alone": Kind(
         about="the same where nobody does",
-        draw=path("blackout", [0.0], 20.0, 1),
+        draw=blackouts(20.0, 1),
         expected=Expected(plays_on="nobody", struck=(1,), others=(1,), naming="departure"),
         stage=Stage(join=("--relay", "none")),
     ),
     "blackout at close": Kind(
         about="nothing gets through for 2 s from five frames before the last one",
-        draw=path("blackout", [0.0], 2.0, 1, first=EPISODE_FRAMES),
+        draw=blackouts(2.0, 1, first=EPISODE_FRAMES),
         after_frames=5,
         expected=_PAUSES,
     ),
@@ -207,8 +202,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "NAT by address": Kind(
         about="all behind address-restricted translators with STUN; blackouts of 1 s",
-        draw=path("blackout", [0.0], 1.0, 2),
-        expected=Expected(naming="pause"),
+        draw=blackouts(1.0, 2),
+        expected=_PAUSES,
         stage=Stage(nat=Nat.ADDRESS_RESTRICTED, behind=16, ice=("stun",)),
     ),
     "NAT symmetric": Kind(
@@ -267,29 +262,27 @@ KINDS: Mapping[str, Kind] = {
         stage=_REJOIN,
     ),
     "service killed": Kind(
-        about="kill -9 of the service, for good",
-        draw=once("service killed"),
-        expected=Expected(naming="service outage", names="all"),
+        about="kill -9 of the service, for good", draw=once("service killed"), expected=_LACKS_SERVICE
     ),
     "service restarted": Kind(
         about="kill -9 of the service, which is back after 3 s",
         draw=once("service killed", seconds=3.0),
-        expected=Expected(naming="service outage", names="all"),
+        expected=_LACKS_SERVICE,
     ),
     "freeze": Kind(
         about="SIGSTOP of both halves of a player for 5 s",
         draw=once("player stopped", seconds=5.0),
-        expected=Expected(naming="standstill", names="all"),
+        expected=_STANDS_STILL,
     ),
     "user half frozen": Kind(
         about="SIGSTOP of the process that plays, for 3 s",
         draw=once("user half stopped", seconds=3.0),
-        expected=Expected(naming="standstill", names="all"),
+        expected=_STANDS_STILL,
     ),
     "network half frozen": Kind(
         about="SIGSTOP of the process that has the network, for 3 s",
         draw=once("network half stopped", seconds=3.0),
-        expected=Expected(naming="standstill", names="all"),
+        expected=_STANDS_STILL,
     ),
     "clock": Kind(
         about="a player's wall clock jumps by an hour, ahead and back, in either order",
@@ -300,7 +293,7 @@ KINDS: Mapping[str, Kind] = {
     "disk full": Kind(
         about="a disk of 64 KB for a player's exports, filled up in the middle",
         draw=once("disk full", first=True),
-        expected=Expected(struck=(0, 1), naming=None),
+        expected=Expected(struck=(0, 1)),
         stage=Stage(small_disk=True),
     ),
     "SIGHUP": Kind(about="a player's terminal hangs up", draw=once("SIGHUP"), expected=_INTERRUPTED),

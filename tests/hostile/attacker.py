@@ -77,9 +77,12 @@ class AttackerMatch(Match):
 
     def __init__(self, script: Script, **match: Any) -> None:
         super().__init__(**match)
-        outputs = _Twisted(self._outputs, script, Attack(match["players"], match["local"]))
-        for part in (self, self._course, self._inbox, self._reconnecting, self._rerouting):
-            part._outputs = outputs
+        honest = self._outputs
+        outputs = _Twisted(honest, script, Attack(match["players"], match["local"]))
+        parts: list[Any] = [self, *vars(self).values()]
+        for part in parts:
+            if getattr(part, "_outputs", None) is honest:
+                part._outputs = outputs
         self.poll = outputs.poll
 
 

@@ -285,6 +285,10 @@ class Lab:
         """Return the ports of all UDP sockets in a node."""
         return namespaces.udp_ports(self._namespaces[node])
 
+    def filter(self, node: str, rules: str) -> None:
+        """Change a node's own packet filter, as ``nft -f`` does."""
+        namespaces.inside(self._namespaces[node], "nft", "-f", "-", stdin=rules)
+
     def processes(self, node: str) -> set[int]:
         """Return the ids of all processes in a node, the forwarder's excepted."""
         own = set() if self._forwarder is None else {self._forwarder.pid}

@@ -216,6 +216,17 @@ def test_only_an_open_translator_lets_strangers_in(make_lab: MakeLab) -> None:
     assert to_restricted.received == 0
 
 
+def _hears_nothing(sock: socket.socket) -> bool:
+    sock.settimeout(0.3)
+    try:
+        sock.recvfrom(64)
+    except TimeoutError:
+        return True
+    finally:
+        sock.settimeout(PATIENCE_S)
+    return False
+
+
 def test_a_translator_may_let_in_whoever_has_an_address_that_was_sent_to(make_lab: MakeLab) -> None:
     lab = make_lab(["a", "b", "c"], nats={"b": Nat.ADDRESS_RESTRICTED})
     with contextlib.ExitStack() as stack:
@@ -223,7 +234,7 @@ def test_a_translator_may_let_in_whoever_has_an_address_that_was_sent_to(make_la
         for host in ("a", "b", "c"):
             with lab.inside(host):
                 sockets[host] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            sockets[host].settimeout(0.3)
+            sockets[host].settimeout(PATIENCE_S)
         with lab.inside("a"):
             other = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         sockets["a"].bind((lab.address("a"), 4000))
@@ -232,8 +243,7 @@ def test_a_translator_may_let_in_whoever_has_an_address_that_was_sent_to(make_la
         other.sendto(b"from another port", seen_as)
         assert sockets["b"].recvfrom(64)[0] == b"from another port"
         sockets["c"].sendto(b"from a stranger", seen_as)
-        with pytest.raises(TimeoutError):
-            sockets["b"].recvfrom(64)
+        assert _hears_nothing(sockets["b"])
 
 
 @pytest.mark.parametrize("kind", [Nat.PORT_RESTRICTED, Nat.SYMMETRIC])
@@ -246,8 +256,8 @@ def test_a_translator_that_forgets_gives_a_socket_another_port_and_the_old_one_l
             inner = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         with lab.inside("b"):
             outer = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        inner.settimeout(0.3)
-        outer.settimeout(PATIENCE_S)
+        for sock in (inner, outer):
+            sock.settimeout(PATIENCE_S)
         outer.bind((lab.address("b"), 4000))
         seen = []
         for _ in range(3):
@@ -257,23 +267,21 @@ def test_a_translator_that_forgets_gives_a_socket_another_port_and_the_old_one_l
             assert inner.recvfrom(64)[0] == b"answer"
             lab.rebind("a")
             outer.sendto(b"to what was forgotten", seen[-1])
-            with pytest.raises(TimeoutError):
-                inner.recvfrom(64)
+            assert _hears_nothing(inner)
         assert len(set(seen)) == 3
 
 
 def test_a_host_that_roams_has_another_address_and_its_old_sockets_lead_nowhere(make_lab: MakeLab) -> None:
     lab = make_lab(roaming=["a"])
     with echo(lab, "b"), lab.inside("a"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
-        old.settimeout(0.3)
+        old.settimeout(PATIENCE_S)
         old.bind((lab.address("a"), 4000))
         old.sendto(b"hello", (lab.address("b"), ECHO_PORT))
         assert old.recv(64).startswith(b"hello")
         lab.roam("a")
         with contextlib.suppress(OSError):
             old.sendto(b"hello again", (lab.address("b"), ECHO_PORT))
-        with pytest.raises(TimeoutError):
-            old.recv(64)
+        assert _hears_nothing(old)
         (by_b,) = start_ping(lab, "a", "b", count=2, wait_ms=100).result()
     assert by_b.seen_as is not None
     assert by_b.seen_as.startswith(lab.address(lab.second("a")))

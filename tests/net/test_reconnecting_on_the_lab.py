@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ ROLLBACK: dict[str, Any] = {"sync": "rollback", "fps": 60, "relay": "none"}
 
 def sever(lab: Lab, host: str) -> None:
     """Let nothing through any more at the ports that a host uses now, as when a translator forgets."""
-    told = lab.run(host, ["ss", "-Hlun"], stdout=subprocess.PIPE).communicate(timeout=10)[0].decode()
-    ports = sorted({line.split()[3].rsplit(":", 1)[1] for line in told.splitlines()})
+    ports = lab.udp_ports(host)
     assert ports
     rules = "".join(
         f"add rule ip cut c udp sport {port} drop\nadd rule ip cut d udp dport {port} drop\n"
@@ -34,9 +32,7 @@ def sever(lab: Lab, host: str) -> None:
         "add chain ip cut c { type filter hook output priority 0; }\n"
         "add chain ip cut d { type filter hook input priority 0; }\n"
     )
-    process = lab.run(host, ["nft", "-f", "-"], stdin=subprocess.PIPE)
-    process.communicate((table + rules).encode(), timeout=10)
-    assert process.returncode == 0
+    lab.filter(host, table + rules)
 
 
 @pytest.mark.quiet

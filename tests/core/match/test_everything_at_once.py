@@ -57,6 +57,7 @@ def end(seat: Player) -> Any:
     return seat.over and (seat.over.frame, seat.over.reason, seat.over.player)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), deadline=None)
 @given(
     players=st.integers(2, 4),

@@ -109,6 +109,7 @@ def test_several_pairs_break_and_are_rebuilt_at_once() -> None:
     assert_undisturbed(table)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(
     players=st.integers(2, 4),

@@ -208,6 +208,7 @@ def test_a_match_begins_by_the_service_where_there_is_no_direct_path(mode: str, 
     assert Why.NO_DIRECT_PATH in {table.ways(seat)[0][3] for seat in (0, 1)}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20), deadline=None)
 @given(
     service_s=st.tuples(st.floats(0.1, 4), st.none() | st.floats(0.1, 4)),
@@ -253,6 +254,7 @@ def test_where_the_service_is_away_for_a_while_the_match_goes_on_when_it_is_back
     assert [e.silent_s for e in table.seats[0].events_of(Resumed)][1] == pytest.approx(4.0, abs=1.8)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25), deadline=None)
 @given(
     players=st.integers(2, 4),

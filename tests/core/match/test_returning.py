@@ -72,6 +72,7 @@ DEATHS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40), deadline=None)
 @given(
     players=st.integers(2, 4),
