@@ -42,9 +42,9 @@ def test_links_to_files_lead_to_files(page: Path) -> None:
 def test_every_row_of_a_table_is_below_its_head(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
-        _, rule, *rows = [*table.splitlines(), ""]
-        assert re.fullmatch(r"[|: -]+", rule), table.partition("\n")[0]
-        assert rows
+        head, *rows = table.splitlines()
+        assert len(rows) > 1, head
+        assert re.fullmatch(r"[|: -]+", rows[0]), head
 
 
 def test_the_protocol_has_the_versions_of_both_wires() -> None:

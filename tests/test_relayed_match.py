@@ -68,7 +68,7 @@ def test_over_a_relay_that_loses_a_third_of_all_they_play_by_records_both_ways(t
     with coturn(tmp_path) as url:
         config = _config(tmp_path, ice_servers=(IceServer(urls=(url,)),), turn_secret=SECRET)
         with serve_in_thread(config) as service:
-            paced = {"fps": 20.0, "poll_interval_ms": 50.0, "relay": "none"}
+            paced: dict[str, Any] = {"fps": 20.0, "poll_interval_ms": 50.0, "relay": "none"}
             envs = _pair(
                 service.url, tmp_path / "exports", length=70, relay_only=True, emulation=lossy, **paced
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from gym_p2p.config import LinkEmulation
@@ -19,6 +20,9 @@ from gym_p2p.net.loop import LATE_S
 __all__ = ["Carrier", "SocketCarrier", "close_code"]
 
 _GOING_AWAY = 1001
+
+CLOSE_LIMIT_S = 10.0
+"""For a line to take what goes before its end; a page that reads nothing for so long is not there."""
 
 
 def close_code(reason: str) -> int:
@@ -46,6 +50,7 @@ class SocketCarrier:
     Args:
         socket: open; who made it closes it, once :attr:`sending` has ended.
         emulation: how long messages take to the page; the loss of a stream is a delay, and is left out.
+        abort: breaks the line.
 
     Attributes:
         sending: ends when the page is to be closed, or is.
@@ -53,8 +58,9 @@ class SocketCarrier:
 
     link: PageLink = "websocket"
 
-    def __init__(self, socket: Any, emulation: LinkEmulation) -> None:
+    def __init__(self, socket: Any, emulation: LinkEmulation, *, abort: Callable[[], None]) -> None:
         self._socket = socket
+        self._abort = abort
         self._one_way_s = emulation.one_way_ms / 1e3
         self._queue: asyncio.Queue[tuple[float, Output]] = asyncio.Queue()
         self.sending = asyncio.create_task(self._send_all())
@@ -68,6 +74,8 @@ class SocketCarrier:
         """Send one message after the other."""
         if not self.sending.done():
             self._queue.put_nowait((time.monotonic() + self._one_way_s, output))
+            if isinstance(output, ClosePage):
+                asyncio.get_running_loop().call_later(self._one_way_s + CLOSE_LIMIT_S, self._give_up)
         return True
 
     async def close(self, limit_s: float = 0.0) -> None:
@@ -76,6 +84,10 @@ class SocketCarrier:
             await asyncio.wait({self.sending}, timeout=limit_s)
         self.sending.cancel()
         await asyncio.gather(self.sending, return_exceptions=True)
+
+    def _give_up(self) -> None:
+        if not self.sending.done():
+            self._abort()
 
     async def _send_all(self) -> str | None:
         while True:

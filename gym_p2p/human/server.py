@@ -146,7 +146,12 @@ class PageServer:
             max_msg_size=MAX_PAGE_MESSAGE_BYTES, compress=False, timeout=_CLOSE_LIMIT_S
         )
         await page.prepare(request)
-        number, carrier = connections.add(lambda _: SocketCarrier(page, self._link.emulation))
+        transport = request.transport
+        if transport is None:  # gone meanwhile
+            return page
+        number, carrier = connections.add(
+            lambda _: SocketCarrier(page, self._link.emulation, abort=transport.abort)
+        )
         listener = asyncio.create_task(_listen(page, connections, number))
         try:
             connections.opened(number)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import numpy as np
 import pytest
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.human import carriers
 from gym_p2p.human.entrance import OwnPort
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
@@ -114,6 +117,13 @@ def test_a_page_of_another_version_is_told_and_takes_no_seat(server: PageServer)
     assert server._person.presence is Presence.EXPECTED
 
 
+def _line_of(page: aiohttp.ClientWebSocketResponse) -> asyncio.ReadTransport:
+    connection = page._response.connection
+    assert connection is not None
+    assert isinstance(connection.transport, asyncio.ReadTransport)
+    return connection.transport
+
+
 def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_meanwhile(
     server: PageServer,
 ) -> None:
@@ -125,12 +135,9 @@ def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_mean
             session.ws_connect(server.url + "page", headers=headers) as first,
             session.ws_connect(server.url + "page", headers=headers) as second,
         ):
-            connection = first._response.connection
-            assert connection is not None
-            line = connection.transport
-            assert isinstance(line, asyncio.ReadTransport)
             await first.send_json(HELLO)
             assert (await first.receive()).type is aiohttp.WSMsgType.TEXT
+            line = _line_of(first)
             line.pause_reading()
             await second.send_json(HELLO)
             assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
@@ -143,6 +150,34 @@ def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_mean
             return first.close_code
 
     assert asyncio.run(closed_with()) == 4001
+
+
+def test_a_page_that_reads_nothing_any_more_does_not_stay_when_another_takes_over(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carriers, "CLOSE_LIMIT_S", 0.1)
+    noise = np.random.default_rng(1).integers(0, 256, (2500, 2500, 3), np.uint8)  # more than a line holds
+
+    async def take_over() -> None:
+        headers = {"Origin": "http://" + urlsplit(server.url).netloc}
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(server.url + "page", headers=headers) as first,
+            session.ws_connect(server.url + "page", headers=headers, max_msg_size=0) as second,
+        ):
+            await first.send_json(HELLO)
+            assert (await first.receive()).type is aiohttp.WSMsgType.TEXT
+            _line_of(first).pause_reading()
+            with server.lock:
+                server._person.offer(noise, frame=0, seq=0, now=time.monotonic())
+            server.flush()
+            await asyncio.sleep(0.5)  # nobody reads it
+            await second.send_json(HELLO)
+            assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
+            await asyncio.to_thread(until, lambda: len(server._open._carriers) == 1)
+
+    asyncio.run(take_over())
 
 
 def test_more_tabs_than_anybody_opens_are_refused(server: PageServer) -> None:

@@ -21,8 +21,8 @@ FOUND = made_recorder().found
 
 
 def config(tmp_path: Path) -> P2PConfig:
-    places = {"directory": str(tmp_path / "wanted"), "fallback": str(tmp_path / "fallback")}
-    return P2PConfig(record=True, exports=ExportConfig(**places))
+    exports = ExportConfig(directory=str(tmp_path / "wanted"), fallback=str(tmp_path / "fallback"))
+    return P2PConfig(record=True, exports=exports)
 
 
 def leave(folder: Path) -> None:

@@ -157,11 +157,10 @@ class History:
         Raises:
             ProtocolError: it leaves a gap, or there cannot be such inputs.
         """
-        if self.full:
-            return
-        if past.episode > len(self.episodes) + 1 or len(past.inputs) != self._players:
+        kept = not self.full
+        if kept and (past.episode > len(self.episodes) + 1 or len(past.inputs) != self._players):
             raise ProtocolError("past of another match")
-        if past.episode == len(self.episodes) + 1:
+        if kept and past.episode == len(self.episodes) + 1:
             self.begin({})
         if self.full:
             return
