@@ -19,7 +19,7 @@ __all__ = ["HELLO", "FakePage"]
 
 HELLO: dict[str, Any] = {
     "t": "hello",
-    "v": 2,
+    "v": 3,
     "width": 390,
     "height": 844,
     "touch": False,
