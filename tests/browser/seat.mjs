@@ -41,6 +41,8 @@ obey({
   tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
   click: ({ page, selector }) => pages.get(page).opened.click(selector),
   resize: ({ page, width, height }) => pages.get(page).opened.setViewportSize({ width, height }).then(() => null),
+  /** Look as somebody does who wants it dark, or still: `{ colorScheme, reducedMotion }`. */
+  media: ({ page, ...wishes }) => pages.get(page).opened.emulateMedia(wishes).then(() => null),
   reload: ({ page }) => pages.get(page).opened.reload().then(() => null),
   screenshot: ({ page, path }) => pages.get(page).opened.screenshot({ path }).then(() => null),
   seen: ({ page }) => {

@@ -33,6 +33,10 @@ class Page:
     def phase(self, phase: str) -> None:
         self.until(f"document.body.dataset.phase === '{phase}'")
 
+    def head(self) -> str:
+        """Return what stands on the card; "" where there is none."""
+        return str(self.ask("value", expression=_HEAD))
+
     def text(self) -> str:
         return str(self.ask("value", expression="document.body.innerText"))
 
@@ -43,6 +47,8 @@ class Page:
         assert (pixels[:, :, 3] == 255).all()
         return pixels[:, :, :3]
 
+
+_HEAD = "document.getElementById('card').hidden ? '' : document.getElementById('card-head').textContent"
 
 DRAWN = "Boolean(window.page?.screen.drawn)"
 

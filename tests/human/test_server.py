@@ -164,7 +164,6 @@ def test_a_page_that_reads_nothing_any_more_does_not_stay_when_another_takes_ove
             asyncio.timeout(PATIENCE_S),
             aiohttp.ClientSession() as session,
             session.ws_connect(server.url + "page", headers=headers) as first,
-            session.ws_connect(server.url + "page", headers=headers, max_msg_size=0) as second,
         ):
             await first.send_json(HELLO)
             assert (await first.receive()).type is aiohttp.WSMsgType.TEXT
@@ -173,9 +172,10 @@ def test_a_page_that_reads_nothing_any_more_does_not_stay_when_another_takes_ove
                 server._person.offer(noise, frame=0, seq=0, now=time.monotonic())
             server.flush()
             await asyncio.sleep(0.5)  # nobody reads it
-            await second.send_json(HELLO)
-            assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
-            await asyncio.to_thread(until, lambda: len(server._open._carriers) == 1)
+            async with session.ws_connect(server.url + "page", headers=headers, max_msg_size=0) as second:
+                await second.send_json(HELLO)
+                assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
+                await asyncio.to_thread(until, lambda: len(server._open._carriers) == 1)
 
     asyncio.run(take_over())
 
