@@ -137,11 +137,41 @@ class Scroller(Painter):
         return np.full_like(self.canvas, self.steps % 256)
 
 
-def test_of_pictures_that_change_all_over_the_page_keeps_few(browser: Driver) -> None:
+COUNTING = """
+window.counts = { blobs: 0, sent: 0, got: 0 };
+window.Blob = class extends Blob {
+  constructor(...given) {
+    super(...given);
+    counts.blobs += 1;
+  }
+};
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", () => (counts.got += 1));
+  }
+  send(...given) {
+    super.send(...given);
+    counts.sent += 1;
+  }
+};
+"""
+"""Counts what a page has done, and what it says and is told."""
+
+
+def test_of_pictures_that_change_all_over_the_page_keeps_few_and_says_no_more_than_it_is_told(
+    browser: Driver,
+) -> None:
     with Alone(Scroller()) as alone:
-        page = Page(browser, alone.seat.url)
+        page = Page(browser, alone.seat.url, init=COUNTING)
         page.until("window.page?.screen.drawn?.frame > 90")
         assert page.ask("value", expression="window.page.screen.kept") <= 17  # under way, and their base
+        counts = page.ask("value", expression="window.counts")
+        assert counts["got"] > 20
+        assert counts["blobs"] == 0  # each would be a trip to another process of the browser, and back
+        assert (
+            counts["sent"] <= 1.2 * counts["got"] + 5
+        )  # an answer to each; what is late to be drawn, once more
 
 
 def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: Driver) -> None:
