@@ -169,9 +169,7 @@ def test_of_pictures_that_change_all_over_the_page_keeps_few_and_says_no_more_th
         counts = page.ask("value", expression="window.counts")
         assert counts["got"] > 20
         assert counts["blobs"] == 0  # each would be a trip to another process of the browser, and back
-        assert (
-            counts["sent"] <= 1.2 * counts["got"] + 5
-        )  # an answer to each; what is late to be drawn, once more
+        assert counts["sent"] <= 1.2 * counts["got"] + 5  # an answer each, and what was drawn late
 
 
 def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: Driver) -> None:
