@@ -249,6 +249,30 @@ def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat
     page.until("document.getElementById('card-head').textContent === 'You left the game'")
 
 
+BAD = {
+    "garbage": "page.link.send('{')",
+    "ten thousand keys": "for (let n = 1; n <= 10000; n++) "
+    "page.link.send({ t: 'keys', held: [], changes: [[n, 1, 'ArrowLeft', 'keys']] })",
+}
+
+
+@pytest.mark.parametrize("link", ["websocket", "datachannel"])
+@pytest.mark.parametrize("what", BAD)
+def test_a_page_that_sends_what_no_page_does_reads_so_and_its_seat_is_a_lost_players(
+    browser: Driver, what: str, link: str
+) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, f"{alone.seat.url}?link={link}")
+        page.until(DRAWN)
+        assert page.ask("value", expression="window.page.link.kind") == link
+        page.ask("value", expression=BAD[what])
+        page.until("document.getElementById('card-head').textContent === 'Disconnected'")
+        until(lambda: alone.error is not None)
+        assert isinstance(alone.error, PersonGone)
+        assert alone.error.reason == "page_dropped"
+        page.ask("close")
+
+
 def _demo(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
     """Start a demo for a person; return it and the link that it prints."""
     command = [sys.executable, "-m", "gym_p2p", "demo", "--human", "--no-browser", "--json", *arguments]

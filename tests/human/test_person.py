@@ -248,6 +248,17 @@ def test_garbage_of_a_connection_that_is_not_the_page_costs_it_alone(garbage: st
     assert where(who) is Presence.HERE
 
 
+def test_what_a_page_says_beyond_its_keys_is_nobodys() -> None:
+    who = here()
+    outputs(who)
+    says: dict[str, Any] = {"player": "right", "seat": "right", "frame": 99, "action": 2, "title": "<b>"}
+    say(who, "keys", held=["Space"], changes=[[1, 0.0, "Space"]], **says)
+    sample = who.sample()
+    assert (sample.held, sample.seq) == (("Space",), 1)
+    assert told(who) == []
+    assert who.gone is None
+
+
 def test_ten_thousand_key_events_a_second_are_no_person() -> None:
     who = here()
     for number in range(10_000):

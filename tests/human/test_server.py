@@ -204,6 +204,41 @@ def test_what_no_page_sends_ends_in_a_lost_player(server: PageServer, message: s
     until(lambda: server._person.gone == "page_dropped")
 
 
+OFFERS = {
+    "nothing": (b"", 400),
+    "no JSON": (b"\xff{", 400),
+    "no offer": (b'{"sdp": ""}', 400),
+    "an offer of nothing": (json.dumps({"sdp": "v=0", "candidates": []}).encode(), 400),
+    "more than an offer": (json.dumps({"sdp": "v=0", "candidates": [], "seat": "left"}).encode(), 400),
+    "candidates that are none": (json.dumps({"sdp": "v=0", "candidates": [{"a": "b"}] * 33}).encode(), 400),
+    "a megabyte": (b"x" * 1_000_000, 413),
+}
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_an_offer_that_no_page_makes_is_refused_and_leaves_nothing(server: PageServer, name: str) -> None:
+    body, status = OFFERS[name]
+    origin = "http://" + urlsplit(server.url).netloc
+    assert post(server.url + "offer", body, Origin=origin) == status
+    assert server._open._carriers == {}
+    assert server._person.presence is Presence.EXPECTED
+
+
+def test_an_offer_of_another_site_or_by_a_wrong_link_is_not_looked_at(server: PageServer) -> None:
+    origin = "http://" + urlsplit(server.url).netloc
+    assert post(server.url + "offer", b"{}", Origin="http://evil.example") == 404
+    assert post(server.url + "offer", b"{}") == 404
+    assert post(f"{origin}/{'x' * 32}/offer", b"{}", Origin=origin) == 404
+
+
+def post(url: str, body: bytes, **headers: str) -> int:
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - http, of this test
+    try:
+        return int(urllib.request.urlopen(request, timeout=PATIENCE_S).status)  # noqa: S310 - the same
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def test_ten_thousand_key_events_end_in_a_lost_player(server: PageServer) -> None:
     keys = [json.dumps({"t": "keys", "held": [], "changes": [[n, 1.0, "Space"]]}) for n in range(1, 10_001)]
 
