@@ -25,7 +25,7 @@ class Page:
         self.ask("open", url=url, **how)
 
     def ask(self, command: str, **parameters: Any) -> Any:
-        return self._driver.ask(command, page=self.number, **parameters).result(PATIENCE_S)
+        return self._driver.ask("seat", does=command, page=self.number, **parameters).result(PATIENCE_S)
 
     def until(self, expression: str) -> None:
         self.ask("until", expression=expression, limitMs=(PATIENCE_S - 5) * 1000)
