@@ -96,7 +96,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
     data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
     human = parser.add_argument_group("human")
-    human.add_argument("--people", type=count, metavar="N", help="hosted at a time (default: 12)")
+    human.add_argument(
+        "--people", type=count, metavar="N", help="hosted at a time (default: 12 at Rally, 20 at Pong)"
+    )
     matches = parser.add_argument_group("rollback and scale")
     matches.add_argument(
         "--match", action="store_true", help="real matches in real time, a process for each player"
