@@ -18,9 +18,10 @@ ORDINARY, QUIET, ALONE = 0, 1, 2
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Two places of this test, for it runs in one of the suite's own."""
     pair = tmp_path / "first", tmp_path / "second"
-    for path in pair:
+    for path in (*pair, tmp_path / "idling"):
         path.touch()
     monkeypatch.setattr(parallel, "PLACES", pair)
+    monkeypatch.setattr(parallel, "IDLING", tmp_path / "idling")
     return pair
 
 
@@ -72,6 +73,24 @@ def test_nothing_runs_beside_a_test_alone(places: tuple[Path, Path]) -> None:
     with parallel.taken(ALONE):
         assert _kept(places, fcntl.LOCK_SH) == [True, True]
     assert _kept(places, fcntl.LOCK_EX) == [False, False]
+
+
+@pytest.mark.parametrize("needed", [ORDINARY, QUIET])
+def test_what_computes_where_a_processor_would_be_idle_is_beside_what_is_not_alone(needed: int) -> None:
+    with parallel.IDLING.open() as idling:
+        fcntl.flock(idling, fcntl.LOCK_SH)
+        with parallel.taken(needed):
+            pass
+
+
+def test_a_test_alone_waits_for_what_computes_and_keeps_nobody_waiting(places: tuple[Path, Path]) -> None:
+    with contextlib.ExitStack() as stack:
+        with parallel.IDLING.open() as idling:
+            fcntl.flock(idling, fcntl.LOCK_SH)
+            came = stack.enter_context(_waiting(ALONE))
+            assert not came.wait(3 * parallel.LOOKS_AGAIN_S)
+            assert _kept(places, fcntl.LOCK_EX) == [False, False]
+        assert came.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize(
