@@ -3,8 +3,8 @@
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
 Each worker process takes one file after the other, for a file's tests share what their module sets up; the
 browser's files go to one worker, for they share the browser. What bounds times that a busy machine would
-stretch comes last: first the tests marked ``quiet``, which wait for the most part, two at a time and nothing
-else but what computes where a processor would be idle, as some of ``.ci/run`` does; then those marked
+stretch comes last: first the tests marked ``quiet``, which wait for the most part, three at a time, beside
+nothing else but what computes where a processor would be idle, as some of ``.ci/run`` does; then those marked
 ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
@@ -31,8 +31,8 @@ WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
 TOGETHER = ("tests/browser/",)
 
-PLACES = (Path(__file__), Path(__file__).with_name("__init__.py"))
-"""Two files that all workers have: a quiet test locks one, a test alone both, and all others share both."""
+PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
+"""Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
 IDLING = Path(__file__).with_name("conftest.py")
 """What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05
@@ -100,7 +100,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def _places(item: pytest.Item) -> int:
     """Return how many places it has for itself."""
     if item.get_closest_marker("alone") is not None:
-        return 2
+        return len(PLACES)
     return int(item.get_closest_marker("quiet") is not None)
 
 
