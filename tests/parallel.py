@@ -1,11 +1,11 @@
 """The whole suite in several processes side by side; what measures time runs with nothing beside it.
 
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
-Each worker process takes one file after the other, for a file's tests share what their module sets up; the
-browser's files go to one worker, for they share the browser. What bounds times that a busy machine would
-stretch comes last: first the tests marked ``quiet``, which wait for the most part, three at a time, beside
-nothing else but what computes where a processor would be idle, as some of ``.ci/run`` does; then those marked
-``alone``, one by one.
+Each worker process takes one file after the other, for a file's tests share what their module sets up; some
+folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
+that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
+part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
+``.ci/run`` does; then those marked ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
@@ -29,7 +29,7 @@ __all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
-TOGETHER = ("tests/browser/",)
+TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
 PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
 """Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
