@@ -349,7 +349,7 @@ def test_another_environment_is_refused_with_both_sides(lobby: Lobby) -> None:
     assert any("41" in ours and "200" in theirs for _, ours, theirs in refused.differences)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
     envs = [_blend(lobby, seat, 400, fps=100, checksum_interval=10) for seat in "ab"]
     mine = gymnasium.make(BLEND, length=400)
