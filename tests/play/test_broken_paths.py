@@ -130,17 +130,19 @@ def waits(client: Client, book: Book, on_pause: Any = None, **options: Any) -> W
     return waiting
 
 
+@pytest.mark.parametrize("lacking", [[1], []], ids=["their word", "their word that they have ours"])
 @pytest.mark.parametrize("at", ["input", "reset"])
 def test_a_pause_for_a_broken_path_is_shown_told_logged_and_recorded(
-    at: str, caplog: pytest.LogCaptureFixture
+    at: str, lacking: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     client, book = Client(), Book()
     heard: list[Paused | None] = []
     waiting = waits(client, book, heard.append)
     client.silent[1] = Silence(time.monotonic() - 1.2, 10.0)
+    client.not_ready = lacking
     with caplog.at_level(logging.WARNING):
         if at == "input":
-            waiting.for_inputs([1], since=time.monotonic())
+            waiting.for_inputs(lacking, since=time.monotonic())
         else:
             waiting.for_resets()
         paused = waiting.paused
