@@ -124,7 +124,7 @@ class Waits:
     def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
         """Show for whom the match stands: those from whom nothing arrives each by themselves."""
         waits: dict[tuple[PauseReason, int | None], Paused] = {}
-        # Where nothing is lacking, it is their word that they have ours: of whom nothing arrives it cannot come.
+        # Where nothing is lacking it is their word that they have ours: from the silent it cannot come.
         for player in players or tuple(self._client.silent):
             silence = self._client.silent.get(player)
             if silence is not None:
