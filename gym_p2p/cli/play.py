@@ -138,6 +138,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
+    from gym_p2p.net.worker.backends import prepare_network  # noqa: PLC0415 - what --help does not need
+
+    prepare_network(part.options.get("network", "process"))  # it loads beside what this process loads
     from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
     from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
 
