@@ -242,11 +242,22 @@ class _SeatedPlayer:
     def _begin(self, *, played: int) -> str | None:
         """Begin an episode; return how the match ended, where nobody is left to go on with after one."""
         try:
-            self._env.reset(seed=self._part.seed)
+            _, info = self._env.reset(seed=self._part.seed)
         except P2PError:
             if not played or self._env.p2p.ending is None:
                 raise
+        else:
+            if "rejoined" in info.get("p2p", {}):
+                self._reward = self._reward_before()
         return self._over()
+
+    def _reward_before(self) -> float:
+        """Return what the seat got in a match that it has come back to."""
+        recorder, seat = self._env.p2p.recorder, self._env.p2p.progress.player_id
+        if recorder is None or seat is None:
+            return 0.0
+        number = list(self._env.p2p.game.seats).index(seat)
+        return sum(episode.totals.returns[number] for episode in recorder.record.episodes)
 
     def _over(self) -> str | None:
         """Return how the match ended, ``None`` if it goes on: also with who began anew."""
