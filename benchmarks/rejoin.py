@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -128,8 +129,9 @@ class _Player:
 
     def document(self) -> dict[str, Any]:
         """Return what it has to show of the match."""
-        (path,) = (self.folder / "exports").rglob("*.multiplayer.json")
-        document: dict[str, Any] = json.loads(path.read_text())
+        (path,) = (self.folder / "exports").glob("*/*.multiplayer.json*")
+        data = path.read_bytes()
+        document: dict[str, Any] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
         return document
 
 
