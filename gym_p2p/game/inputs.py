@@ -30,6 +30,7 @@ class SeatInputs:
         self._codecs = [game.codec(seat) for seat in game.seats]
         self._defaults = [game.codec(seat).encode(game.default_action(seat)) for seat in game.seats]
         self._own = [(game.seats[index], self._codecs[index]) for index in self._held_by(local)]
+        self._only = self._own[0] if len(self._own) == 1 else None
         self._one_each = self._holders == tuple(range(len(self._holders)))
 
     @property
@@ -58,6 +59,9 @@ class SeatInputs:
 
     def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
         """Return the local player's input of their seats' canonical actions."""
+        if self._only is not None:
+            seat, codec = self._only
+            return codec.encode(actions[seat])
         return _joined([codec.encode(actions[seat]) for seat, codec in self._own])
 
     def by_seat(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:

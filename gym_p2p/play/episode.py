@@ -111,8 +111,8 @@ class LiveEpisode:
         began = time.monotonic()
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         given = result is None and not self._desynced() and self._give(actions)
-        if result is None:
-            self._client.drain()
+        if result is None and not (given and runner.session.idle and self._just_began(began)):
+            self._client.drain()  # else the first that comes is waited for at once
         try:
             while result is None:
                 if self._desynced():
@@ -127,12 +127,13 @@ class LiveEpisode:
                 runner.rollout.pictures.show(self.frame_shown)
             if self._viewer is not None:
                 self._viewer.look(self)
-            self._pace()
+            if self._config.fps is not None:
+                self._pace()
         return result
 
     def _desynced(self) -> bool:
         """Whether the players' states were found to differ, where that is the end."""
-        return self._config.on_desync == "truncate" and any(self._recorder.desyncs.values())
+        return self._recorder.desynced_with is not None and self._config.on_desync == "truncate"
 
     def _give(self, actions: Mapping[SeatId, Any]) -> bool:
         """Give the local input of the current frame, unless behind a possible end; return whether it was."""
@@ -146,12 +147,16 @@ class LiveEpisode:
         waits, now = self._waits, time.monotonic()
         if since + 2 * waits.input_limit_s + waits.last_s <= now:
             return Ending("input_timeout")
-        if now < since + _SHORT_WAIT_S:  # nearly always
+        if self._just_began(since):  # nearly always
             event = self._client.receive(_SHORT_WAIT_S)
         else:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
         return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
+
+    def _just_began(self, since: float) -> bool:
+        """Whether nobody is judged yet by how long this has taken."""
+        return time.monotonic() < since + _SHORT_WAIT_S
 
     def catch_up(self) -> None:
         """Play on until this player has something to decide, who has come back: up to there they had."""

@@ -156,6 +156,10 @@ class MatchClient:
         if stamped is None:
             return self._end if timeout_s > 0 else None
         at_ms, event = stamped
+        if type(event) is InputsArrived and self._recorder is not None:  # nearly always
+            self._recorder.inputs_arrived(event)
+            self.listener(event)
+            return event
         self._take(at_ms, event)
         if self._recorder is None:
             self._follow_queue(event)
@@ -322,8 +326,6 @@ class MatchClient:
     def _take(self, at_ms: int, event: WorkerEvent) -> None:
         """Fold an event into the record; keep what stays true, for nobody may be waiting for it now."""
         match event:
-            case InputsArrived():
-                pass  # of nearly all events the record keeps what has to be kept
             case QueueStatus():
                 self.queue_status = event
             case MatchFound():

@@ -284,6 +284,9 @@ class SyncSession:
         if self.over is not None:
             self._has_news = False
             return
+        if not (self._window or self._limits):
+            self._play_known()
+            return
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
         self._has_news = end is not None
@@ -306,6 +309,23 @@ class SyncSession:
         corrected = min([track.wrong[0].frame for track in wrong if track.wrong], default=self.frame)
         held_by_all = self._held_by_all if self._window else known
         self._confirm(min(held_by_all, known, corrected))
+
+    def _play_known(self) -> None:
+        """Steps 3 and 4 in lockstep, where nothing is guessed, as long as no end is known."""
+        self._has_news = False
+        frame, tracks = self.frame, self._tracks
+        if self._given_at != frame:
+            return
+        for track in tracks:
+            if track.count <= frame:
+                return
+        inputs = tuple([track.take(frame) for track in tracks])
+        if self._keep_every is not None:
+            self._save(frame, guessing=False)
+        self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame) if self._vacant else ()))
+        self._outputs.append(FramesConfirmed(frame, (inputs,)))
+        self.frame = self.confirmed = frame + 1
+        self._drop_saved(frame + 1)
 
     def _in_reach(self, known: int) -> bool:
         """Whether the current frame may be played on what is known.
@@ -370,11 +390,16 @@ class SyncSession:
         columns = [track.known(start, end) for track in self._tracks]
         self._outputs.append(FramesConfirmed(start, tuple(zip(*columns, strict=True))))
         self.confirmed = end
-        saved = self._saved
-        while len(saved) > 1 and saved[1] <= end:
-            saved.pop(0)
+        self._drop_saved(end)
+        needed_from = min(end, self.needed_from)
         for track in self._tracks:
-            track.forget(min(end, self.needed_from))
+            track.forget(needed_from)
+
+    def _drop_saved(self, final: int) -> None:
+        """Drop the states that nothing is loaded from any more, with so many frames final."""
+        saved = self._saved
+        while len(saved) > 1 and saved[1] <= final:
+            saved.pop(0)
 
     def _limit(self) -> Over:
         """Return the first end that players who gave their last input put to the episode.
