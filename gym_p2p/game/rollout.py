@@ -223,7 +223,7 @@ class Rollout:
             elif isinstance(output, Save):
                 self._save(output.frame, tick)
             elif isinstance(output, FramesConfirmed):
-                for frame in range(output.start, output.end):
+                for frame in range(output.start, output.start + len(output.inputs)):
                     self._finalise(frame, tick)
             elif isinstance(output, Load):
                 self._load(output.frame)

@@ -20,7 +20,7 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.match_client import SHORT_WAIT_S, MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
@@ -41,8 +41,6 @@ class Viewer(Protocol):
 
 _LOOK_EVERY_S = 0.002
 
-_SHORT_WAIT_S = 0.05
-"""A wait that nobody is judged by: half of the least that :mod:`gym_p2p.core.sync.patience` lets pass."""
 _CORRECTIONS_KEPT = 4096
 """Of those that nobody fetches, the oldest go: a minute of the worst network."""
 
@@ -148,7 +146,7 @@ class LiveEpisode:
         if since + 2 * waits.input_limit_s + waits.last_s <= now:
             return Ending("input_timeout")
         if self._just_began(since):  # nearly always
-            event = self._client.receive(_SHORT_WAIT_S)
+            event = self._client.receive(SHORT_WAIT_S)
         else:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
@@ -156,7 +154,7 @@ class LiveEpisode:
 
     def _just_began(self, since: float) -> bool:
         """Whether nobody is judged yet by how long this has taken."""
-        return time.monotonic() < since + _SHORT_WAIT_S
+        return time.monotonic() < since + SHORT_WAIT_S
 
     def catch_up(self) -> None:
         """Play on until this player has something to decide, who has come back: up to there they had."""

@@ -110,8 +110,9 @@ class InputTrack:
 
     def take(self, frame: int) -> bytes:
         """Return the known input of a frame that is played and final at once, and drop it."""
-        data = self.at(frame)
-        del self._inputs[: frame + 1 - self._base]
+        after = frame + 1 - self._base
+        data = self._inputs[after - 1] if after <= len(self._inputs) else self._default
+        del self._inputs[:after]
         self._base = frame + 1
         return data
 

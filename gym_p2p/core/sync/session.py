@@ -325,7 +325,8 @@ class SyncSession:
         self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame) if self._vacant else ()))
         self._outputs.append(FramesConfirmed(frame, (inputs,)))
         self.frame = self.confirmed = frame + 1
-        self._drop_saved(frame + 1)
+        if self._saved:
+            self._drop_saved(frame + 1)
 
     def _in_reach(self, known: int) -> bool:
         """Whether the current frame may be played on what is known.
