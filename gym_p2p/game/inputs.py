@@ -11,6 +11,7 @@ from typing import Any
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["SeatInputs"]
 
@@ -94,10 +95,13 @@ class SeatInputs:
         Raises:
             ProtocolError: some bytes are no action of their seat.
         """
-        return [codec.decode(data) for codec, data in zip(self._codecs, by_seat, strict=True)]
+        return list(map(_DECODE, self._codecs, by_seat))
 
     def _held_by(self, player: int) -> list[int]:
         return [index for index, holder in enumerate(self._holders) if holder == player]
+
+
+_DECODE = ActionCodec.decode
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:

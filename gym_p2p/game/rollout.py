@@ -287,11 +287,13 @@ class Rollout:
         )
 
     def _save(self, frame: int, tick: Tick) -> None:
-        if frame > self.final_count or self._saved.get(frame) is None:
-            if frame in self._saved:
-                self._free(frame)
+        saved = self._saved.get(frame)
+        if frame > self.final_count or saved is None:
+            snapshots = self._require_snapshots()
+            if saved is not None:
+                snapshots.free(saved)
             ended = self.ended_at is not None and self.ended_at < frame
-            self._saved[frame] = None if ended else self._require_snapshots().save()
+            self._saved[frame] = None if ended else snapshots.save()
         if self._pending:
             self._check_state(frame - 1, tick)
 

@@ -109,14 +109,16 @@ class LiveEpisode:
         began = time.monotonic()
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         given = result is None and not self._desynced() and self._give(actions)
-        if result is None and not (given and runner.session.idle and self._just_began(began)):
+        idle = given and not runner.session.has_news and time.monotonic() < began + SHORT_WAIT_S
+        if result is None and not idle:
             self._client.drain()  # else the first that comes is waited for at once
         try:
             while result is None:
                 if self._desynced():
                     return Ending("desync", self._recorder.desynced_with)
                 given = given or self._give(actions)
-                advanced = self._advance() or advanced
+                if runner.session.has_news:
+                    advanced = self._advance() or advanced
                 result = self._shown(advanced=advanced) or self._wait(began)
         finally:
             self._waits.over()  # by Ctrl-C, say: nobody is waited for any more
@@ -145,16 +147,12 @@ class LiveEpisode:
         waits, now = self._waits, time.monotonic()
         if since + 2 * waits.input_limit_s + waits.last_s <= now:
             return Ending("input_timeout")
-        if self._just_began(since):  # nearly always
+        if now < since + SHORT_WAIT_S:  # nearly always
             event = self._client.receive(SHORT_WAIT_S)
         else:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
         return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
-
-    def _just_began(self, since: float) -> bool:
-        """Whether nobody is judged yet by how long this has taken."""
-        return time.monotonic() < since + SHORT_WAIT_S
 
     def catch_up(self) -> None:
         """Play on until this player has something to decide, who has come back: up to there they had."""
@@ -163,7 +161,7 @@ class LiveEpisode:
             if not runner.awaits_end():
                 runner.session.add_local_input(b"")  # the one that was given then counts
             with self._unseen_pictures():
-                advanced = self._advance()
+                advanced = runner.session.has_news and self._advance()
             if not advanced and self._wait(began) is not None:
                 break
         self._waits.over()
@@ -176,8 +174,9 @@ class LiveEpisode:
 
     def settle(self) -> None:
         """Record what has become final by events that came outside of :meth:`step`; nobody sees it."""
-        with self._unseen_pictures():
-            self._advance()
+        if self.runner.session.has_news:
+            with self._unseen_pictures():
+                self._advance()
 
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
@@ -202,8 +201,6 @@ class LiveEpisode:
 
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
-        if self.runner.session.idle:
-            return False
         try:
             tick = self.runner.advance()
         except ProtocolError as error:

@@ -61,8 +61,11 @@ class FrameReader:
         """
         if not self._pieces and len(data) > _HEAD.size:
             length, kind = _HEAD.unpack_from(data)
-            if length + _HEAD.size == len(data):  # nearly always
-                return (_unpack(kind, data[_HEAD.size :]),)
+            if length + _HEAD.size == len(data):  # nearly always, and of these two kinds
+                body = data[_HEAD.size :]
+                if kind == _ARRIVED:
+                    return (_arrived.decode(body),)
+                return (_given.decode(body) if kind == _GIVE else _unpack(kind, body),)
         return self._cut(data)
 
     def _cut(self, data: bytes) -> Iterator[Any]:
