@@ -60,13 +60,13 @@ def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
     for _ in range(FRAMES):
         with bare:
             env.step({"left": 1, "right": 1})
-    assert match.per_step(match.users) - match.per_step(bare) <= 119
+    assert match.per_step(match.users) - match.per_step(bare) <= 95
 
 
 def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
     match.play()
     assert match.per_step(match.given) <= 24
-    assert match.per_step(match.arrived) <= 40
+    assert match.per_step(match.arrived) <= 39
 
 
 def test_a_step_is_one_message_each_way_and_two_system_calls_of_the_users_half(match: Match) -> None:
@@ -82,7 +82,7 @@ def test_a_step_is_one_message_each_way_and_two_system_calls_of_the_users_half(m
 def test_a_frame_that_is_played_again_is_few_calls_beside_the_environments() -> None:
     calls, played_again = zip(*map(_played_at_a_table, (1 << 30, 16)), strict=True)
     assert played_again == (0, 320 // 16 * WINDOW)
-    assert (calls[1] - calls[0]) / played_again[1] <= 38
+    assert (calls[1] - calls[0]) / played_again[1] <= 36
 
 
 def _played_at_a_table(held: int) -> tuple[int, int]:
