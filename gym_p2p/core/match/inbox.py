@@ -54,6 +54,7 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
+_PLAYING = PeerState.PLAYING
 _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
@@ -171,7 +172,7 @@ class Inbox:
             if whole is None:
                 return
             message = decode(whole)
-            if type(message) is Inputs and peer.state is PeerState.PLAYING and self.catching_up is None:
+            if type(message) is Inputs and peer.state is _PLAYING and self.catching_up is None:
                 self._on_inputs(peer, message, now)  # nearly always
             else:
                 self._handle(peer, way, message, now)
