@@ -8,6 +8,7 @@ import pytest
 
 from gym_p2p.bench import human
 from gym_p2p.bench.chromium import running_chromium
+from gym_p2p.bench.hosted import HostedPeople, hosted_rows
 from gym_p2p.bench.seat_host import SeatStation
 from gym_p2p.errors import P2PError
 from tests.human.fake_page import FakePage
@@ -35,8 +36,17 @@ def test_figures_stand_beside_their_floor_and_their_target() -> None:
     assert rows["action latency p50: Pong, 60 fps, 50 ms"].anchor == 24.0 + 54
     assert rows["to the page: Rally, 60 fps"].anchor == 250.0
     assert "action latency p50: Rally, 60 fps" not in rows
-    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, 0.998)
-    assert [row.ours for row in human._house_rows(house, 12)] == [49.0, 54.0, 99.8]
+    memory = human._memory_rows({"websocket": 49_000_000, "datachannel": 54_000_000})
+    assert [row.ours for row in memory] == [49.0, 54.0]
+    house = HostedPeople(
+        game="Rally", came=12, asked_to_wait=2, on_time=[1.0, 0.996], share=0.1, pages_share=0.2
+    )
+    let_in, all_of_them, worst, *_ = hosted_rows(house)
+    assert [(row.ours, row.anchor) for row in (let_in, all_of_them, worst)] == [
+        (10.0, 12.0),
+        (99.8, 99.0),
+        (99.6, 99.0),
+    ]
     assert rows["link opened to first frame"].per_anchor == 0.75
 
 
