@@ -27,6 +27,8 @@ _HELLO = encode(
     "hello", v=VERSION, width=1000, height=700, touch=False, browser="", version="", why="loopback"
 )
 _ANSWER_LIMIT_S = 30.0
+_ABNORMAL = 1006
+"""A line that ended without a word (RFC 6455, section 7.1.5)."""
 
 
 @attrs.define(eq=False)
@@ -62,9 +64,8 @@ class _Page:
                     async for told in page:
                         await self._hear(page, told)
                 finally:
-                    self._line, self.code = None, page.close_code
-        if self.code is None:
-            self.code = 1006
+                    self._line, self.code = None, page.close_code or _ABNORMAL
+        self.code = self.code or _ABNORMAL
 
     async def leave(self) -> None:
         """Say that the person wants to go."""

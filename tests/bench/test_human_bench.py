@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
 
-from gym_p2p.bench import human
+from gym_p2p.bench import hosted, human
 from gym_p2p.bench.chromium import running_chromium
 from gym_p2p.bench.hosted import HostedPeople, hosted_rows
+from gym_p2p.bench.pages import PagesStation
+from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.seat_host import SeatStation
 from gym_p2p.errors import P2PError
+from gym_p2p.human.messages import CLOSE_CODES
 from tests.human.fake_page import FakePage
 from tests.waiting import until
 
@@ -68,3 +72,47 @@ def test_a_seat_of_the_bench_plays_and_says_what_it_has_used() -> None:
             until(lambda: station.measured()["shown"] > 5)
     finally:
         station.close()
+
+
+def test_pages_that_are_no_browsers_note_when_frames_come() -> None:
+    station, pages = SeatStation("Rally", 60.0), PagesStation()
+    try:
+        place = pages.open(station.open())
+        until(lambda: pages.standing()[place]["frames"] > 5)
+        assert len(pages.took()["frames_at"][place]) > 5
+        pages.open_again(place)
+        before = pages.standing()[place]["frames"]
+        until(lambda: pages.standing()[place]["frames"] > before)
+        assert pages.standing()[place]["state"]["phase"] == "playing"
+        until(lambda: station.measured()["shown"] > 5)
+        assert pages.standing()[place]["code"] is None
+        pages.shut(place)
+        assert pages.standing()[place]["code"] is not None
+    finally:
+        pages.close()
+        station.close()
+
+
+def standing(frames: int, code: int | None = None, phase: str = "waiting") -> dict[str, Any]:
+    return {"frames": frames, "code": code, "state": {"phase": phase}}
+
+
+class Standing(Worker):
+    """Pages that stand so, one time after the other."""
+
+    def __init__(self, *times: list[dict[str, Any]]) -> None:
+        self.times = list(times)
+
+    def request(self, operation: str, **arguments: Any) -> Any:
+        assert (operation, arguments) == ("standing", {})
+        return self.times.pop(0)
+
+
+def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over() -> None:
+    playing, refused = standing(3, phase="playing"), standing(0, CLOSE_CODES["full"])
+    waiting, countdown = standing(0), standing(1, phase="countdown")
+    settled = [playing, playing, refused, waiting]
+    assert hosted._settled(Standing([waiting] * 4, [playing, waiting, refused, waiting], settled)) == settled
+    assert hosted._settled(Standing([countdown, countdown])) == [countdown, countdown]
+    with pytest.raises(P2PError, match="closed with 4007"):
+        hosted._settled(Standing([playing, standing(0, 4007)]))
