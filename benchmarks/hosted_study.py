@@ -40,6 +40,7 @@ _FRAMES = 240
 _HOLD_S = 2
 _START_LIMIT_S, _WAVE_LIMIT_S, _END_LIMIT_S = 120.0, 240.0, 60.0
 _LOOK_EVERY_S = 0.2
+_MOST_TRIES = 4
 _AGAIN_S = 3.0
 """After which a page that was asked to wait tries again."""
 _OVER = {CLOSE_CODES["over"], CLOSE_CODES["dropped"]}
@@ -58,6 +59,7 @@ class _Participant:
         habit: what they do that others do not.
         did: whether they have.
         waited: how often they were asked to.
+        tries: how often they came, for nothing was played before.
         process: of their seat, where it is to be killed.
         asked_at: when they were asked last; ``None`` while they are not.
         seen: what their page was told last.
@@ -69,6 +71,7 @@ class _Participant:
     habit: str | None
     did: bool = False
     waited: int = 0
+    tries: int = 1
     process: int | None = None
     asked_at: float | None = None
     seen: dict[str, Any] = attrs.field(factory=dict)
@@ -181,6 +184,9 @@ def _look_after(pages: Worker, one: _Participant, stands: dict[str, Any]) -> Non
         if not one.did and one.habit is not None and _is_time(one.habit, phase, stands["frames"]):
             one.did = True
             _act(pages, one)
+    elif code in _OVER and one.seen.get("again") and one.tries < _MOST_TRIES:
+        one.tries += 1
+        pages.request("open_again", place=one.place)  # the button
     elif code in _OVER:
         one.over = True
     elif code == CLOSE_CODES["full"] and one.asked_at is None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import attrs
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Origin
 
 from gym_p2p.human.messages import VERSION, encode
@@ -59,7 +59,7 @@ class _Page:
         with contextlib.suppress(WebSocketException, OSError):
             async with connect(line, origin=origin, compression=None, max_size=None) as page:
                 self._line = page
-                await page.send(_HELLO)
+                await _answer(page, _HELLO)
                 try:
                     async for told in page:
                         await self._hear(page, told)
@@ -78,13 +78,20 @@ class _Page:
             self.frames += 1
             self.frames_at.append(now)
             number = int.from_bytes(told[2:6], "big")
-            await page.send(encode("ack", n=number, shown=[[number, now * 1e3]]))
+            await _answer(page, encode("ack", n=number, shown=[[number, now * 1e3]]))
             return
         message = json.loads(told)
         if message["t"] == "ping":
-            await page.send(encode("pong", id=message["id"], received=now * 1e3, sent=now * 1e3))
+            times = {"received": now * 1e3, "sent": now * 1e3}
+            await _answer(page, encode("pong", id=message["id"], **times))
         elif message["t"] == "state":
             self.state = message
+
+
+async def _answer(page: ClientConnection, text: str) -> None:
+    """Send something; where the line is closed by now, what came before that is still to be heard."""
+    with contextlib.suppress(ConnectionClosed):
+        await page.send(text)
 
 
 class PagesStation:

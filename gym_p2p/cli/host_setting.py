@@ -117,6 +117,7 @@ def capacity_of(arguments: argparse.Namespace, setting: Setting, measured: Measu
     each = programs / setting.people
     return Capacity(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        fps=measured.fps,
         expected=cost_of(measured, policies_each=each),
         most=seats_in_memory(policies_each=each, memory_bytes=free_bytes()),
         fixed=arguments.seats,

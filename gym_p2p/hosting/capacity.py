@@ -25,6 +25,9 @@ MOST_LATE = 0.01
 SETTLED_S = 5.0
 """From when somebody comes, or begins to play: until then their processes load and make what they need."""
 
+_MEASURED_S = 8.0
+"""For what a seat costs: several times as long as from one word of it about its frames to the next."""
+
 _JUDGED_S = 10.0
 """How long back frames count."""
 _LEAST_FRAMES = 200
@@ -43,26 +46,37 @@ class _Frames:
     late: int
 
 
+@attrs.frozen
+class _Since:
+    """From when on seats are measured: what their processes had used by then, and how much was played."""
+
+    at: float
+    seconds: Mapping[int, float]
+    frames: int
+
+
 @attrs.define(eq=False, kw_only=True)
 class Capacity:
     """What this machine can do.
 
     Args:
         cores: of it.
+        fps: frames a second.
         expected: what a person is thought to take, with the programs beside them, as a share of a core.
         most: people for whose seats there is memory; ``None`` is unknown.
         fixed: as many as this whatever they cost, where whoever runs the host has said so.
     """
 
     cores: int
+    fps: float
     expected: float
     most: int | None = None
     fixed: int | None = None
     _playing: set[str] = attrs.field(factory=set, init=False)
     _changed_at: float = attrs.field(default=-math.inf, init=False)
     _frames: deque[_Frames] = attrs.field(factory=deque, init=False)
-    _used: Mapping[int, float] | None = attrs.field(default=None, init=False)
-    _used_at: float = attrs.field(default=0.0, init=False)
+    _played: int = attrs.field(default=0, init=False)
+    _since: _Since | None = attrs.field(default=None, init=False)
     _found: float | None = attrs.field(default=None, init=False)
 
     @property
@@ -92,20 +106,26 @@ class Capacity:
     def played(self, count: int, late: int, now: float) -> None:
         """Note frames of somebody who plays, and how many of them came late."""
         self._frames.append(_Frames(now, count, late))
+        self._played += count
 
     def used(self, seconds: Mapping[int, float], now: float) -> None:
         """Take in the processor time that the processes of all seats have used so far, by their ids.
 
-        What a person costs is known from a time in which nobody came, began or left: the processes that
-        were there all the time, over those who play.
+        What a person costs is what a frame of theirs does, by a time in which nobody came, began or left: a
+        machine that has too much to do lets seats play fewer frames, which costs less, and nobody is served.
         """
-        before, since = self._used, self._used_at
-        self._used, self._used_at = seconds, now
-        if before is None or now <= since or not self._playing or self._changed_at + SETTLED_S > since:
+        if not self._playing or self._changed_at + SETTLED_S > now:
+            self._since = None
             return
-        taken = sum(max(0.0, at - before[one]) for one, at in seconds.items() if one in before)
+        if self._since is None:
+            self._since = _Since(now, dict(seconds), self._played)
+        since = self._since
+        frames = self._played - since.frames
+        if since.at + _MEASURED_S > now or frames < _LEAST_FRAMES:
+            return
+        taken = sum(max(0.0, at - since.seconds[one]) for one, at in seconds.items() if one in since.seconds)
         if taken > 0:
-            self._found = taken / (now - since) / len(self._playing)
+            self._found = taken / frames * self.fps
 
     def is_late(self, now: float) -> bool:
         """Return whether more frames come late than may."""

@@ -23,41 +23,49 @@ def playing(capacity: Capacity, people: int) -> float:
 
 
 def test_before_anybody_plays_a_seat_costs_what_was_expected() -> None:
-    capacity = Capacity(cores=2, expected=0.1)
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
     assert capacity.seats(0, 0.0) == capacity.expected_seats == int(2 * USABLE / 0.1)
-    assert Capacity(cores=2, expected=0.1, most=3).seats(0, 0.0) == 3
-    assert Capacity(cores=1, expected=9.0).seats(0, 0.0) == 1
+    assert Capacity(cores=2, fps=20.0, expected=0.1, most=3).seats(0, 0.0) == 3
+    assert Capacity(cores=1, fps=20.0, expected=9.0).seats(0, 0.0) == 1
 
 
 def test_seats_that_cost_more_than_expected_leave_room_for_fewer() -> None:
-    capacity = Capacity(cores=2, expected=0.1)
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
     now = playing(capacity, 4)
     capacity.used({7: 1.0, 8: 5.0}, now)
-    capacity.used({7: 1.5, 8: 6.1}, now + 2)
-    assert round(capacity.cost, 6) == (0.5 + 1.1) / 2 / 4
-    assert capacity.seats(4, now + 2) == int(2 * USABLE / 0.2) == 7
+    capacity.played(800, 0, now + 10)
+    capacity.used({7: 3.5, 8: 10.5}, now + 10)
+    assert capacity.cost == (2.5 + 5.5) / 800 * 20
+    assert capacity.seats(4, now + 10) == int(2 * USABLE / 0.2) == 7
     assert capacity.expected_seats == 15
 
 
+def test_seats_that_get_too_little_of_a_busy_machine_do_not_seem_cheap() -> None:
+    capacity = Capacity(cores=2, fps=20.0, expected=0.2)
+    now = playing(capacity, 4)
+    capacity.used({7: 0.0}, now)
+    capacity.played(400, 0, now + 10)  # half of what they should
+    capacity.used({7: 4.0}, now + 10)
+    assert capacity.cost == 0.2
+
+
 def test_what_a_seat_takes_while_it_begins_is_not_its_cost() -> None:
-    capacity = Capacity(cores=2, expected=0.1)
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
     now = playing(capacity, 2)
     capacity.used({7: 0.0}, now)
-    capacity.came(now + 1)
-    capacity.used({7: 0.2, 9: 2.0}, now + 2)
+    capacity.played(400, 0, now + 10)
+    capacity.came(now + 9)
+    capacity.used({7: 2.0, 9: 9.0}, now + 10)  # it loads, and nobody plays there yet
     assert capacity.cost == 0.1
-    capacity.used({7: 0.4, 9: 3.0}, now + 4)  # it loads, and nobody plays there yet
-    assert capacity.cost == 0.1
-    capacity.began("p9", now + 4)
-    capacity.used({7: 0.6, 9: 3.1}, now + 4 + SETTLED_S)
-    capacity.used({7: 0.9, 9: 3.4, 10: 50.0}, now + 6 + SETTLED_S)
-    assert round(capacity.cost, 6) == 0.1
-    capacity.used({7: 1.9, 9: 4.4}, now + 8 + SETTLED_S)
-    assert round(capacity.cost, 6) == round(2.0 / 2 / 3, 6)
+    capacity.began("p9", now + 11)
+    capacity.used({7: 5.0, 9: 15.0}, now + 11 + SETTLED_S)
+    capacity.played(600, 0, now + 21 + SETTLED_S)
+    capacity.used({7: 7.0, 9: 16.0, 10: 50.0}, now + 21 + SETTLED_S)
+    assert capacity.cost == (2.0 + 1.0) / 600 * 20
 
 
 def test_nobody_more_is_let_in_while_frames_come_late_and_they_are_again_afterwards() -> None:
-    capacity = Capacity(cores=8, expected=0.1)
+    capacity = Capacity(cores=8, fps=20.0, expected=0.1)
     now = playing(capacity, 3)
     capacity.played(300, 4, now)
     assert capacity.is_late(now)
@@ -70,13 +78,13 @@ def test_nobody_more_is_let_in_while_frames_come_late_and_they_are_again_afterwa
 
 
 def test_a_few_frames_say_nothing() -> None:
-    capacity = Capacity(cores=8, expected=0.1)
+    capacity = Capacity(cores=8, fps=20.0, expected=0.1)
     capacity.played(30, 20, 0.0)
     assert not capacity.is_late(0.0)
 
 
 def test_as_many_as_whoever_runs_the_host_wants_whatever_it_costs() -> None:
-    capacity = Capacity(cores=1, expected=0.5, fixed=20)
+    capacity = Capacity(cores=1, fps=20.0, expected=0.5, fixed=20)
     capacity.played(300, 300, 0.0)
     assert capacity.seats(20, 0.0) == 20
     assert capacity.expected_seats == 1
@@ -89,7 +97,7 @@ def test_as_many_as_whoever_runs_the_host_wants_whatever_it_costs() -> None:
 def test_there_is_always_room_for_one_and_never_for_more_than_cores_allow(
     happens: list[tuple[str, int]], expected: float
 ) -> None:
-    capacity, now, used = Capacity(cores=2, expected=expected), 0.0, 0.0
+    capacity, now, used = Capacity(cores=2, fps=20.0, expected=expected), 0.0, 0.0
     for what, number in happens:
         now += 1.7
         match what:

@@ -109,7 +109,7 @@ def scene(*, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expe
     hall = Hall(
         setting=setting,
         house=House(seats=1, people=1 if partner else None),
-        capacity=Capacity(cores=cores, expected=expected),
+        capacity=Capacity(cores=cores, fps=30.0, expected=expected),
         processes=processes,
         say=lines.append,
         spent=spent.__setitem__,
