@@ -55,7 +55,7 @@ class HostedPeople:
         came: how many there were.
         asked_to_wait: how many of them the host let not in, and told why.
         on_time: share of frames that were on time, of each who played.
-        share: processor time of a person's seat, as a share of a core.
+        share: processor time of a person's seat, as a share of a core, were all frames played in time.
         pages_share: the same of all pages together, which stand in for browsers elsewhere.
     """
 
@@ -160,7 +160,7 @@ def hosted_people(game: str, people: int, seconds: float, progress: Progress) ->
         came=people,
         asked_to_wait=sum(one["code"] == CLOSE_CODES["full"] for one in standing),
         on_time=[times_between(at, FPS)[1] for at in playing],
-        share=taken_s / lasted_s / max(1, len(playing)),
+        share=taken_s / max(1, sum(map(len, playing))) * FPS,
         pages_share=(after["cpu_s"] - before["cpu_s"]) / lasted_s,
     )
 

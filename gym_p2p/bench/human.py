@@ -164,7 +164,7 @@ _HOSTED_NOTES = (
     "let in: as many as the door finds room for; the others are told that all places are taken",
     "their pages are one process and no browsers: they acknowledge frames and draw nothing",
     "hosted people's frames are on time by when they come to their pages",
-    "a seat's processor time is that of all processes of the host, over those who play",
+    "a seat's processor time is that of all processes of the host, over the frames of all",
 )
 
 
