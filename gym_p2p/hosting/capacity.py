@@ -101,6 +101,8 @@ class Capacity:
     def ended(self, code: str, now: float) -> None:
         """Note that somebody has no seat any more."""
         self._playing.discard(code)
+        if not self._playing:
+            self._frames.clear()  # nobody is there whom anybody else would hold up
         self._changed_at = now
 
     def played(self, count: int, late: int, now: float) -> None:

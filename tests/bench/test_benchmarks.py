@@ -165,7 +165,8 @@ def test_the_audit_of_a_study_finds_what_is_missing_and_what_is_mixed_up(tmp_pat
 
 def test_the_audit_of_a_study_finds_who_was_told_another_match(tmp_path: Path) -> None:
     exports = study(tmp_path, players=("p001", "p003"))
-    seen = {"p001": {"code": "c0ffee00"}, "p002": {"code": "c0ffee00"}, "p004": {"code": None}}
+    seen: dict[str, dict[str, Any]] = {code: {"code": "c0ffee00"} for code in ("p001", "p002")}
+    seen["p004"] = {"code": None}
     assert hosted_study.audit(exports, seen) == [
         "p002 was told c0ffee00, and stands in the documents of None",
         "p004 was told no code of a match",

@@ -77,6 +77,16 @@ def test_nobody_more_is_let_in_while_frames_come_late_and_they_are_again_afterwa
     assert capacity.seats(3, now + 20) == capacity.expected_seats
 
 
+def test_where_nobody_plays_any_more_nobody_is_late() -> None:
+    capacity = Capacity(cores=8, fps=20.0, expected=0.1)
+    now = playing(capacity, 2)
+    capacity.played(300, 300, now)
+    capacity.ended("p0", now)
+    assert capacity.is_late(now)
+    capacity.ended("p1", now)
+    assert not capacity.is_late(now)
+
+
 def test_a_few_frames_say_nothing() -> None:
     capacity = Capacity(cores=8, fps=20.0, expected=0.1)
     capacity.played(30, 20, 0.0)

@@ -37,7 +37,7 @@ def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host where people meet for a moment; its links are used up, and it has nothing to complain of."""
     folder = tmp_path_factory.mktemp("people")
     next_url = "https://x.example/?who={code}&match={match}"
-    arguments = ("--links", "7", "--open", "--hold", "1", *SHORT, "--next", next_url)
+    arguments = ("--links", "7", "--seats", "8", "--open", "--hold", "1", *SHORT, "--next", next_url)
     with Host(folder, *arguments) as host:
         host.unused = host.links
         yield host
@@ -266,7 +266,7 @@ def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
 
 
 def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "3") as host:
+    with Host(tmp_path, "--links", "3", "--seats", "3") as host:
         pages = [FakePage(link) for link in host.links]
         with pages[0], pages[1]:
             for page in pages[:2]:
