@@ -45,7 +45,7 @@ _AGAIN_S = 3.0
 """After which a page that was asked to wait tries again."""
 _OVER = {CLOSE_CODES["over"], CLOSE_CODES["dropped"]}
 
-_HABITS = {1: "reloads", 4: "reloads waiting", 7: "leaves", 10: "shuts", 13: "killed", 16: "reloads"}
+_HABITS = {1: "reloads", 3: "killed", 4: "reloads waiting", 7: "leaves", 10: "shuts", 16: "reloads"}
 """What some people do, by the order in which they come."""
 
 

@@ -24,14 +24,14 @@ from gym_p2p.human.messages import CLOSE_CODES
 from gym_p2p.processes.python import python_command
 from gym_p2p.processes.usage import seconds_below
 
-__all__ = ["HOSTED", "HostedPeople", "hosted_people", "hosted_rows", "hosting", "seat_bytes"]
+__all__ = ["PEOPLE", "HostedPeople", "hosted_people", "hosted_rows", "hosting", "seat_bytes"]
 
 _GAMES = {
     "Rally": ("gym_p2p.envs:gym_p2p/Rally-v0", "--env-arg=points=1000", "--env-arg=max_frames=30000"),
     "Pong": ("pettingzoo.atari.pong_v3", "--env-arg=obs_type=ram", "--env-arg=max_cycles=100000"),
 }
 
-HOSTED = {"Rally": 12, "Pong": 20}
+PEOPLE = {"Rally": 12, "Pong": 20}
 """How many people are to be hosted on two cores."""
 
 FPS = 30.0

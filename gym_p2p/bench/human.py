@@ -10,7 +10,8 @@ import attrs
 
 from gym_p2p.bench.chromium import BrowserPage, Chromium, running_chromium
 from gym_p2p.bench.figures import ON_TIME, Report, Row, Series, times_between
-from gym_p2p.bench.hosted import HOSTED, HostedPeople, hosted_people, hosted_rows, hosting, seat_bytes
+from gym_p2p.bench.hosted import PEOPLE, HostedPeople, hosted_people, hosted_rows, hosting, seat_bytes
+from gym_p2p.bench.others import Others
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -124,6 +125,7 @@ def bench_human(
     Raises:
         P2PError: there is no browser, or a game is not installed.
     """
+    others = Others()
     rows: list[Row] = []
     series: list[Series] = []
     notes: list[str] = []
@@ -133,7 +135,7 @@ def bench_human(
         notes += _PAGE_NOTES
     hosted: list[HostedPeople] = []
     if only != "page":
-        for game, most in HOSTED.items():
+        for game, most in PEOPLE.items():
             hosted.append(hosted_people(game, people or most, count * _PRESS_S, progress))
             rows += hosted_rows(hosted[-1])
         notes += _HOSTED_NOTES
@@ -141,10 +143,10 @@ def bench_human(
         bench="human",
         settings={
             "count": count,
-            "people": [one.came for one in hosted],
+            "people": {one.game: one.came for one in hosted},
             "cases": [attrs.asdict(case) for case in _CASES],
         },
-        notes=(*notes, ON_TIME),
+        notes=(*notes, ON_TIME, others.note()),
         rows=rows,
         series=series,
         columns=("ours", "floor", "target"),

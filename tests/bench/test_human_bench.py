@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
-from typing import Any
+import time
+from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from gym_p2p.bench import hosted, human
 from gym_p2p.bench.chromium import running_chromium
 from gym_p2p.bench.hosted import HostedPeople, hosted_rows
+from gym_p2p.bench.others import Others
 from gym_p2p.bench.pages import PagesStation
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.seat_host import SeatStation
@@ -58,6 +62,27 @@ def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(P2PError, match="apt-get install chromium"), running_chromium():
         pass
+
+
+class Used(NamedTuple):
+    user: float
+    nice: float
+    system: float
+    ru_utime: float
+    ru_stime: float
+
+
+def test_what_else_ran_is_said_and_what_the_bench_did_itself_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = Used(100.0, 1.0, 10.0, 2.0, 1.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(psutil, "cpu_times", lambda: at)
+    monkeypatch.setattr(resource, "getrusage", lambda _who: at)
+    others = Others()
+    at = Used(103.0, 2.0, 12.0, 3.0, 1.5)  # six seconds, of which the bench and its processes took three
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
+    assert others.note().startswith("what else ran meanwhile took 30 % of a core, of ")
 
 
 def test_a_seat_of_the_bench_plays_and_says_what_it_has_used() -> None:
