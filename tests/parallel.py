@@ -1,10 +1,11 @@
 """The whole suite in several processes side by side; what measures time runs with nothing beside it.
 
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
-Each worker process takes one file after the other, for a file's tests share what their module sets up; the
-browser's files go to one worker, for they share the browser. What bounds times that a busy machine would
-stretch comes last: first the tests marked ``quiet``, which wait for the most part, two at a time and nothing
-else; then those marked ``alone``, one by one.
+Each worker process takes one file after the other, for a file's tests share what their module sets up; some
+folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
+that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
+part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
+``.ci/run`` does; then those marked ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
@@ -24,14 +25,16 @@ import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
-__all__ = ["LOOKS_AGAIN_S", "PLACES", "taken"]
+__all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
-TOGETHER = ("tests/browser/",)
+TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
-PLACES = (Path(__file__), Path(__file__).with_name("__init__.py"))
-"""Two files that all workers have: a quiet test locks one, a test alone both, and all others share both."""
+PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
+"""Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
+IDLING = Path(__file__).with_name("conftest.py")
+"""What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05
 
 
@@ -52,16 +55,37 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     """Give whole files to the workers, and what belongs together to one of them."""
-    return _ByFile(config, log) if config.option.dist == "loadfile" else None
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
 
 
-class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+    """Gives whole files to the workers, in the order of the collection."""
+
     _units: Mapping[str, str] | None = None
 
     def _split_scope(self, nodeid: str) -> str:
         if self._units is None:
             self._units = dict(_units(self.collection))
         return self._units[nodeid]
+
+    def remove_node(self, node: Any) -> Any:
+        """Hand out what a worker that died has left; return the test that it died in.
+
+        That one is not tried again, for it would kill the next worker; nor is a file handed out that is done
+        with: a worker that is given nothing to do runs not even the last of what it has, and all never end.
+        """
+        units = self.assigned_work.pop(node)
+        left = [
+            (unit, test) for unit, tests in units.items() for test, is_done in tests.items() if not is_done
+        ]
+        if not left:
+            return None
+        (unit, died_in), *_ = left
+        units[unit][died_in] = True
+        self.workqueue.update({unit: tests for unit, tests in units.items() if not all(tests.values())})
+        for other in self.nodes:
+            self._reschedule(other)
+        return died_in
 
 
 def _units(collection: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -97,7 +121,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def _places(item: pytest.Item) -> int:
     """Return how many places it has for itself."""
     if item.get_closest_marker("alone") is not None:
-        return 2
+        return len(PLACES)
     return int(item.get_closest_marker("quiet") is not None)
 
 
@@ -105,7 +129,8 @@ def _places(item: pytest.Item) -> int:
 def taken(places: int) -> Iterator[None]:
     """Wait for so many places and have them for oneself in the block, or share all with who wants none."""
     with contextlib.ExitStack() as held:
-        files = [held.enter_context(path.open()) for path in PLACES]
+        paths = (IDLING, *PLACES) if places == len(PLACES) else PLACES  # first what may take long to leave
+        files = [held.enter_context(path.open()) for path in paths]
         for file in files:  # for it may be open in a forked process still
             held.callback(fcntl.flock, file, fcntl.LOCK_UN)
         if places == 1:

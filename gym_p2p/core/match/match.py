@@ -49,6 +49,8 @@ from gym_p2p.core.wire.messages import Cause, Checksum, Ready
 
 __all__ = ["Match", "MatchOutput", "Transmit"]
 
+_PLAYING = PeerState.PLAYING
+
 STALL_S = 0.5
 """A timer that is this late means that we stood still ourselves (a suspended machine), not the peers."""
 
@@ -197,11 +199,12 @@ class Match:
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
-        if peer.state is PeerState.AWAY and self._returning.may_wake(peer):
-            self._deadlines.forget()
-            self._returning.woke(peer, now)
-        if not peer.present:
-            return
+        if peer.state is not _PLAYING:  # hardly ever
+            if peer.state is PeerState.AWAY and self._returning.may_wake(peer):
+                self._deadlines.forget()
+                self._returning.woke(peer, now)
+            if not peer.present:
+                return
         self._inbox.receive(peer, data, now)
         if self._taking_seat is not None:
             self._look(now)
@@ -296,7 +299,8 @@ class Match:
             if peer.playing:
                 self._outputs.send(peer, exchange.message(peer, now), now)
         self._deadlines.input_given(now)
-        self._outputs.emit(*events)
+        if events:
+            self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:

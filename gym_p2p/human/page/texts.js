@@ -1,7 +1,10 @@
 /** Every text of the page, in one place: to translate it, translate this file. */
 
 export const texts = {
+  lang: "en",
   screen: (title) => `The game: ${title}`,
+  seats: "Who plays",
+  buttons: "Buttons",
   you: "you",
   playedBy: { person: "a person", policy: "a program" },
   leave: "Leave the game",
@@ -84,7 +87,10 @@ export const texts = {
     disconnected: "Gamepad disconnected.",
     unknown: "Your browser does not know the buttons of this gamepad.",
   },
-  unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
+  unfocused: {
+    keys: "Click here, or press Tab, to play: the keys go elsewhere now.",
+    touch: "Touch the page to play on.",
+  },
   arrows: { up: "↑", left: "←", down: "↓", right: "→" },
   keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
 };

@@ -285,7 +285,7 @@ class PlayerWorker(NetworkWorker):
 
     def _on_event(self, event: Event) -> None:
         if type(event) is InputsArrived:  # nearly always
-            self._emit(event)
+            self._emit_stamped((self._clock.ms(), event))
             return
         match event:
             case Interrupted(player) if player in self._mesh.links:
