@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import gymnasium
@@ -14,9 +15,10 @@ from gym_p2p.human.person import Person
 from tests.human.fake_page import FakePage
 from tests.human.seats import RALLY, opened, seat
 from tests.players import Lobby, left_running, together
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
-PRESSED = 12
+HELD_BACK, PRESSED, AHEAD = 10, 12, 14
+"""The other one's input of the first is not made before the last was played, and the key comes in between."""
 FRAMES = 24
 OWN_SIDE = np.s_[:, :60]
 """The pixels that only the left player changes, as long as the ball is in the middle."""
@@ -42,7 +44,7 @@ class Shown:
         return next(n for n in range(1, FRAMES) if not np.array_equal(sides[n], sides[n - 1]))
 
 
-def _person(lobby: Lobby, one_way_ms: float) -> int:
+def _person(lobby: Lobby, one_way_ms: float, ahead: threading.Event) -> int:
     """Press a key before one frame; return how many rollbacks there were."""
     game = gymnasium.make(RALLY, render_mode="rgb_array")
     options = lobby.options(fps=60, emulation={"one_way_ms": one_way_ms}, sync="rollback")
@@ -55,6 +57,8 @@ def _person(lobby: Lobby, one_way_ms: float) -> int:
                 page.press("ArrowUp")
                 until(lambda: person._person.keys.pressed)
             env.step(person.action())
+            if frame == AHEAD:
+                ahead.set()
 
     try:
         opened(seat(env), play)
@@ -65,12 +69,14 @@ def _person(lobby: Lobby, one_way_ms: float) -> int:
     return totals.rollbacks
 
 
-def _other(lobby: Lobby, one_way_ms: float) -> None:
+def _other(lobby: Lobby, one_way_ms: float, ahead: threading.Event) -> None:
     options = lobby.options(fps=60, emulation={"one_way_ms": one_way_ms}, sync="rollback")
     env = P2PEnv(gymnasium.make(RALLY), seat="right", **options)
     try:
         env.reset(seed=3)
         for frame in range(FRAMES):
+            if frame == HELD_BACK:
+                assert ahead.wait(PATIENCE_S)
             env.step(frame // 2 % 3)
     finally:
         env.close()
@@ -81,9 +87,12 @@ def test_a_key_is_seen_in_the_frame_that_is_played_with_it_however_far_the_other
     lobby: Lobby, monkeypatch: pytest.MonkeyPatch, one_way_ms: float
 ) -> None:
     shown = Shown(monkeypatch)
-    rollbacks, other = together(lambda: _person(lobby, one_way_ms), lambda: _other(lobby, one_way_ms))
+    ahead = threading.Event()
+    rollbacks, other = together(
+        lambda: _person(lobby, one_way_ms, ahead), lambda: _other(lobby, one_way_ms, ahead)
+    )
     assert other is None
     assert isinstance(rollbacks, int)
-    assert rollbacks > 0 or not one_way_ms  # the path was as long as it was said to be
+    assert rollbacks > 0  # it was seen before it was known what the other one did
     assert shown.effect_of_a_key() == PRESSED
     assert left_running() == []
