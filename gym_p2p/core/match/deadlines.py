@@ -17,6 +17,7 @@ from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import looked_after_at
 from gym_p2p.core.match.taking_seat import TakingSeat
@@ -45,6 +46,8 @@ class Deadlines:
         self._rerouting = rerouting
         self.taking_seat: TakingSeat | None = None
         """Of a player who has come back."""
+        self.reaching: Reaching | None = None
+        """Of the same."""
         self._kept: float | None = None
         self._repeated_at = -math.inf
         self._forgotten = True
@@ -86,6 +89,8 @@ class Deadlines:
         due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
         if self.taking_seat is not None and (until := self.taking_seat.until) is not None:
             due.append(until)
+        if self.reaching is not None and (asks_at := self.reaching.due_at) is not None:
+            due.append(asks_at)
         due += [at for peer in self._peers.values() if (at := looked_after_at(peer)) is not None]
         return min(due, default=None)
 

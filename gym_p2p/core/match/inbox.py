@@ -23,11 +23,13 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
 from gym_p2p.core.wire.messages import (
@@ -82,6 +84,8 @@ class Inbox:
         leaving: Leaving,
         returning: Returning,
         rerouting: Rerouting,
+        ways_round: WaysRound,
+        reaching: Reaching,
         forwards: Forwards,
         deadlines: Deadlines,
     ) -> None:
@@ -99,6 +103,8 @@ class Inbox:
         self._leaving = leaving
         self._returning = returning
         self._rerouting = rerouting
+        self._ways_round = ways_round
+        self._reaching = reaching
         self._forwards = forwards
         self._deadlines = deadlines
         self._handlers = {
@@ -128,24 +134,12 @@ class Inbox:
         """What means something for the way that it came."""
 
     def receive_by_service(self, peer: Peer, data: bytes, now: float) -> None:
-        """Take in what the service passed on, of a peer who is present or not connected yet."""
-        if not self._rerouting.allows(WayKind.SERVICE):
-            return
+        """Take in what the service passed on of a peer."""
         message = self._forwards.by_service(data, peer)
-        if message is not None:
+        if message is not None and self._ways_round.allow(WayKind.SERVICE):
             peer.ways.by_service = True
-            self._unwrap(peer, SERVICE, message, now)
+            self._passed_on(peer, SERVICE, message, now)
             peer.ways.by_service = False
-
-    def receive_of_gone(self, peer: Peer, data: bytes) -> None:
-        """Take in what the service passed on of somebody who is gone for us: that they take this way."""
-        message = self._forwards.by_service(data, peer)
-        if not isinstance(message, ForwardedControl) or is_fragment(message.message):
-            return
-        with contextlib.suppress(ProtocolError):
-            word = decode(message.message)
-            if isinstance(word, Continue):
-                self._rerouting.tell_gone(peer, SERVICE, word)
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
         """Take in one message, or a piece of one, that came directly from a peer who is present."""
@@ -312,7 +306,7 @@ class Inbox:
             self.catching_up.take_word(message)
 
     def _on_forwarded(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:  # noqa: ARG002 - handlers have one shape
-        if not self._rerouting.allows(WayKind.PLAYER):
+        if not self._ways_round.allow(WayKind.PLAYER):
             return
         if message.origin == peer.index:
             onward = self._forwards.pass_on(peer, message, now)
@@ -322,10 +316,31 @@ class Inbox:
                 if told is not None:
                     self._outputs.emit(told)
             return
-        origin = self._forwards.origin_of(message)
-        # A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
-        if origin.present and self._forwards.is_true(message):
-            self._unwrap(origin, through(peer.index), message, now)
+        self._passed_on(self._forwards.origin_of(message), through(peer.index), message, now)
+
+    def _passed_on(self, origin: Peer, way: Way, message: Forwarded, now: float) -> None:
+        """Take in what was passed on, if it is true.
+
+        A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
+        """
+        introduced = self._forwards.introduced(message)
+        if introduced is not None:
+            self._reaching.receive(origin, way, introduced, now)
+        elif not self._forwards.is_true(message, way):
+            return
+        elif origin.state is PeerState.GONE:
+            self._tell_gone(origin, way, message)
+        else:
+            self._unwrap(origin, way, message, now)
+
+    def _tell_gone(self, peer: Peer, way: Way, message: Forwarded) -> None:
+        """Answer somebody who is gone for us, and takes this way."""
+        if isinstance(message, ForwardedGame) or is_fragment(message.message):
+            return
+        with contextlib.suppress(ProtocolError):
+            word = decode(message.message)
+            if isinstance(word, Continue):
+                self._rerouting.tell_gone(peer, way, word)
 
     def _unwrap(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:
         """Take in what was passed on; of control messages those of this change, each in its turn.
@@ -348,6 +363,8 @@ class Inbox:
                     self._rerouting.mend(peer, now)
                 return
             ways.taken, is_new = message.number, True
+        if is_new and self._returning.may_wake(peer, way):
+            self._returning.woke(peer, now)
         if peer.present or peer.state is PeerState.CONNECTING:
             if is_new:
                 self._is_there(peer, way, now)

@@ -193,6 +193,11 @@ class Peer:
         return state is PeerState.RETURNING
 
     @property
+    def greeted(self) -> bool:
+        """Whether it is there, and has greeted us."""
+        return self.present and self.state is not PeerState.GREETING
+
+    @property
     def playing(self) -> bool:
         """Whether inputs are exchanged with it."""
         return self.state is PeerState.PLAYING or self.state is PeerState.LEAVING
@@ -223,12 +228,12 @@ class Peer:
         """Note that it has shown to be there, over a new link or another way."""
         self.line_closed_at = self.closed_at = self.closed_loss = None
 
-    def begin_incarnation(self, incarnation: int) -> None:
+    def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
         self.incarnation, self.seated = incarnation, False
         self.control = self.control.anew()
         self.reassembler = Reassembler()
-        self.pings, self.ways = Pings(), Ways(link_open=True)
+        self.pings, self.ways = Pings(), Ways(link_open=link_open)
         self.ahead = FrameAdvantage()
         self.received = [0] * self.players
         self.acknowledged = self.fragment_number = 0

@@ -37,6 +37,7 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.ways import DIRECT, Way, WayChanged, Why
 from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
@@ -114,9 +115,10 @@ class Returning:
         since = peer.away_at
         return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
 
-    def may_wake(self, peer: Peer) -> bool:
-        """The same, over the link that there was."""
-        return peer.closed_at is None and self.may_go_on(peer)
+    def may_wake(self, peer: Peer, way: Way) -> bool:
+        """The same, by what comes of it over the link that there was, or a way round."""
+        there = peer.closed_at is None if way is DIRECT else not peer.mismatch_told
+        return there and self.may_go_on(peer)
 
     def came_back(self, now: float) -> None:
         """Note that we have come back ourselves, and have asked everybody who was there."""
@@ -133,13 +135,13 @@ class Returning:
         peer.received_at = now
         self._outputs.emit(Resumed(peer.index, silent_s))
 
-    def accept(self, peer: Peer, incarnation: int, now: float) -> None:
-        """Greet another process of a player's, which has shown that it is one."""
+    def accept(self, peer: Peer, incarnation: int, now: float, *, over_link: bool) -> None:
+        """Begin with another process of a player's, which has shown that it is one, over a link or not."""
         if peer.state is not PeerState.AWAY:
             self.await_return(peer, Loss(Cause.CRASHED), now)
-        peer.begin_incarnation(incarnation)
-        peer.opened(now)
-        self._outputs.send(peer, self._handshake.hello(peer), now)
+        if over_link and peer.ways.told is not DIRECT:  # the way that led to the process before
+            self._outputs.emit(WayChanged(peer.index, DIRECT.kind, DIRECT.via, Why.CARRIES))
+        peer.begin_incarnation(incarnation, link_open=over_link)
 
     def greeted(self, peer: Peer) -> bool:
         """Let a player catch up whose other process has greeted us; return whether it is one."""

@@ -88,6 +88,11 @@ class Driver:
             self._match.closed(player, self._clock.time())
             self._pump()
 
+    def look_for(self, player: int) -> None:
+        """Ask for a player by ways round: we have come back, and no link leads to them yet."""
+        self._match.look_for(player, self._clock.time())
+        self._pump()
+
     def introduce(self, player: int, link: Link, attempt: int) -> None:
         """Say over a new link, which is open, who is at this end of it."""
         link.send(Channel.CTRL, self._match.introduction(player, attempt, link.binding))
