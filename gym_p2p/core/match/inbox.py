@@ -364,7 +364,7 @@ class Inbox:
                 return
             ways.taken, is_new = message.number, True
         if is_new and self._returning.may_wake(peer, way):
-            self._returning.woke(peer, now)
+            self._returning.woke(peer, way, now)
         if peer.present or peer.state is PeerState.CONNECTING:
             if is_new:
                 self._is_there(peer, way, now)

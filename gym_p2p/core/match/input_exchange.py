@@ -206,9 +206,11 @@ class InputExchange:
     def _forget(self) -> None:
         """Drop the inputs that everybody has who may need them; of ours the newest stays, to be repeated.
 
-        It is time for that when more is confirmed: once a frame, and not with every message.
+        Who is away may go on as they were. It is time for that when more is confirmed: once a frame, and not
+        with every message.
         """
-        rows = {player: peer.received for player, peer in self._peers.items() if peer.present}
+        away = PeerState.AWAY
+        rows = {p: peer.received for p, peer in self._peers.items() if peer.present or peer.state is away}
         acknowledged = min([row[self.local] for row in rows.values()], default=self._local_inputs.count)
         self._local_inputs.forget(min(acknowledged, self._local_inputs.count - 1))
         for whose, peer in self._peers.items():

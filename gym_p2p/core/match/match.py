@@ -137,13 +137,13 @@ class Match:
         self._deadlines.forget()
         self._rerouting.begin_by_service(self._peers[player], now)
 
-    def look_for(self, player: int, now: float) -> None:
-        """Ask for somebody by ways round, now that we have come back: no link leads to them yet.
+    def look_for(self, player: int, at: float) -> None:
+        """Ask for somebody by ways round, from then on, if no link leads to them: we have come back.
 
         :meth:`replaced` may come later. Of a player's first process it does nothing.
         """
         self._deadlines.forget()
-        self._reaching.look_for(self._peers[player], now)
+        self._reaching.look_for(self._peers[player], at)
 
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
@@ -197,7 +197,7 @@ class Match:
         elif incarnation > peer.incarnation:
             self._reaching.accept(peer, incarnation, DIRECT, now)
         elif peer.state is PeerState.AWAY:
-            self._returning.woke(peer, now)
+            self._returning.woke(peer, DIRECT, now)
             self._reconnecting.replaced(peer, now)
         elif peer.present:
             self._reconnecting.replaced(peer, now)
@@ -207,7 +207,7 @@ class Match:
         peer = self._peers[player]
         if peer.state is PeerState.AWAY and self._returning.may_wake(peer, DIRECT):
             self._deadlines.forget()
-            self._returning.woke(peer, now)
+            self._returning.woke(peer, DIRECT, now)
         if not peer.present:
             return
         self._inbox.receive(peer, data, now)

@@ -82,10 +82,10 @@ class Reaching:
         """How often."""
         self._next_answer_at: dict[int, float] = {}
 
-    def look_for(self, peer: Peer, now: float) -> None:
-        """Ask for a player by ways round from now on, as long as they are not reached."""
+    def look_for(self, peer: Peer, at: float) -> None:
+        """Ask for a player by ways round, from then on and as long as they are not reached."""
         if self._seals.incarnation:
-            self._ask_at[peer.index] = now
+            self._ask_at[peer.index] = at
 
     @property
     def due_at(self) -> float | None:

@@ -124,8 +124,8 @@ class Returning:
         """Note that we have come back ourselves, and have asked everybody who was there."""
         self._came_back_at = now
 
-    def woke(self, peer: Peer, now: float) -> None:
-        """Take note that the process of a player who is away is there after all."""
+    def woke(self, peer: Peer, way: Way, now: float) -> None:
+        """Take note that the process of a player who is away is there after all, by what came over a way."""
         if not peer.seated:
             peer.state = PeerState.RETURNING
             return
@@ -133,7 +133,7 @@ class Returning:
         self._exchange.reconsider()
         silent_s = now - peer.received_at
         peer.received_at = now
-        self._outputs.emit(Resumed(peer.index, silent_s))
+        self._outputs.emit(Resumed(peer.index, silent_s, way.kind))
 
     def accept(self, peer: Peer, incarnation: int, now: float, *, over_link: bool) -> None:
         """Begin with another process of a player's, which has shown that it is one, over a link or not."""

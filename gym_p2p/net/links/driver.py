@@ -88,9 +88,9 @@ class Driver:
             self._match.closed(player, self._clock.time())
             self._pump()
 
-    def look_for(self, player: int) -> None:
-        """Ask for a player by ways round: we have come back, and no link leads to them yet."""
-        self._match.look_for(player, self._clock.time())
+    def look_for(self, player: int, *, after_s: float) -> None:
+        """Ask for a player by ways round, if no link leads to them by then: we have come back."""
+        self._match.look_for(player, self._clock.time() + after_s)
         self._pump()
 
     def introduce(self, player: int, link: Link, attempt: int) -> None:

@@ -41,14 +41,9 @@ class ShakyTable(ServedTable, MortalTable):
         self.link_up(seat.index)
         for there in range(self.players):
             if there != seat.index:
-                self.clock.call_at(self.clock.time() + ROUND_AFTER_S, partial(self._look_for, seat, there))
+                seat.driver.look_for(there, after_s=ROUND_AFTER_S)
         limit_s = self.sync.rejoin_timeout_s + MARGIN_S
         self.clock.call_at(self.clock.time() + limit_s, partial(self._give_up, seat))
-
-    @staticmethod
-    def _look_for(seat: MortalPlayer, there: int) -> None:
-        if not seat.stopped:
-            seat.driver.look_for(there)
 
     def _give_up(self, seat: MortalPlayer) -> None:
         """Let a player who has come back and reached nobody wait no longer, as the user's half does."""

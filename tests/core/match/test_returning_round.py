@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from gym_p2p.core.match.return_events import PlayerReturned, SeatTaken
+from gym_p2p.core.match.events import Resumed
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.match.ways import WayChanged, WayKind
 from gym_p2p.net.links.memory import Path
 from tests.core.match.cut_table import FOR_GOOD_S, Cut, assert_undisturbed
@@ -63,3 +65,43 @@ def test_a_path_that_breaks_after_somebody_has_come_back_is_gone_round_as_any_ot
     assert table.run(90), told(table)
     assert_undisturbed(table)
     assert ways(table, 0) == [(1, WayKind.SERVICE, None)]
+
+
+def test_who_played_by_the_service_and_comes_back_directly_is_told_to_be_reached_so() -> None:
+    table = lockstep(2, [Cut((0, 1), 0.2, 5.0, None)], [Death(0, 4.0, 2.0)])
+    assert table.run(90), told(table)
+    assert_undisturbed(table)
+    assert ways(table, 0) == []
+    assert ways(table, 1) == [(0, WayKind.SERVICE, None), (0, WayKind.DIRECT, None)]
+
+
+@pytest.mark.parametrize("relay", ["service", "players"])
+def test_several_who_come_back_at_once_find_each_other_round(relay: str) -> None:
+    cuts = [Cut((0, 1), 0.2, FOR_GOOD_S, None)]
+    deaths = [Death(0, 4.0, 2.0), Death(1, 4.1, 2.0, word=False)]
+    table = lockstep(3, cuts, deaths, relay=relay)
+    assert table.run(90), told(table)
+    assert_undisturbed(table)
+
+
+@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("over", list(WayKind))
+def test_who_is_counted_as_away_and_was_there_all_the_time_plays_on_as_they_were(
+    make: Any, over: WayKind
+) -> None:
+    silent_s = 7.0  # longer than a broken path is waited for
+    players, cut = (3, (0, 1)) if over is WayKind.PLAYER else (2, (0, 1))
+    if over is WayKind.DIRECT:
+        table = make(players, [Cut(cut, 2.0, silent_s, None)], [], relay="none")
+    else:
+        table = make(players, [Cut(cut, 0.2, FOR_GOOD_S, None)], [], relay="service")
+        dark = [table.network.darken, table.network.brighten]
+        for at_s, change, there in ((2.0, dark[0], False), (2.0 + silent_s, dark[1], True)):
+            table.clock.call_at(at_s, partial(table.set_service, there=there))
+            for ends in ((0, 2), (2, 0)) if over is WayKind.PLAYER else ():
+                table.clock.call_at(at_s, partial(change, *ends))
+    assert table.run(90), told(table)
+    assert_undisturbed(table)
+    assert table.seats[0].events_of(PlayerAway)
+    resumed = [back for back in table.seats[0].events_of(Resumed) if back.silent_s > silent_s]
+    assert [back.over for back in resumed if back.player == 1] == [over]
