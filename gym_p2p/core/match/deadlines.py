@@ -19,7 +19,7 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
 from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
-from gym_p2p.core.match.returning import looked_after_at
+from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.taking_seat import TakingSeat
 
 __all__ = ["Deadlines"]
@@ -37,6 +37,7 @@ class Deadlines:
         barrier: Barrier,
         leaving: Leaving,
         rerouting: Rerouting,
+        returning: Returning,
     ) -> None:
         self._local = local
         self._peers = peers
@@ -44,6 +45,7 @@ class Deadlines:
         self._barrier = barrier
         self._leaving = leaving
         self._rerouting = rerouting
+        self._returning = returning
         self.taking_seat: TakingSeat | None = None
         """Of a player who has come back."""
         self.reaching: Reaching | None = None
@@ -91,7 +93,7 @@ class Deadlines:
             due.append(until)
         if self.reaching is not None and (asks_at := self.reaching.due_at) is not None:
             due.append(asks_at)
-        due += [at for peer in self._peers.values() if (at := looked_after_at(peer)) is not None]
+        due += [at for peer in self._peers.values() if (at := self._returning.due_at(peer)) is not None]
         return min(due, default=None)
 
     def _times(self, peer: Peer) -> tuple[float, float, float, float]:

@@ -275,7 +275,7 @@ class Match:
                     self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
         self._reaching.handle_timeout(now)
-        self._returning.ping(now)
+        self._returning.handle_timeout(now)
         for peer, loss in tuple(self._returning.overdue(now)):
             self._lose(peer, loss, now, for_good=True)
             deadlines.forget()

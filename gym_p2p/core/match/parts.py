@@ -122,6 +122,7 @@ class Parts:
             barrier=self.barrier,
             leaving=self.leaving,
             rerouting=self.rerouting,
+            returning=self.returning,
         )
         self.course = Course(
             local=local,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gym_p2p.core.match.events import Resumed
+from gym_p2p.core.match.pace import SERVICE_BURST_BYTES
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.match.ways import WayChanged, WayKind
 from gym_p2p.net.links.memory import Path
@@ -105,3 +106,22 @@ def test_who_is_counted_as_away_and_was_there_all_the_time_plays_on_as_they_were
     assert table.seats[0].events_of(PlayerAway)
     resumed = [back for back in table.seats[0].events_of(Resumed) if back.silent_s > silent_s]
     assert [back.over for back in resumed if back.player == 1] == [over]
+
+
+def long_action(player: int, frame: int) -> bytes:
+    """Give inputs that are all different: some seconds of them are more than others pass on at once."""
+    return bytes([player]) + frame.to_bytes(4, "big") * 125
+
+
+@pytest.mark.parametrize(("players", "relay"), [(2, "service"), (3, "players")])
+def test_what_was_played_is_told_by_others_as_fast_as_they_pass_it_on(players: int, relay: str) -> None:
+    cuts = [Cut((0, 1), 0.2, FOR_GOOD_S, None)]
+    long: dict[str, Any] = {"frames": 400, "episodes": 1, "tick_s": 1 / 30, "action": long_action}
+    table = lockstep(players, cuts, [Death(0, 24.0, 2.0)], relay=relay, **long)
+    table.limit_service()
+    assert table.run(60), told(table)
+    assert_undisturbed(table)
+    (back,) = table.seats[1].events_of(PlayerReturned)
+    assert back.caught_up * players * len(long_action(0, 0)) > 2 * SERVICE_BURST_BYTES
+    assert back.away_s < 30
+    assert table.refused == 0
