@@ -113,15 +113,14 @@ def long_action(player: int, frame: int) -> bytes:
     return bytes([player]) + frame.to_bytes(4, "big") * 125
 
 
-@pytest.mark.parametrize(("players", "relay"), [(2, "service"), (3, "players")])
-def test_what_was_played_is_told_by_others_as_fast_as_they_pass_it_on(players: int, relay: str) -> None:
+def test_what_was_played_is_told_by_the_service_as_fast_as_it_passes_that_on() -> None:
     cuts = [Cut((0, 1), 0.2, FOR_GOOD_S, None)]
     long: dict[str, Any] = {"frames": 400, "episodes": 1, "tick_s": 1 / 30, "action": long_action}
-    table = lockstep(players, cuts, [Death(0, 24.0, 2.0)], relay=relay, **long)
+    table = lockstep(2, cuts, [Death(0, 24.0, 2.0)], **long)
     table.limit_service()
     assert table.run(60), told(table)
     assert_undisturbed(table)
     (back,) = table.seats[1].events_of(PlayerReturned)
-    assert back.caught_up * players * len(long_action(0, 0)) > 2 * SERVICE_BURST_BYTES
+    assert back.caught_up * 2 * len(long_action(0, 0)) > 2 * SERVICE_BURST_BYTES
     assert back.away_s < 30
     assert table.refused == 0
