@@ -45,7 +45,7 @@ from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PING_INTERVAL_S, Peer, PeerState
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, Why
+from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, WayKind, Why
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Continue
 
@@ -207,6 +207,8 @@ class Rerouting:
             ProtocolError: what they lack is not to be had any more.
         """
         ways = peer.ways
+        if way.kind is WayKind.PLAYER and not message.control_count and self._handshake.gives_key(peer):
+            return  # what they lack is our greeting with its key, which nobody else may read
         if peer.state is PeerState.CONNECTING:
             self._greet(peer, now)
         if message.change < ways.change:

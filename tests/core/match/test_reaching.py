@@ -12,12 +12,26 @@ from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.reaching import ANSWER_S, ASK_S
+from gym_p2p.core.match.return_events import SeatTaken
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.wire.codec import JsonObject
+from gym_p2p.core.wire.codec import JsonObject, WireMessage
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
-from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Continue, Hello, Ping, Resume, decode, encode
+from gym_p2p.core.wire.fragments import is_fragment
+from gym_p2p.core.wire.messages import (
+    PROTOCOL_VERSION,
+    Channel,
+    Continue,
+    Hello,
+    Ping,
+    Resume,
+    decode,
+    encode,
+)
+from gym_p2p.net.links.memory import MemoryLink, Path
+from tests.core.match.cut_table import FOR_GOOD_S, Cut
 from tests.core.match.pairs import greeted_match, outputs_of
-from tests.core.match.returning_table import SYNC
+from tests.core.match.returning_table import SYNC, Death
+from tests.core.match.shaky_table import ShakyTable
 
 OURS, THEIRS = b"ours", bytes([1])
 
@@ -180,3 +194,37 @@ def test_who_comes_back_asks_by_one_way_after_the_other_until_they_are_answered(
     introduce(match, their.answer_for(0, 1), 10.0)
     assert state(match) is PeerState.GREETING
     assert match._peers[1].incarnation == 4
+
+
+def test_no_key_goes_over_a_way_on_which_somebody_else_could_read_it() -> None:
+    cuts = [Cut((0, 1), 0.2, FOR_GOOD_S, None)]
+    table = ShakyTable(3, cuts, [Death(0, 3.0, 1.0)], relay="players", frames=60, path=Path(one_way_ms=20))
+    read: list[WireMessage] = []
+
+    carry = table.network.carry
+
+    def carried(link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+        message = None if isinstance(data, str) or is_fragment(data) else decode(data)
+        if isinstance(message, ForwardedControl) and not is_fragment(message.message):
+            read.append(decode(message.message))
+        carry(link, channel, data)
+
+    table.network.carry = carried  # type: ignore[method-assign]  # what goes by is looked at
+    assert table.run(60)
+    assert table.seats[0].events_of(SeatTaken)
+    greetings = [one for one in read if isinstance(one, Hello)]
+    assert greetings
+    assert {one.key for one in greetings} == {b""}
+
+
+def test_who_lacks_our_greeting_takes_no_way_by_a_third_player() -> None:
+    match = greeted_match(3, sync=SYNC, reconnect_ms=4_000, relay="players")
+    theirs = {0: Seals(OURS, players=3).key_for(1)}
+    by = Forwards(
+        local=1, peers={0: Peer(index=0, sync=SYNC, players=3)}, seals=Seals(THEIRS, players=3, theirs=theirs)
+    )
+    for count in (0, 1):
+        message = by.control(0, encode(Continue(count, 1)), change=1, number=0)
+        match.receive(2, encode(message), 1.0)
+        sent = [decode(one.data) for one in outputs_of(match) if isinstance(one, Transmit)]
+        assert bool([one for one in sent if isinstance(one, ForwardedControl)]) == bool(count)
