@@ -160,8 +160,10 @@ class Match:
             self._lose(peer, loss, now)
         self._finish_leaving(now)
 
-    def introduction(self, player: int, attempt: int, binding: bytes) -> bytes:
+    def introduction(self, player: int, attempt: int, binding: bytes) -> bytes | None:
         """Return what has to be sent first over a new link to a player, on the control channel.
+
+        ``None`` where the player is gone, and the link is of no use.
 
         Args:
             player: to whom.

@@ -94,8 +94,10 @@ class Driver:
         self._pump()
 
     def introduce(self, player: int, link: Link, attempt: int) -> None:
-        """Say over a new link, which is open, who is at this end of it."""
-        link.send(Channel.CTRL, self._match.introduction(player, attempt, link.binding))
+        """Say over a new link, which is open, who is at this end of it, to a player who is not gone."""
+        introduction = self._match.introduction(player, attempt, link.binding)
+        if introduction is not None:
+            link.send(Channel.CTRL, introduction)
 
     def recognises(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
         """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""

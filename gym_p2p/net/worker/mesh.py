@@ -207,6 +207,11 @@ class Mesh:
         rebuilder = self._rebuilders.get(peer)
         return 0 if rebuilder is None else rebuilder.settle()
 
+    def give_up(self, peer: SeatId) -> int:
+        """Make none to a player who is gone, nor join theirs; return what :meth:`settle` does."""
+        rebuilder = self._rebuilders.get(peer)
+        return 0 if rebuilder is None else rebuilder.give_up()
+
     def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
         if left.player_id in self._openings:

@@ -294,7 +294,8 @@ class PlayerWorker(NetworkWorker):
                 link = self._mesh.links[player]
                 self._emit(PathBroken(player, link.path_now().ice_state, link.state.value))
             case Resumed(player, over=WayKind.DIRECT) | PlayerGone(player) | PlayerAway(player):
-                if tried := self._mesh.settle(self._ids[player]):
+                end = self._mesh.give_up if isinstance(event, PlayerGone) else self._mesh.settle
+                if tried := end(self._ids[player]):
                     self._emit(PathTried(player, tried))
         self._emit(event)
         match event:
