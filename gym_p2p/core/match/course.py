@@ -7,7 +7,7 @@ those are :mod:`gym_p2p.core.match.inbox` and :mod:`gym_p2p.core.match.match`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import check_inputs
@@ -100,16 +100,13 @@ class Course:
             return
         peer.acknowledges(message, self._local)
         peer.reported_at = now
-        fresh = self._arrived(peer, message.inputs, message.start, now)
-        if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
-            self._outputs.send(peer, self._exchange.message(peer, now), now)
-
-    def _arrived(self, peer: Peer, inputs: Sequence[bytes], start: int, now: float) -> bool:
-        """Take a player's inputs, and emit what is new; return whether one of them is."""
-        arrived = self._exchange.arrived(peer, start, inputs, now)
+        arrived = self._exchange.arrived(peer, message.start, message.inputs, now)
         if arrived is not None:
             self._outputs.emit(arrived)
-        return arrived is not None and bool(arrived.inputs)
+            if arrived.inputs:
+                return
+        if message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
+            self._outputs.send(peer, self._exchange.message(peer, now), now)
 
     def lose(self, peer: Peer, loss: Loss, now: float) -> None:
         """Count a player as gone, once."""

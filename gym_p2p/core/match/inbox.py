@@ -117,7 +117,7 @@ class Inbox:
             Relay: self._on_hearsay,
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
-            Inputs: course.take_inputs,
+            Inputs: self._on_inputs,
             Resume: self._on_resume,
             Recall: self._on_recall,
             PastWord: self._on_past,
@@ -162,8 +162,13 @@ class Inbox:
                 whole = peer.reassembler.add(data)
             else:
                 whole = self._amid_a_change(peer, way, data)
-            if whole is not None:
-                self._handle(peer, way, decode(whole), now)
+            if whole is None:
+                return
+            message = decode(whole)
+            if type(message) is Inputs and peer.state is PeerState.PLAYING and self.catching_up is None:
+                self._on_inputs(peer, message, now)  # nearly always
+            else:
+                self._handle(peer, way, message, now)
         except ProtocolError as error:
             self._complain(peer, error, now)
 
@@ -209,9 +214,7 @@ class Inbox:
             handler(peer, message, now)  # type: ignore[operator]  # the table pairs them
         else:
             self._of_a_way[type(message)](peer, way, message, now)  # type: ignore[operator]  # as above
-        if isinstance(message, Inputs) and peer.ways.now is DIRECT:
-            self._deadlines.inputs_arrived(now)
-        else:
+        if not isinstance(message, Inputs):
             self._deadlines.forget()
 
     def end_catching_up(self, now: float) -> None:
@@ -257,6 +260,13 @@ class Inbox:
             peer.mismatch_told = True
             swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
             self._outputs.emit(HandshakeMismatch(peer.index, swapped))
+
+    def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
+        self._course.take_inputs(peer, message, now)
+        if peer.ways.now is DIRECT:
+            self._deadlines.inputs_arrived(now)
+        else:
+            self._deadlines.forget()
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         if peer.incarnation and peer.ready.get(message.episode) == message:

@@ -207,11 +207,12 @@ class Match:
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
-        if peer.state is PeerState.AWAY and self._returning.may_wake(peer, DIRECT):
-            self._deadlines.forget()
-            self._returning.woke(peer, DIRECT, now)
-        if not peer.present:
-            return
+        if peer.state is not PeerState.PLAYING:  # hardly ever
+            if peer.state is PeerState.AWAY and self._returning.may_wake(peer, DIRECT):
+                self._deadlines.forget()
+                self._returning.woke(peer, DIRECT, now)
+            if not peer.present:
+                return
         self._inbox.receive(peer, data, now)
         if self._taking_seat is not None:
             self._look(now)
@@ -302,7 +303,8 @@ class Match:
             if peer.playing:
                 self._outputs.send(peer, exchange.message(peer, now), now)
         self._deadlines.input_given(now)
-        self._outputs.emit(*events)
+        if events:
+            self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:

@@ -58,6 +58,7 @@ __all__ = [
     "StatePart",
     "decode",
     "encode",
+    "encode_plain",
 ]
 
 PROTOCOL_VERSION = 7
@@ -359,4 +360,5 @@ _codec: Codec[Any] = Codec(
 )
 
 encode: Callable[[Message], bytes] = _codec.encode
+encode_plain: Callable[[_AfterGreeting], bytes] = _codec.encode_plain
 decode: Callable[[bytes], Message] = _codec.decode

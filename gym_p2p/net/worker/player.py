@@ -172,7 +172,7 @@ class PlayerWorker(NetworkWorker):
             await self._open_all(found, driver, by_service=by_service)
         else:
             for peer in found.peers:
-                self._mesh.rebuild(peer.player_id)
+                self._mesh.come_back(peer.player_id)
                 driver.look_for(found.players.index(peer), after_s=SERVICE_AFTER_S)
         await self._until_over()
 
@@ -287,7 +287,7 @@ class PlayerWorker(NetworkWorker):
 
     def _on_event(self, event: Event) -> None:
         if type(event) is InputsArrived:  # nearly always
-            self._emit(event)
+            self._emit_stamped((self._clock.ms(), event))
             return
         match event:
             case Interrupted(player) if player in self._mesh.links:
