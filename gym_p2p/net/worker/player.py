@@ -171,8 +171,8 @@ class PlayerWorker(NetworkWorker):
         if returns is None:
             await self._open_all(found, driver, by_service=by_service)
         else:
+            await self._mesh.come_back(found.peers)
             for peer in found.peers:
-                self._mesh.come_back(peer.player_id)
                 driver.look_for(found.players.index(peer), after_s=SERVICE_AFTER_S)
         await self._until_over()
 
