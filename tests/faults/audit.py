@@ -204,7 +204,7 @@ def _who_can_know(evidence: Evidence, fault: Mapping[str, Any], names: str) -> S
     began_anew = {
         host
         for later in evidence.scene["faults"]
-        if later["naming"] == "rejoin" and later["from"] > fault["from"]
+        if later["naming"] == "rejoin" and (later["to"] or later["from"]) > fault["from"]
         for host in later["hosts"]
     }
     return [

@@ -21,6 +21,8 @@ from gym_p2p.core.wire.messages import Inputs, Ready
 
 __all__ = ["Course"]
 
+_RETURNING = PeerState.RETURNING
+
 
 class Course:
     """The course of one match, at one player.
@@ -88,7 +90,7 @@ class Course:
         Raises:
             ProtocolError: the sender cannot hold, have given, or be ahead as they say.
         """
-        if peer.state is PeerState.RETURNING:
+        if peer.state is _RETURNING:
             return  # ahead of the word that they play on, which comes over another channel
         is_early = message.episode == self._exchange.episode + 1
         if message.episode != self._exchange.episode and not is_early:

@@ -7,8 +7,6 @@ and a peer who sends too much of it is counted as gone.
 
 from __future__ import annotations
 
-import contextlib
-
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.claims import check_frames
@@ -16,19 +14,20 @@ from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed
-from gym_p2p.core.match.forwards import Forwarded, Forwards
+from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.passed_on import PassedOn
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
 from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
-from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.match.ways import DIRECT, Way
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
@@ -56,6 +55,7 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
+_PLAYING = PeerState.PLAYING
 _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
@@ -103,10 +103,18 @@ class Inbox:
         self._leaving = leaving
         self._returning = returning
         self._rerouting = rerouting
-        self._ways_round = ways_round
-        self._reaching = reaching
-        self._forwards = forwards
         self._deadlines = deadlines
+        self.passed_on = PassedOn(
+            outputs=outputs,
+            returning=returning,
+            rerouting=rerouting,
+            ways_round=ways_round,
+            reaching=reaching,
+            forwards=forwards,
+            is_there=self._is_there,
+            take=self._take,
+        )
+        """Takes in what others pass on."""
         self._handlers = {
             Hello: self._on_hello,
             Refuse: self._on_refuse,
@@ -126,20 +134,12 @@ class Inbox:
         }
         self._of_a_way = {
             Continue: self._on_continue,
-            ForwardedGame: self._on_forwarded,
-            ForwardedControl: self._on_forwarded,
+            ForwardedGame: self.passed_on.by_player,
+            ForwardedControl: self.passed_on.by_player,
             Ping: self._on_ping,
             Pong: self._on_pong,
         }
         """What means something for the way that it came."""
-
-    def receive_by_service(self, peer: Peer, data: bytes, now: float) -> None:
-        """Take in what the service passed on of a peer."""
-        message = self._forwards.by_service(data, peer)
-        if message is not None and self._ways_round.allow(WayKind.SERVICE):
-            peer.ways.by_service = True
-            self._passed_on(peer, SERVICE, message, now)
-            peer.ways.by_service = False
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
         """Take in one message, or a piece of one, that came directly from a peer who is present."""
@@ -165,7 +165,7 @@ class Inbox:
             if whole is None:
                 return
             message = decode(whole)
-            if type(message) is Inputs and peer.state is PeerState.PLAYING and self.catching_up is None:
+            if type(message) is Inputs and peer.state is _PLAYING and self.catching_up is None:
                 self._on_inputs(peer, message, now)  # nearly always
             else:
                 self._handle(peer, way, message, now)
@@ -314,71 +314,6 @@ class Inbox:
             self.catching_up.take_past(peer, message, now)
         else:
             self.catching_up.take_word(message)
-
-    def _on_forwarded(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:  # noqa: ARG002 - handlers have one shape
-        if not self._ways_round.allow(WayKind.PLAYER):
-            return
-        if message.origin == peer.index:
-            onward = self._forwards.pass_on(peer, message, now)
-            if onward is not None:
-                recipient, told = onward
-                self._outputs.send(recipient, message, now)
-                if told is not None:
-                    self._outputs.emit(told)
-            return
-        self._passed_on(self._forwards.origin_of(message), through(peer.index), message, now)
-
-    def _passed_on(self, origin: Peer, way: Way, message: Forwarded, now: float) -> None:
-        """Take in what was passed on, if it is true.
-
-        A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
-        """
-        introduced = self._forwards.introduced(message)
-        if introduced is not None:
-            self._reaching.receive(origin, way, introduced, now)
-        elif not self._forwards.is_true(message, way):
-            return
-        elif origin.state is PeerState.GONE:
-            self._tell_gone(origin, way, message)
-        else:
-            self._unwrap(origin, way, message, now)
-
-    def _tell_gone(self, peer: Peer, way: Way, message: Forwarded) -> None:
-        """Answer somebody who is gone for us, and takes this way."""
-        if isinstance(message, ForwardedGame) or is_fragment(message.message):
-            return
-        with contextlib.suppress(ProtocolError):
-            word = decode(message.message)
-            if isinstance(word, Continue):
-                self._rerouting.tell_gone(peer, way, word)
-
-    def _unwrap(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:
-        """Take in what was passed on; of control messages those of this change, each in its turn.
-
-        What may have been repeated by who passes it on is no sign of life.
-        """
-        ways = peer.ways
-        if isinstance(message, ForwardedGame):
-            is_new = message.number > ways.newest
-            ways.newest = max(ways.newest, message.number)
-        elif not message.number:
-            is_new = message.change > ways.change or (
-                message.change == ways.change and peer.control.held_back
-            )
-        else:
-            if peer.control.held_back or way != ways.now or message.change != ways.change:
-                return
-            if message.number != ways.taken + 1:
-                if message.number > ways.taken:
-                    self._rerouting.mend(peer, now)
-                return
-            ways.taken, is_new = message.number, True
-        if is_new and self._returning.may_wake(peer, way):
-            self._returning.woke(peer, way, now)
-        if peer.present or peer.state is PeerState.CONNECTING:
-            if is_new:
-                self._is_there(peer, way, now)
-            self._take(peer, way, message.message, now)
 
     def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

@@ -50,6 +50,8 @@ from gym_p2p.core.wire.messages import Cause, Checksum, Ready
 
 __all__ = ["Match", "MatchOutput", "Transmit"]
 
+_PLAYING = PeerState.PLAYING
+
 STALL_S = 0.5
 """A timer that is this late means that we stood still ourselves (a suspended machine), not the peers."""
 
@@ -207,7 +209,7 @@ class Match:
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
-        if peer.state is not PeerState.PLAYING:  # hardly ever
+        if peer.state is not _PLAYING:  # hardly ever
             if peer.state is PeerState.AWAY and self._returning.may_wake(peer, DIRECT):
                 self._deadlines.forget()
                 self._returning.woke(peer, DIRECT, now)
@@ -222,7 +224,7 @@ class Match:
     def receive_by_service(self, player: int, data: bytes, now: float) -> None:
         """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
         self._deadlines.forget()
-        self._inbox.receive_by_service(self._peers[player], data, now)
+        self._inbox.passed_on.by_service(self._peers[player], data, now)
         self._look(now)
         self._finish_leaving(now)
 

@@ -84,6 +84,10 @@ class PeerState(enum.Enum):
     GONE = "gone"
 
 
+_PLAYING, _GREETING = PeerState.PLAYING, PeerState.GREETING
+_LEAVING, _RETURNING = PeerState.LEAVING, PeerState.RETURNING
+
+
 class Due(enum.Enum):
     """What a peer's timers request."""
 
@@ -114,7 +118,9 @@ class Peer:
     reassembler: Reassembler = attrs.field(factory=Reassembler)
     acknowledged: int = 0
     """How many of our frames it holds."""
-    received: list[int] = attrs.field(init=False)
+    received: list[int] = attrs.field(
+        init=False, default=attrs.Factory(lambda one: [0] * one.players, takes_self=True)
+    )
     """How many frames of each player it holds, as it reported."""
     ready: dict[int, Ready] = attrs.field(factory=dict)
     """The barriers that it waits or waited at, by episode: that of the running episode, and later ones."""
@@ -180,17 +186,11 @@ class Peer:
     sent_at: float = 0.0
     inputs_sent_at: float = 0.0
 
-    @received.default
-    def _nothing(self) -> list[int]:
-        return [0] * self.players
-
     @property
     def present(self) -> bool:
         """Whether messages can be exchanged with it."""
         state = self.state
-        if state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING:
-            return True
-        return state is PeerState.RETURNING
+        return state is _PLAYING or state is _GREETING or state is _LEAVING or state is _RETURNING
 
     @property
     def greeted(self) -> bool:
@@ -200,7 +200,7 @@ class Peer:
     @property
     def playing(self) -> bool:
         """Whether inputs are exchanged with it."""
-        return self.state is PeerState.PLAYING or self.state is PeerState.LEAVING
+        return self.state is _PLAYING or self.state is _LEAVING
 
     def opened(self, now: float) -> None:
         """Note that the link is open."""
@@ -370,11 +370,11 @@ class Peer:
         """
         interval_s = SUSPECT_INTERVAL_S if self.ways.suspect else PING_INTERVAL_S
         ping = min(self.pings.sent_at + interval_s, self.sent_at + KEEP_ALIVE_S)
-        if self.state is PeerState.GREETING:
+        if self.state is _GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
-        if self.state is PeerState.RETURNING:
+        if self.state is _RETURNING:
             return ping, silent_until, math.inf, math.inf
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.repeated_at(tick_s) if lacking else math.inf
