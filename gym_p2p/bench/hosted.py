@@ -40,6 +40,8 @@ _START_LIMIT_S = 60.0
 _END_LIMIT_S = 60.0
 _MEET_LIMIT_S = 90.0
 _LOOK_EVERY_S = 0.1
+_SILENCE_S = 0.1
+_ON_PURPOSE = set(CLOSE_CODES.values()) - {CLOSE_CODES["full"]}
 _COMES_EVERY_S = 0.3
 """From one person to the next."""
 _SETTLED_S = 6.0
@@ -159,10 +161,15 @@ def hosted_people(game: str, people: int, seconds: float, progress: Progress) ->
         game=game,
         came=people,
         asked_to_wait=sum(one["code"] == CLOSE_CODES["full"] for one in standing),
-        on_time=[times_between(at, FPS)[1] for at in playing],
+        on_time=[times_between([*at, *_silence(at, after["at_s"])], FPS)[1] for at in playing],
         share=taken_s / max(1, sum(map(len, playing))) * FPS,
         pages_share=(after["cpu_s"] - before["cpu_s"]) / lasted_s,
     )
+
+
+def _silence(frames_at: Sequence[float], until: float) -> list[float]:
+    """Return the end of the time that was looked at, where nothing came before it for more than a moment."""
+    return [until] if frames_at[-1] + _SILENCE_S <= until else []
 
 
 def _settled(pages: Worker) -> list[dict[str, Any]]:
@@ -170,22 +177,25 @@ def _settled(pages: Worker) -> list[dict[str, Any]]:
     until = time.monotonic() + _MEET_LIMIT_S
     while True:
         standing: list[dict[str, Any]] = pages.request("standing")
+        broken = False
+        for place, one in enumerate(standing):
+            if one["code"] in _ON_PURPOSE:
+                raise P2PError(f"a page was closed with {one['code']} before the match began")
+            if one["code"] not in {None, CLOSE_CODES["full"]}:  # its line broke: a page comes again then
+                broken = True
+                pages.request("open_again", place=place)
         odd = [one for one in standing if not one["frames"] and one["code"] is None]
-        lost = [one["code"] for one in standing if one["code"] not in {None, CLOSE_CODES["full"]}]
-        if lost:
-            raise P2PError(f"a page was closed with {lost[0]} before the match began")
-        alone = [one for one in odd if one["state"].get("phase") == "waiting"]
-        if not odd or (len(odd) == len(alone) == 1 and len(standing) > 1 and _is_alone(alone[0], standing)):
+        if not broken and (not odd or _is_one_left_over(odd, standing)):
             return standing
         if until <= time.monotonic():
             raise P2PError(f"{len(odd)} people have come, and are shown nothing")
         time.sleep(_LOOK_EVERY_S)
 
 
-def _is_alone(one: dict[str, Any], standing: Sequence[dict[str, Any]]) -> bool:
-    """Return whether somebody is left over, of an odd number who were let in."""
-    let_in = [other for other in standing if other["code"] is None]
-    return one["frames"] == 0 and len(let_in) % 2 == 1
+def _is_one_left_over(odd: Sequence[dict[str, Any]], standing: Sequence[dict[str, Any]]) -> bool:
+    """Return whether who is shown nothing is one who waits, of an odd number who were let in."""
+    let_in = sum(one["code"] is None for one in standing)
+    return len(odd) == 1 and odd[0]["state"].get("phase") == "waiting" and let_in % 2 == 1
 
 
 def hosted_rows(found: HostedPeople) -> list[Row]:

@@ -127,11 +127,11 @@ class PagesStation:
         return [{"frames": one.frames, "state": one.state, "code": one.code} for one in self._pages]
 
     def took(self) -> dict[str, Any]:
-        """Return when frames came since the last call, page by page, and the processor time used so far."""
+        """Return when frames came since the last call, page by page, processor time so far, and the time."""
         came = [one.frames_at for one in self._pages]
         for one in self._pages:
             one.frames_at = []
-        return {"frames_at": came, "cpu_s": time.process_time()}
+        return {"frames_at": came, "cpu_s": time.process_time(), "at_s": time.monotonic()}
 
     def close(self) -> None:
         """Close all pages. Idempotent."""

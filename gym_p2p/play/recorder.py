@@ -157,7 +157,6 @@ class Recorder:
                 self.ways.fold(at_ms, event)
             case PlayerAway() | PlayerReturned() | PlayerGone():
                 self._paths.fold(at_ms, event)
-                self.ways.fold(at_ms, event)
                 self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
@@ -307,6 +306,7 @@ class Recorder:
             case PlayerReturned(player, number, frame, caught_up, away_s):
                 self._rejoined(player, number, frame, caught_up, at_ms, away_ms=away_s * 1e3)
             case PlayerGone():
+                self.ways.fold(at_ms, event)
                 self._departed(event, at_ms)
 
     def came_back(self, episode: int, frame: int, caught_up: int, *, took_s: float) -> None:

@@ -127,8 +127,11 @@ class Standing(Worker):
 
     def __init__(self, *times: list[dict[str, Any]]) -> None:
         self.times = list(times)
+        self.reopened: list[int] = []
 
     def request(self, operation: str, **arguments: Any) -> Any:
+        if operation == "open_again":
+            return self.reopened.append(arguments["place"])
         assert (operation, arguments) == ("standing", {})
         return self.times.pop(0)
 
@@ -139,5 +142,8 @@ def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over(
     settled = [playing, playing, refused, waiting]
     assert hosted._settled(Standing([waiting] * 4, [playing, waiting, refused, waiting], settled)) == settled
     assert hosted._settled(Standing([countdown, countdown])) == [countdown, countdown]
+    broken = Standing([playing, standing(0, 1006)], [playing, waiting], [playing, playing])
+    assert hosted._settled(broken) == [playing, playing]
+    assert broken.reopened == [1]
     with pytest.raises(P2PError, match="closed with 4007"):
         hosted._settled(Standing([playing, standing(0, 4007)]))

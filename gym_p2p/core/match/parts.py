@@ -25,11 +25,13 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.taking_seat import TakingSeat
+from gym_p2p.core.match.ways_round import WaysRound
 
 __all__ = ["Parts"]
 
@@ -85,14 +87,16 @@ class Parts:
         self, local: int, sync: SyncConfig, relay: Literal["service", "players", "none"], rtt_most_s: float
     ) -> None:
         """Add what sees to paths, and to the processes at their other ends."""
+        self.ways_round = WaysRound(self.peers, self.seals, relay)
         self.rerouting = Rerouting(
             local=local,
             peers=self.peers,
             outputs=self.outputs,
             exchange=self.exchange,
             handshake=self.handshake,
+            seals=self.seals,
             sync=sync,
-            relay=relay,
+            ways_round=self.ways_round,
             rtt_most_s=rtt_most_s,
         )
         self.reconnecting = Reconnecting(
@@ -118,6 +122,7 @@ class Parts:
             barrier=self.barrier,
             leaving=self.leaving,
             rerouting=self.rerouting,
+            returning=self.returning,
         )
         self.course = Course(
             local=local,
@@ -127,6 +132,17 @@ class Parts:
             exchange=self.exchange,
             departures=self.departures,
             comparison=self.comparison,
+        )
+        self.reaching = self.deadlines.reaching = Reaching(
+            self.peers,
+            outputs=self.outputs,
+            seals=self.seals,
+            rerouting=self.rerouting,
+            ways_round=self.ways_round,
+            returning=self.returning,
+            departures=self.departures,
+            course=self.course,
+            leaving=self.leaving,
         )
         self.inbox = Inbox(
             outputs=self.outputs,
@@ -139,6 +155,8 @@ class Parts:
             leaving=self.leaving,
             returning=self.returning,
             rerouting=self.rerouting,
+            ways_round=self.ways_round,
+            reaching=self.reaching,
             forwards=forwards,
             deadlines=self.deadlines,
         )

@@ -118,7 +118,9 @@ class Peer:
     reassembler: Reassembler = attrs.field(factory=Reassembler)
     acknowledged: int = 0
     """How many of our frames it holds."""
-    received: list[int] = attrs.field(init=False)
+    received: list[int] = attrs.field(
+        init=False, default=attrs.Factory(lambda one: [0] * one.players, takes_self=True)
+    )
     """How many frames of each player it holds, as it reported."""
     ready: dict[int, Ready] = attrs.field(factory=dict)
     """The barriers that it waits or waited at, by episode: that of the running episode, and later ones."""
@@ -184,15 +186,16 @@ class Peer:
     sent_at: float = 0.0
     inputs_sent_at: float = 0.0
 
-    @received.default
-    def _nothing(self) -> list[int]:
-        return [0] * self.players
-
     @property
     def present(self) -> bool:
         """Whether messages can be exchanged with it."""
         state = self.state
         return state is _PLAYING or state is _GREETING or state is _LEAVING or state is _RETURNING
+
+    @property
+    def greeted(self) -> bool:
+        """Whether it is there, and has greeted us."""
+        return self.present and self.state is not PeerState.GREETING
 
     @property
     def playing(self) -> bool:
@@ -225,12 +228,12 @@ class Peer:
         """Note that it has shown to be there, over a new link or another way."""
         self.line_closed_at = self.closed_at = self.closed_loss = None
 
-    def begin_incarnation(self, incarnation: int) -> None:
+    def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
         self.incarnation, self.seated = incarnation, False
         self.control = self.control.anew()
         self.reassembler = Reassembler()
-        self.pings, self.ways = Pings(), Ways(link_open=True)
+        self.pings, self.ways = Pings(), Ways(link_open=link_open)
         self.ahead = FrameAdvantage()
         self.received = [0] * self.players
         self.acknowledged = self.fragment_number = 0
