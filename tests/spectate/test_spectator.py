@@ -120,6 +120,7 @@ def _assert_seen_as_played(seen: Seen, game: Any, document: Any) -> None:
         assert tuple(truncations.values()) == outcome.truncations
 
 
+@pytest.mark.quiet
 def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby: Lobby) -> None:
     seats = parallel_env().possible_agents
     delay = {"one_way_ms": 20.0, "jitter_ms": 3.0}
@@ -226,6 +227,7 @@ def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> N
     assert episodes[-1].agreed > len(episodes)
 
 
+@pytest.mark.quiet
 def test_who_looks_on_is_told_for_whom_the_match_stands_in_an_episode_and_between_two(lobby: Lobby) -> None:
     length = 60
     envs = [_blend(lobby, seat, length, fps=100, spectators=int(seat == "a")) for seat in "ab"]
