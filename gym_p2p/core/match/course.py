@@ -18,6 +18,7 @@ from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.wire.messages import Inputs, Ready
+from gym_p2p.core.wire.past import TookSeat
 
 __all__ = ["Course"]
 
@@ -106,10 +107,24 @@ class Course:
 
     def _arrived(self, peer: Peer, inputs: Sequence[bytes], start: int, now: float) -> bool:
         """Take a player's inputs, and emit what is new; return whether one of them is."""
-        arrived = self._exchange.arrived(peer, start, inputs, now)
+        actors = b"" if peer.acted_until is None else self._acted(peer, peer.acted_until, inputs, start)
+        arrived = self._exchange.arrived(peer, start, inputs, now, actors)
         if arrived is not None:
             self._outputs.emit(arrived)
         return arrived is not None and bool(arrived.inputs)
+
+    def _acted(self, peer: Peer, seat: TookSeat, inputs: Sequence[bytes], start: int) -> bytes:
+        """Return who chose inputs that come from a player who is back, but may be of before."""
+        if self._exchange.episode != seat.episode or peer.remote_inputs.count >= seat.frame:
+            if self._exchange.episode >= seat.episode:
+                peer.acted_until = None
+            return b""
+        first = seat.frame - len(seat.actors)
+        known = seat.actors[max(0, start - first) : max(0, start + len(inputs) - first)]
+        if start < first:
+            known = bytes(min(first - start, len(inputs))) + known
+        actors = known + bytes(len(inputs) - len(known))
+        return actors if any(actors) else b""
 
     def lose(self, peer: Peer, loss: Loss, now: float) -> None:
         """Count a player as gone, once."""

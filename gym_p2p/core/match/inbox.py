@@ -19,6 +19,7 @@ from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErro
 from gym_p2p.core.match.forwards import Forwarded, Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
@@ -28,9 +29,11 @@ from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
 from gym_p2p.core.wire.messages import (
+    ActedFor,
     Cause,
     Checksum,
     Continue,
@@ -58,7 +61,7 @@ _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
-_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings})
+_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings, Keep, ActedFor, ReadyFor})
 """What a player who catches up takes in once they have."""
 _NOT_FOR_WHO_CATCHES_UP = frozenset({Inputs, StatePart})
 _AMID_A_CHANGE = frozenset({Inputs, Ping, Pong, ForwardedGame, Continue})
@@ -81,6 +84,7 @@ class Inbox:
         course: Course,
         leaving: Leaving,
         returning: Returning,
+        keeping: Keeping,
         rerouting: Rerouting,
         forwards: Forwards,
         deadlines: Deadlines,
@@ -98,6 +102,7 @@ class Inbox:
         self._course = course
         self._leaving = leaving
         self._returning = returning
+        self._keeping = keeping
         self._rerouting = rerouting
         self._forwards = forwards
         self._deadlines = deadlines
@@ -117,6 +122,10 @@ class Inbox:
             PastWord: self._on_past,
             Past: self._on_past,
             TookSeat: returning.took_seat,
+            Keep: keeping.take_keep,
+            Kept: keeping.take_kept,
+            ActedFor: keeping.take_acted,
+            ReadyFor: keeping.take_ready,
         }
         self._of_a_way = {
             Continue: self._on_continue,
@@ -226,7 +235,13 @@ class Inbox:
         self._returning.came_back(now)
 
     def handle_late(self, peer: Peer, message: Message, now: float) -> None:
-        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
+        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised.
+
+        Others may have played on meanwhile: then what was played holds it, and more.
+        """
+        episode = self._exchange.episode
+        if isinstance(message, Ready | Checksum) and message.episode < episode + isinstance(message, Ready):
+            return
         try:
             self.handle(peer, DIRECT, message, now)
         except ProtocolError as error:
@@ -265,8 +280,8 @@ class Inbox:
             self._outputs.emit(HandshakeMismatch(peer.index, swapped))
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
-        if peer.incarnation and peer.ready.get(message.episode) == message:
-            return  # they said so before they were away
+        if (peer.incarnation or self._caught_up) and peer.ready.get(message.episode) == message:
+            return  # they said so before they were away, or we were
         if message.episode == self._exchange.episode + 1:
             check_frames(peer, message.frames, given=self._exchange.given)
         self._barrier.receive(peer, message, self._exchange.episode)
@@ -371,6 +386,8 @@ class Inbox:
             peer.ways.beside.receive(peer.index, message, now)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
+        if isinstance(message, Share) and self._keeping.puts_off(peer, message):
+            return
         self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:

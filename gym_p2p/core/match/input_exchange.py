@@ -157,12 +157,23 @@ class InputExchange:
             follows += [self.arrived(p, p.remote_inputs.count, (), now) for p in self._peers.values()]
         return [event for event in follows if event is not None]
 
-    def arrived(self, peer: Peer, start: int, inputs: Sequence[bytes], now: float) -> InputsArrived | None:
-        """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""
+    def arrived(
+        self, peer: Peer, start: int, inputs: Sequence[bytes], now: float, actors: bytes = b""
+    ) -> InputsArrived | None:
+        """Take inputs of a player; return what is new: inputs, or that everybody holds more by now.
+
+        Args:
+            peer: they.
+            start: the frame of the first one.
+            inputs: they.
+            now: the time.
+            actors: who chose each; empty: the player.
+        """
         fresh = peer.remote_inputs.add(start, inputs)
+        actors = actors[len(inputs) - len(fresh) :] if actors else b""
         if fresh:
             if self.history is not None:
-                self.history.add(peer.index, fresh)
+                self.history.add(peer.index, fresh, actors=actors)
             self._hold(peer.index, peer.remote_inputs.count)
             self._unreported.arrived(now)
         self._confirmed.report(peer.index, peer.received)
@@ -173,7 +184,7 @@ class InputExchange:
         elif not fresh:
             return None
         start = peer.remote_inputs.count - len(fresh)
-        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service)
+        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service, actors)
 
     def _hold(self, player: int, count: int) -> None:
         self._held[player] = count
@@ -197,10 +208,14 @@ class InputExchange:
 
     def shares(self, peer: Peer, whose: Peer) -> Iterator[Share]:
         """Return the inputs of another player that a peer may lack."""
-        start = peer.received[whose.index]
+        return self.shares_from(peer.received[whose.index], whose)
+
+    def shares_from(self, start: int, whose: Peer) -> Iterator[Share]:
+        """Return another player's inputs from a frame on, as far as they are kept."""
         while start < whose.remote_inputs.count:
             start, inputs = whose.remote_inputs.after(start, _SHARE_BYTES)
-            yield Share(self.episode, whose.index, start, inputs)
+            actors = b"" if self.history is None else self.history.actors(whose.index, start, len(inputs))
+            yield Share(self.episode, whose.index, start, inputs, actors)
             start += len(inputs)
 
     def _forget(self) -> None:

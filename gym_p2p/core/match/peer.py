@@ -21,6 +21,7 @@ from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
+from gym_p2p.core.wire.past import TookSeat
 
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
@@ -138,6 +139,10 @@ class Peer:
     """Which process of its player's it is, from 0."""
     away_at: float | None = None
     """Since when its player has been away; ``None`` where they are not, and once they have caught up."""
+    played_for: bool = False
+    """Whether others have played for them since, or may have: that process is over, should it be there."""
+    acted_until: TookSeat | None = None
+    """Its word that it plays on, while inputs may come from before, which others chose; else ``None``."""
     seated: bool = True
     """Whether the process that was greeted last plays, or did; ``False`` while it catches up."""
     line_closed_at: float | None = None
@@ -225,7 +230,7 @@ class Peer:
 
     def begin_incarnation(self, incarnation: int) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
-        self.incarnation, self.seated = incarnation, False
+        self.incarnation, self.seated, self.played_for = incarnation, False, False
         self.control = self.control.anew()
         self.reassembler = Reassembler()
         self.pings, self.ways = Pings(), Ways(link_open=True)

@@ -109,10 +109,12 @@ class Returning:
         """Whether the process of a player who is away may go on as it was, should it be there after all.
 
         Not where somebody has come back since: who asked everybody who was there may have given an input anew
-        which that process alone holds.
+        which that process alone holds. Nor where others have played for it.
         """
         since = peer.away_at
-        return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
+        if peer.state is not PeerState.AWAY or since is None or peer.played_for:
+            return False
+        return self._came_back_at < since
 
     def may_wake(self, peer: Peer) -> bool:
         """The same, over the link that there was."""
@@ -213,8 +215,10 @@ class Returning:
         peer.state, peer.seated = PeerState.PLAYING, True
         self._came_back_at = now
         self._exchange.reconsider()
+        peer.acted_until = message if message.actors else None
+        left_at = message.left_episode, message.left_frame
         self._outputs.emit(
-            PlayerReturned(peer.index, message.episode, message.frame, message.caught_up, away_s)
+            PlayerReturned(peer.index, message.episode, message.frame, message.caught_up, away_s, left_at)
         )
         if self._exchange.episode:
             self._outputs.send(peer, self._exchange.message(peer, now), now)
@@ -272,6 +276,7 @@ def nothing_past(recall: Recall, newest: int, *, returning: bool) -> Past:
         held=none,
         start=none,
         inputs=empty,
+        actors=(b"",) * len(recall.held),
         digests=(),
         digest_count=0,
         more=False,
