@@ -87,10 +87,11 @@ ROWS: Sequence[Row] = (
     ),
     *(
         Row(
-            f"a frame and player, {mode}, N = {n}",
+            f"a frame and peer, {mode}, N = {n}",
             "us",
             f"{mode} {n}",
-            target="" if n == 2 else "1.3 x N = 2",
+            floor=None if n == 2 else f"{mode} of two",
+            target="" if n == 2 else "1.3 of floor, which is N = 2",
         )
         for mode in ("lockstep", "rollback")
         for n in (2, 4, 8)
@@ -214,8 +215,12 @@ def _scale(both: Both, found: Collected, rounds: int) -> None:
         for mode in ("lockstep", "rollback"):
             for side in both:
                 for n, cost_us in _measured(side, "scale.py", mode, str(FRAMES), "2", "4", "8").items():
-                    if cost_us is not None:
-                        _add(found, side.name, f"{mode} {n}", cost_us)
+                    if cost_us is None:
+                        continue
+                    per_peer_us = cost_us / (int(n) - 1)
+                    _add(found, side.name, f"{mode} {n}", per_peer_us)
+                    if n == "2" and side is both[1]:
+                        _add(found, "", f"{mode} of two", per_peer_us)
 
 
 def _checkpoint(both: Both, found: Collected, rounds: int) -> None:

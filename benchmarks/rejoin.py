@@ -1,135 +1,207 @@
-"""What it takes to come back to a match of Rally: what is kept, what is sent, what is played again.
+"""How long a player is away who is killed in a long match of Rally, and started again.
 
-``python -m benchmarks.rejoin [--frames 30000]``. Everything but the network and the start of a process: the
-messages are handed over in memory, and the frames are played again as by a player who has come back, with
-their record.
+``python -m benchmarks.rejoin [--frames 30000] [--sync lockstep]``. Two real players, ``gym-p2p join`` with
+all their processes, as fast as they can; one is killed with all of them (``kill -9``) in that frame, and
+started again at once. Prints how long it takes from the start of the new process to its first step, in parts,
+and what of each part its own process computed; then both play on to the end, and must have the same match.
+
+:mod:`benchmarks.rejoin_memory` has the parts that need no network, by themselves.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import contextlib
+import gzip
+import json
+import os
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
-import gymnasium
+import attrs
 from rich.console import Console
 from rich.table import Table
 
-from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import EpisodeBegan
-from gym_p2p.core.match.history import History
-from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.wire.messages import Ready, decode, encode
-from gym_p2p.core.wire.past import Past, Recall
-from gym_p2p.game.env.game import Game
-from gym_p2p.game.env.seats import make_game
-from gym_p2p.play.played_match import PlayedMatch
-from gym_p2p.play.runner import EpisodeRunner
-from gym_p2p.play.sync_mode import SyncChoice
+from benchmarks.measured.returning import HOLD_AT, MARKS, marks
+from gym_p2p.bench.run import service
+from tests.faults.seats import family
 
-__all__ = ["fetch", "main", "play", "play_again"]
+__all__ = ["Comeback", "main", "measure", "parts"]
 
-_SEED = 7
+PARTS = (
+    ("the interpreter", "started"),
+    ("imports, the environment, the network half", "coming back"),
+    ("signing in", "signed in"),
+    ("connecting", "reached"),
+    ("fetching", "the others tell"),
+    ("playing again", "played"),
+    ("taking the seat", "back at"),
+    ("the first step", "first step"),
+)
+"""Each ends with a note that begins so."""
 
-
-def play(game: Game, frames: int) -> History:
-    """Play so many frames with random actions, episode after episode; return what a player keeps of them."""
-    drawn, history = random.Random(_SEED), History(len(game.seats))
-    left = frames
-    while left > 0:
-        number = len(history.episodes) + 1
-        history.begin({player: Ready(number, _SEED, None, 0, 0) for player in range(len(game.seats))})
-        game.reset(_SEED + number, None)
-        ended = False
-        while left > 0 and not ended:
-            actions = [drawn.randrange(3) for _ in game.seats]
-            for player, action in enumerate(actions):
-                history.add(player, (game.codec(game.seats[player]).encode(action),))
-            ended = game.step(actions).ended
-            left -= 1
-    return history
+_PLAYED_ON_FRAMES = 300
+_LIMIT_S = 300.0
+_LOOK_EVERY_S = 0.01
 
 
-def fetch(history: History) -> tuple[History, int, int]:
-    """Ask for all of it, as a player does who comes back; return it, the messages and their bytes."""
-    mine, messages, size = History(2), 0, 0
-    for asked in _asked(mine):
-        data = encode(history.past(asked, more=False))
-        past = cast("Past", decode(data))
-        messages, size = messages + 1, size + len(data)
-        mine.merge(past)
-        if mine.episodes[-1].held == past.held and past.episode == past.newest:
-            break
-    return mine, messages, size
+@attrs.frozen
+class Comeback:
+    """What came of it.
+
+    Attributes:
+        parts: of each part, in order, the seconds that it took, and those of the processor in its process.
+        total_s: from the start of the process to its first step.
+        pause_s: how long the other player stood, from the kill on.
+    """
+
+    parts: Sequence[tuple[str, float, float]]
+    total_s: float
+    pause_s: float
 
 
-def _asked(mine: History) -> Iterator[Recall]:
-    number = 1
-    while True:
-        there = number <= len(mine.episodes)
-        held = mine.episodes[number - 1].held if there else (0, 0)
-        yield Recall(number, held, 0)
-        if mine.episodes[number - 1].held == held:
-            number += 1
+def parts(noted: Sequence[dict[str, Any]], began: float) -> list[tuple[str, float, float]]:
+    """Return what each part took, by a player's notes since it was started.
+
+    Raises:
+        ValueError: a note is missing.
+    """
+    found, at, cpu_s = [], began, 0.0
+    for name, begins in PARTS:
+        note = next((one for one in noted if one["what"].startswith(begins)), None)
+        if note is None:
+            raise ValueError(f"the player never came to {begins!r}: {[one['what'] for one in noted]}")
+        found.append((name, note["at"] - at, note["cpu_s"] - cpu_s))
+        at, cpu_s = note["at"], note["cpu_s"]
+    return found
 
 
-def play_again(game: Game, history: History) -> int:
-    """Play it again with its record; return how many frames that were."""
-    match = PlayedMatch(
-        game=game,
-        holders=range(len(game.seats)),
-        local=0,
-        config=SyncConfig(),
-        choice=SyncChoice(mode="lockstep", why="to be measured"),
-        record=MatchRecord(
-            game_id="match",
-            player_id=game.seats[0],
-            players=game.seats,
-            peers=game.seats[1:],
-            session_start_ms=0,
-            environment={},
-            config={},
-        ),
-        command=lambda _command: None,
-        now_ms=lambda: 0,
-        monotonic_s=time.monotonic,
-    )
-    frames = 0
-    for number, episode in enumerate(history.episodes, 1):
-        runner = EpisodeRunner(match, EpisodeBegan(number, _SEED + number, {}, (0, 0)), again=True)
-        runner.play_again(episode.inputs, (b"",) * len(episode.inputs))
-        frames += runner.rollout.final_count
-    return frames
+class _Player:
+    def __init__(self, folder: Path, seat: str, url: str, *, sync: str, frames: int, hold_at: int) -> None:
+        self.folder = folder / seat
+        self.folder.mkdir()
+        self.marks = self.folder / "marks.jsonl"
+        self._command = [
+            *(sys.executable, "-m", "benchmarks.measured.returning", "join", "gym_p2p/Rally-v0"),
+            *("--server", url, "--seat", seat, "--subject", f"subject-of-{seat}", "--sync", sync),
+            *("--policy", "benchmarks.measured.returning:act", "--frames", str(frames + _PLAYED_ON_FRAMES)),
+            *("--rejoin-timeout", "60", "--exports", str(self.folder / "exports"), "--json"),
+        ]
+        self.process = self._start(hold_at)
+
+    def start_again(self) -> float:
+        """Start it once more; return when."""
+        self.marks.unlink()
+        began = time.monotonic()
+        self.process = self._start(0)
+        return began
+
+    def _start(self, hold_at: int) -> subprocess.Popen[bytes]:
+        own = {MARKS: str(self.marks), HOLD_AT: str(hold_at), "XDG_STATE_HOME": str(self.folder / "state")}
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own command
+                self._command, stdout=log, stderr=log, env={**os.environ, **own}
+            )
+
+    def wait_for(self, what: str) -> dict[str, Any]:
+        """Return the first note that begins so."""
+        deadline = time.monotonic() + _LIMIT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for note in marks(self.marks):
+                if note["what"].startswith(what):
+                    return note
+            time.sleep(_LOOK_EVERY_S)
+        raise TimeoutError(f"no {what!r}: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def kill(self) -> float:
+        """Kill all its processes; return when."""
+        at, killed = time.monotonic(), family(self.process.pid)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        return at
+
+    def document(self) -> dict[str, Any]:
+        """Return what it has to show of the match."""
+        (path,) = (self.folder / "exports").glob("*/*.multiplayer.json*")
+        data = path.read_bytes()
+        document: dict[str, Any] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        return document
+
+
+def measure(frames: int, sync: str) -> Comeback:
+    """Play, kill, start again, and play to the end.
+
+    Raises:
+        ValueError: the two have not played the same match.
+        TimeoutError: something never happened.
+    """
+    with tempfile.TemporaryDirectory(prefix="gym-p2p-rejoin-") as name, service() as url:
+        folder = Path(name)
+        with _players(folder, url, sync=sync, frames=frames) as (stays, returns):
+            returns.wait_for("there")
+            killed = returns.kill()
+            began = returns.start_again()
+            first = returns.wait_for("first step")
+            went_on = stays.wait_for("went on")
+            for player in (stays, returns):
+                if player.process.wait(_LIMIT_S) != 0:
+                    raise ValueError((player.folder / "log").read_text()[-2000:])
+            _require_same(stays.document(), returns.document(), frames + _PLAYED_ON_FRAMES)
+            return Comeback(
+                parts(marks(returns.marks), began),
+                total_s=first["at"] - began,
+                pause_s=went_on["at"] - killed,
+            )
+
+
+@contextlib.contextmanager
+def _players(folder: Path, url: str, *, sync: str, frames: int) -> Iterator[tuple[_Player, _Player]]:
+    stays = _Player(folder, "left", url, sync=sync, frames=frames, hold_at=0)
+    returns = _Player(folder, "right", url, sync=sync, frames=frames, hold_at=frames)
+    try:
+        yield stays, returns
+    finally:
+        for player in (stays, returns):
+            if player.process.poll() is None:
+                player.kill()
+
+
+def _require_same(one: dict[str, Any], other: dict[str, Any], frames: int) -> None:
+    played = [document["validation"]["allActions"] for document in (one, other)]
+    checked = [document["validation"]["allHashes"] for document in (one, other)]
+    if played[0] != played[1] or checked[0] != checked[1] or len(played[0]) != 2 * frames:
+        raise ValueError(f"the two have not played the same {frames} frames")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=30_000)
-    frames = parser.parse_args(arguments).frames
-    rows: list[tuple[str, Any]] = []
-    game = make_game(gymnasium.make("gym_p2p.envs:gym_p2p/Rally-v0"))
-    history = play(game, frames)
-    rows.append(("frames, in so many episodes", f"{frames:,}, {len(history.episodes)}"))
-    rows.append(("kept by every player, bytes a frame", f"{history.size_bytes / frames:.1f}"))
-    began = time.process_time()
-    mine, messages, size = fetch(history)
-    rows.append(("fetched, messages and bytes", f"{messages}, {size:,}"))
-    rows.append(("fetched, seconds of the processor", f"{time.process_time() - began:.2f}"))
-    began = time.process_time()
-    again = play_again(game, mine)
-    took_s = time.process_time() - began
-    rows.append(("played again, frames", f"{again:,}"))
-    rows.append(("played again, seconds of the processor", f"{took_s:.2f}"))
-    rows.append(("played again, microseconds a frame", f"{1e6 * took_s / again:.0f}"))
-    table = Table("what", "figure", title="coming back to Rally")
-    for row in rows:
-        table.add_row(*row)
+    parser.add_argument(
+        "--frames", type=int, default=30_000, help="after which it is killed (default: %(default)s)"
+    )
+    parser.add_argument("--sync", choices=["lockstep", "rollback"], default="lockstep")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    found = measure(given.frames, given.sync)
+    if given.json:
+        sys.stdout.write(json.dumps(attrs.asdict(found)) + "\n")
+        return 0
+    table = Table(
+        "part", "s", "of which its process computed", title=f"back at frame {given.frames:,}, {given.sync}"
+    )
+    for name, took_s, cpu_s in found.parts:
+        table.add_row(name, f"{took_s:.2f}", f"{cpu_s:.2f}")
+    table.add_row("from the start to the first step", f"{found.total_s:.2f}", "")
+    table.add_row("the other player stood, from the kill on", f"{found.pause_s:.2f}", "")
     Console().print(table)
-    return 0 if again == frames else 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from gym_p2p.game.env.isolation import isolate_global_random
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.env.split import SeatsOption, plain_seats
 from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.spaces.codec import ActionCodec
 from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.play.copies import Copied
 from gym_p2p.play.ending import why_closed
@@ -128,6 +129,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         example = _any_seat(game) if seat is None else seat
         self.action_space, self.observation_space = game.users_spaces(example)
         self._game = game
+        self._own: tuple[SeatId, int, ActionCodec] | None = None
         self.p2p = Session(game, seats=None if seat is None else (seat,), config=config)
         close_when_dropped(self, self.p2p.close)
 
@@ -154,7 +156,7 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         outcome = self.p2p.reset(seed, options)
         if isinstance(self.env, AsGymnasium):
             self.env.seed_generator(None if seed is None else self.p2p.seed)
-        index = self._game.seats.index(self.p2p.seat)
+        self._own = _, index, _ = self._taken_seat()
         return fresh(outcome.observations[index]), fresh(outcome.infos[index])
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -166,9 +168,8 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             MatchOver: the match has ended.
             UsageError: no episode is running.
         """
-        seat = self.p2p.seat
-        outcome = self.p2p.step({seat: self._game.codec(seat).check(action)})
-        index = self._game.seats.index(seat)
+        seat, index, codec = self._own or self._taken_seat()
+        outcome = self.p2p.step({seat: codec.check(action)})
         return (
             fresh(outcome.observations[index]),
             outcome.rewards[index],
@@ -176,6 +177,11 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             outcome.truncations[index],
             fresh(outcome.infos[index]),
         )
+
+    def _taken_seat(self) -> tuple[SeatId, int, ActionCodec]:
+        """Return the seat, its index and its actions' codec."""
+        seat = self.p2p.seat
+        return seat, self._game.seats.index(seat), self._game.codec(seat)
 
     @property
     def render_mode(self) -> str | None:  # type: ignore[override]  # Gymnasium's cannot be set either

@@ -1,10 +1,11 @@
 """The whole suite in several processes side by side; what measures time runs with nothing beside it.
 
 Most tests wait, for a network or a timeout, so that more of them than there are processors can run at once.
-Each worker process takes one file after the other, for a file's tests share what their module sets up; the
-browser's files go to one worker, for they share the browser. What bounds times that a busy machine would
-stretch comes last: first the tests marked ``quiet``, which wait for the most part, two at a time and nothing
-else; then those marked ``alone``, one by one.
+Each worker process takes one file after the other, for a file's tests share what their module sets up; some
+folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
+that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
+part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
+``.ci/run`` does; then those marked ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
@@ -24,14 +25,16 @@ import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
-__all__ = ["LOOKS_AGAIN_S", "PLACES", "taken"]
+__all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
-TOGETHER = ("tests/browser/",)
+TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
-PLACES = (Path(__file__), Path(__file__).with_name("__init__.py"))
-"""Two files that all workers have: a quiet test locks one, a test alone both, and all others share both."""
+PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
+"""Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
+IDLING = Path(__file__).with_name("conftest.py")
+"""What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05
 
 
@@ -97,7 +100,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def _places(item: pytest.Item) -> int:
     """Return how many places it has for itself."""
     if item.get_closest_marker("alone") is not None:
-        return 2
+        return len(PLACES)
     return int(item.get_closest_marker("quiet") is not None)
 
 
@@ -105,7 +108,8 @@ def _places(item: pytest.Item) -> int:
 def taken(places: int) -> Iterator[None]:
     """Wait for so many places and have them for oneself in the block, or share all with who wants none."""
     with contextlib.ExitStack() as held:
-        files = [held.enter_context(path.open()) for path in PLACES]
+        paths = (IDLING, *PLACES) if places == len(PLACES) else PLACES  # first what may take long to leave
+        files = [held.enter_context(path.open()) for path in paths]
         for file in files:  # for it may be open in a forked process still
             held.callback(fcntl.flock, file, fcntl.LOCK_UN)
         if places == 1:

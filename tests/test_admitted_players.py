@@ -23,7 +23,7 @@ from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.players import Lobby, assert_all_played_the_same, play_episode, together
 from tests.toys import BLEND
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 SECRET = "s" * 32
 
@@ -80,7 +80,7 @@ def test_who_waits_hears_of_another_player_with_the_same_token(
 
 
 def waits_in_a_room(service: Service) -> bool:
-    with urllib.request.urlopen(f"{service.url}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+    with urllib.request.urlopen(f"{service.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
         return bool(json.load(answer)["rooms"])
 
 

@@ -22,8 +22,7 @@ IMPORTS_BY_NAME = {
     "cli/commands.py",
     "study/study.py",  # an extra's libraries
     "study/tables/table.py",
-    "policies/onnx_file.py",
-    "policies/sb3_file.py",
+    "policies/model_files.py",
     "config/names.py",  # what the user has named in a configuration of their own
     "game/env/load.py",  # what the user has named, or an installed package has registered
     "game/determinism/fresh_process.py",  # from the process that has started this one

@@ -267,7 +267,7 @@ class _Vanishing:
 
     async def _run(self) -> None:
         client = SignalingClient()
-        await client.connect(self._url, f"gone-{self._queue}", timeout_s=5)
+        await client.connect(self._url, f"gone-{self._queue}", timeout_s=PATIENCE_S)
         probes = ProbeManager(client, client.subject_id, link=LinkConfig())
         await client.join_queue(QueueTicket(queue=self._queue, seats=self._seats, client="gym_p2p/0"))
         await client.wait_for_match(PATIENCE_S)

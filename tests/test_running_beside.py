@@ -11,20 +11,22 @@ import pytest
 from tests import parallel
 from tests.waiting import PATIENCE_S
 
-ORDINARY, QUIET, ALONE = 0, 1, 2
+ORDINARY, QUIET, ALONE = 0, 1, len(parallel.PLACES)
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Two places of this test, for it runs in one of the suite's own."""
-    pair = tmp_path / "first", tmp_path / "second"
-    for path in pair:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
+    """Places of this test, for it runs in one of the suite's own."""
+    *own, idling = (tmp_path / name for name in ("first", "second", "third", "idling"))
+    for path in (*own, idling):
         path.touch()
-    monkeypatch.setattr(parallel, "PLACES", pair)
-    return pair
+    assert len(own) == ALONE
+    monkeypatch.setattr(parallel, "PLACES", tuple(own))
+    monkeypatch.setattr(parallel, "IDLING", idling)
+    return tuple(own)
 
 
-def _kept(places: tuple[Path, Path], how: int) -> list[bool]:
+def _kept(places: tuple[Path, ...], how: int) -> list[bool]:
     """Say of each place whether somebody keeps others from locking it so."""
     kept = []
     for path in places:
@@ -54,24 +56,44 @@ def _waiting(needed: int) -> Iterator[threading.Event]:
     assert came.is_set()
 
 
-def test_ordinary_tests_run_beside_each_other_and_beside_nothing_else(places: tuple[Path, Path]) -> None:
+def test_ordinary_tests_run_beside_each_other_and_beside_nothing_else(places: tuple[Path, ...]) -> None:
     with parallel.taken(ORDINARY), parallel.taken(ORDINARY), parallel.taken(ORDINARY):
-        assert _kept(places, fcntl.LOCK_EX) == [True, True]
-    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+        assert _kept(places, fcntl.LOCK_EX) == [True] * ALONE
+    assert _kept(places, fcntl.LOCK_EX) == [False] * ALONE
 
 
-def test_two_quiet_tests_run_beside_each_other_and_beside_nothing_else(places: tuple[Path, Path]) -> None:
-    with parallel.taken(QUIET):
-        assert sorted(_kept(places, fcntl.LOCK_SH)) == [False, True]
-        with parallel.taken(QUIET):
-            assert _kept(places, fcntl.LOCK_SH) == [True, True]
-    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+def test_as_many_quiet_tests_as_there_are_places_run_beside_each_other_and_beside_nothing_else(
+    places: tuple[Path, ...],
+) -> None:
+    with contextlib.ExitStack() as running:
+        for number in range(1, ALONE + 1):
+            running.enter_context(parallel.taken(QUIET))
+            assert sum(_kept(places, fcntl.LOCK_SH)) == number
+    assert _kept(places, fcntl.LOCK_EX) == [False] * ALONE
 
 
-def test_nothing_runs_beside_a_test_alone(places: tuple[Path, Path]) -> None:
+def test_nothing_runs_beside_a_test_alone(places: tuple[Path, ...]) -> None:
     with parallel.taken(ALONE):
-        assert _kept(places, fcntl.LOCK_SH) == [True, True]
-    assert _kept(places, fcntl.LOCK_EX) == [False, False]
+        assert _kept(places, fcntl.LOCK_SH) == [True] * ALONE
+    assert _kept(places, fcntl.LOCK_EX) == [False] * ALONE
+
+
+@pytest.mark.parametrize("needed", [ORDINARY, QUIET])
+def test_what_computes_where_a_processor_would_be_idle_is_beside_what_is_not_alone(needed: int) -> None:
+    with parallel.IDLING.open() as idling:
+        fcntl.flock(idling, fcntl.LOCK_SH)
+        with parallel.taken(needed):
+            pass
+
+
+def test_a_test_alone_waits_for_what_computes_and_keeps_nobody_waiting(places: tuple[Path, ...]) -> None:
+    with contextlib.ExitStack() as stack:
+        with parallel.IDLING.open() as idling:
+            fcntl.flock(idling, fcntl.LOCK_SH)
+            came = stack.enter_context(_waiting(ALONE))
+            assert not came.wait(3 * parallel.LOOKS_AGAIN_S)
+            assert _kept(places, fcntl.LOCK_EX) == [False] * ALONE
+        assert came.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A house of seats for ``bench human``: ``gym-p2p host`` with programs as partners, and how its seats do."""
+"""Houses of seats for ``bench human``: ``gym-p2p host``, and how its seats do."""
 
 from __future__ import annotations
 
@@ -25,9 +25,19 @@ from gym_p2p.errors import P2PError
 from gym_p2p.human.messages import VERSION
 from gym_p2p.processes.python import python_command
 
-__all__ = ["hosting", "on_time", "seat_bytes"]
+__all__ = ["PEOPLE", "hosting", "on_time", "seat_bytes"]
 
-_GAME = ("gym_p2p.envs:gym_p2p/Rally-v0", "--env-arg", "points=1000", "--env-arg", "max_frames=30000")
+PEOPLE = {"Rally": 12, "Pong": 20}
+"""Who are to be hosted at a time on two cores, at 30 frames a second."""
+
+_GAMES = {
+    "Rally": (
+        *("gym_p2p.envs:gym_p2p/Rally-v0", "--env-arg", "points=1000", "--env-arg", "max_frames=30000"),
+        *("--partner", "scripted"),
+    ),
+    "Pong": ("pettingzoo.atari.pong_v3", "--env-arg", "max_cycles=100000"),
+}
+"""Rally is played against a program that has a seat of its own, Pong by people against people."""
 _START_LIMIT_S = 60.0
 _END_LIMIT_S = 20.0
 _LOOK_EVERY_S = 0.1
@@ -47,15 +57,15 @@ _HELLO = {
 
 
 @contextlib.contextmanager
-def hosting(people: int, fps: float) -> Iterator[list[str]]:
-    """Host Rally for so many people, each against a program; yields their links. Everything ends with it.
+def hosting(game: str, people: int, fps: float) -> Iterator[list[str]]:
+    """Host ``"Rally"`` or ``"Pong"`` for so many people; yields their links. Everything ends with it.
 
     Raises:
         P2PError: it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="gym_p2p-bench-", ignore_cleanup_errors=True) as folder:
         links = Path(folder, "links.csv")
-        command = python_command("gym_p2p", "host", *_GAME, "--partner", "scripted", "--fps", f"{fps:g}")
+        command = python_command("gym_p2p", "host", *_GAMES[game], "--fps", f"{fps:g}")
         command += ["--seats", str(people), "--links", str(people), "--links-file", str(links), "--port", "0"]
         house = subprocess.Popen(  # noqa: S603 - our own
             command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
@@ -64,7 +74,7 @@ def hosting(people: int, fps: float) -> Iterator[list[str]]:
             until = time.monotonic() + _START_LIMIT_S
             while not links.exists():
                 if house.poll() is not None or until <= time.monotonic():
-                    raise P2PError("gym-p2p host does not start")
+                    raise P2PError(f"gym-p2p host {_GAMES[game][0]} does not start")
                 time.sleep(_LOOK_EVERY_S)
             with links.open(newline="") as table:
                 yield [row["link"] for row in csv.DictReader(table)]

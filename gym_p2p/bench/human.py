@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import Mapping
 
 import attrs
 
 from gym_p2p.bench.chromium import BrowserPage, Chromium, running_chromium
 from gym_p2p.bench.figures import ON_TIME, Report, Row, Series, times_between
-from gym_p2p.bench.hosted import hosting, on_time, seat_bytes
+from gym_p2p.bench.hosted import PEOPLE, hosting, on_time, seat_bytes
+from gym_p2p.bench.others import Others
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress, Rounds
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -23,6 +25,8 @@ _PRESS_S = 0.13
 
 _OPENINGS = 3
 """Of a link, for the time to its first frame."""
+
+_HOSTED_FPS = 30.0
 
 _KEYS = ("ArrowLeft", "ArrowRight")
 
@@ -112,24 +116,26 @@ class _Found:
 
 @attrs.frozen
 class _House:
-    """How hosted seats do: the memory of one, by the page's link, and so many at a time."""
+    """How hosted seats do: the memory of one, by the page's link, and many at a time."""
 
     bytes_by_link: dict[str, int]
-    on_time: float
+    on_time: dict[str, float]
+    """By game."""
 
 
-def bench_human(*, count: int = 100, people: int = 12, progress: Progress) -> Report:
+def bench_human(*, count: int = 100, people: int | None = None, progress: Progress) -> Report:
     """Measure a person's page at a seat of this machine, beside a page that reacts by itself.
 
     Args:
         count: presses of keys a case; each is released again, which counts as well.
-        people: who are hosted at a time, at 30 frames a second.
+        people: who are hosted at a time, at 30 frames a second; ``None`` is as many as are aimed at.
         progress: is called with what goes on.
 
     Raises:
         P2PError: there is no browser, or a game is not installed.
     """
-    chance = random.Random(1)
+    chance, others = random.Random(1), Others()
+    crowds = {game: people or wanted for game, wanted in PEOPLE.items()}
     latencies = Rounds("ms")
     found: dict[str, _Found] = {}
     with running_chromium() as browser:
@@ -141,25 +147,29 @@ def bench_human(*, count: int = 100, people: int = 12, progress: Progress) -> Re
             one = found[case.name] = _measured(browser, case, count, chance)
             latencies.add(case.name, one.latencies_ms)
         progress("hosted seats")
-        with hosting(len(_LINKS), 30.0) as urls:
+        with hosting("Rally", len(_LINKS), _HOSTED_FPS) as urls:
             each = {kind: seat_bytes(browser, url, kind) for url, kind in zip(urls, _LINKS, strict=True)}
-    progress(f"{people} hosted people")
-    with hosting(people, 30.0) as urls:
-        house = _House(each, on_time(urls, 30.0, count * _PRESS_S))
+    house = _House(each, {})
+    for game, crowd in crowds.items():
+        progress(f"{crowd} hosted people, {game}")
+        with hosting(game, crowd, _HOSTED_FPS) as urls:
+            house.on_time[game] = on_time(urls, _HOSTED_FPS, count * _PRESS_S)
     return Report(
         bench="human",
-        settings={"count": count, "people": people, "cases": [attrs.asdict(case) for case in _CASES]},
+        settings={"count": count, "people": crowds, "cases": [attrs.asdict(case) for case in _CASES]},
         notes=(
             "action latency: from a trusted key event to the frame of the screen that draws its effect",
             "floor: a page that reacts by itself; target: what is aimed at, from it",
             "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
             "processor time is the whole process's beyond env.step, rendering included",
             "a hosted seat's memory is unshared (USS): its process, and its network process, of gym-p2p host",
-            "hosted people play Rally, each against a program with its own seat; their pages draw nothing",
+            "hosted people play Rally against programs with seats of their own, Pong against one another",
+            "their pages draw nothing",
             "bytes are those of a frame as it was sent, times the rate",
             ON_TIME,
+            others.note(),
         ),
-        rows=[*_rows(floor_ms, found), *_house_rows(house, people)],
+        rows=[*_rows(floor_ms, found), *_house_rows(house, crowds)],
         series=[*latencies.all(), *_series(found)],
         columns=("ours", "floor", "target"),
     )
@@ -256,12 +266,15 @@ def _rows(floor_ms: list[float], found: dict[str, _Found]) -> list[Row]:
     return rows
 
 
-def _house_rows(house: _House, people: int) -> list[Row]:
+def _house_rows(house: _House, crowds: Mapping[str, int]) -> list[Row]:
     near, far = (house.bytes_by_link[kind] / 1e6 for kind in _LINKS)
     return [
         Row("memory of a hosted seat", "MB", near, anchor=60.0),
         Row("the same, data channel", "MB", far, anchor=100.0),
-        Row(f"on time: {people} hosted people, Rally, 30 fps", "%", 100 * house.on_time, anchor=99.0),
+        *(
+            Row(f"on time: {crowds[game]} hosted people, {game}, 30 fps", "%", 100 * share, anchor=99.0)
+            for game, share in house.on_time.items()
+        ),
     ]
 
 

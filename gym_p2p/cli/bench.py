@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gym_p2p.cli.fault_table import print_faults, print_kinds
+from gym_p2p.cli.fault_table import marked_page, print_faults, print_kinds, write_faults
 from gym_p2p.cli.options import above_zero, between, count
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.errors import UsageError
@@ -40,6 +40,7 @@ examples:
   gym-p2p bench telemetry --jitter-ms 3 --loss 0.02 --busy
   gym-p2p bench faults --list             every kind of fault, in a checkout, as root
   gym-p2p bench faults --kinds "blackout 3" freeze --count 4
+  gym-p2p bench faults --keep build/faults   all of them; once more to go on where it was broken off
 
 Figures depend on the machine and on what else it does: compare the columns of one run, not two runs.
 """
@@ -83,7 +84,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     faults.add_argument(
         "--keep",
         metavar="DIR",
-        help="keep what all runs leave (default: of those in which something was wrong)",
+        help="keep what all runs leave (default: of those in which something was wrong); those that are "
+        "there already are judged anew, and not played again: so a bench that was broken off goes on",
+    )
+    faults.add_argument(
+        "--table", metavar="FILE", help="write the table into this page of the documentation, too"
     )
     step = parser.add_argument_group("step")
     step.add_argument(
@@ -96,7 +101,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--matches", type=count, metavar="N", help="of two players (default: 200)")
     data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
     human = parser.add_argument_group("human")
-    human.add_argument("--people", type=count, metavar="N", help="hosted at a time (default: 12)")
+    human.add_argument(
+        "--people", type=count, metavar="N", help="hosted at a time (default: 12 at Rally, 20 at Pong)"
+    )
     matches = parser.add_argument_group("rollback and scale")
     matches.add_argument(
         "--match", action="store_true", help="real matches in real time, a process for each player"
@@ -121,6 +128,7 @@ _ONLY_OF = {
     "seed": ("faults",),
     "jobs": ("faults",),
     "keep": ("faults",),
+    "table": ("faults",),
     "learner_ms": ("step",),
     "people": ("human",),
     "matches": ("data",),
@@ -148,7 +156,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.list:
         return print_kinds(as_json=args.json)
+    if args.table:
+        marked_page(args.table)  # before half an hour went by
     report = _BENCHES[args.what](args, progress)
+    if args.table:
+        write_faults(report, args.table)
     if args.json:
         print(json.dumps(report.to_mapping(), allow_nan=False))
     elif args.what == "service":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -56,11 +57,33 @@ def live_view(
         with PlainLines(sys.stderr) as lines:
             yield lambda state: lines.say(plain(state))
         return
-    with Live(console=console or terminal_console(), refresh_per_second=10, transient=True) as live:
+    stderr = sys.stderr
+    with (
+        Live(console=console or terminal_console(), refresh_per_second=10, transient=True) as live,
+        _logs_above(stderr),
+    ):
         try:
             yield lambda state: live.update(draw(state))
         finally:
             live.update(Text(""), refresh=True)  # or what is taller than the screen would stay
+
+
+@contextlib.contextmanager
+def _logs_above(stderr: TextIO) -> Iterator[None]:
+    """Let what is logged appear above the view: written beside it, it would be drawn over.
+
+    Args:
+        stderr: standard error without the view.
+    """
+    handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.StreamHandler)]
+    moved = [one for one in handlers if one.stream is stderr]
+    for handler in moved:
+        handler.setStream(sys.stderr)  # what the view has put in its place
+    try:
+        yield
+    finally:
+        for handler in moved:
+            handler.setStream(stderr)
 
 
 _LINKS = (

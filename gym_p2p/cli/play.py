@@ -143,6 +143,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     Raises:
         P2PError: there was no match.
     """
+    from gym_p2p.net.worker.backends import prepare_network  # noqa: PLC0415 - what --help does not need
+
+    prepare_network(part.options.get("network", "process"))  # it loads beside what this process loads
     from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
     from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
 
@@ -256,11 +259,22 @@ class _SeatedPlayer:
     def _begin(self, *, played: int) -> str | None:
         """Begin an episode; return how the match ended, where nobody is left to go on with after one."""
         try:
-            self._env.reset(seed=self._part.seed)
+            _, info = self._env.reset(seed=self._part.seed)
         except P2PError:
             if not played or self._env.p2p.ending is None:
                 raise
+        else:
+            if "rejoined" in info.get("p2p", {}):
+                self._reward = self._reward_before()
         return self._over()
+
+    def _reward_before(self) -> float:
+        """Return what the seat got in a match that it has come back to."""
+        recorder, seat = self._env.p2p.recorder, self._env.p2p.progress.player_id
+        if recorder is None or seat is None:
+            return 0.0
+        number = list(self._env.p2p.game.seats).index(seat)
+        return sum(episode.totals.returns[number] for episode in recorder.record.episodes)
 
     def _over(self) -> str | None:
         """Return how the match ended, ``None`` if it goes on: also with who began anew."""

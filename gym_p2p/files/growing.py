@@ -79,12 +79,11 @@ class GrowingFile:
         if self._deleted:
             self._move(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
         try:
-            os.fsync(self._file.fileno())
-        except OSError as error:  # a disk may find out as late as that
+            self._give_name()
+        except OSError as error:  # a disk may find out as late as that, and a folder that is read-only now
             self._move(error)
-            os.fsync(self._file.fileno())
+            self._give_name()
         self._file.close()
-        self.partial.replace(self.path)
 
     def cut(self) -> None:
         """Leave it as it is, without what was written of it by half. Never raises; idempotent."""
@@ -95,6 +94,10 @@ class GrowingFile:
     def close(self) -> None:
         """Let go of it: whoever finds it may finish it. Idempotent."""
         self._file.close()
+
+    def _give_name(self) -> None:
+        os.fsync(self._file.fileno())
+        self.partial.replace(self.path)
 
     @property
     def _deleted(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gym_p2p.files.whole import replacing
 
-__all__ = ["hold", "stands_for", "write_held"]
+__all__ = ["hold", "is_held", "stands_for", "write_held"]
 
 
 def hold(descriptor: int) -> bool:
@@ -26,6 +26,24 @@ def hold(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody holds a file; one that cannot be opened nobody does.
+
+    Who looks holds it for a moment themselves, together with others who look.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def stands_for(path: Path, descriptor: int) -> bool:

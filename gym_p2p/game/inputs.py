@@ -11,6 +11,7 @@ from typing import Any
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["SeatInputs"]
 
@@ -30,6 +31,7 @@ class SeatInputs:
         self._codecs = [game.codec(seat) for seat in game.seats]
         self._defaults = [game.codec(seat).encode(game.default_action(seat)) for seat in game.seats]
         self._own = [(game.seats[index], self._codecs[index]) for index in self._held_by(local)]
+        self._only = self._own[0] if len(self._own) == 1 else None
         self._one_each = self._holders == tuple(range(len(self._holders)))
 
     @property
@@ -58,6 +60,9 @@ class SeatInputs:
 
     def encode(self, actions: Mapping[SeatId, Any]) -> bytes:
         """Return the local player's input of their seats' canonical actions."""
+        if self._only is not None:
+            seat, codec = self._only
+            return codec.encode(actions[seat])
         return _joined([codec.encode(actions[seat]) for seat, codec in self._own])
 
     def input_of(self, player: int, act: Callable[[SeatId], Any]) -> bytes:
@@ -102,10 +107,13 @@ class SeatInputs:
         Raises:
             ProtocolError: some bytes are no action of their seat.
         """
-        return [codec.decode(data) for codec, data in zip(self._codecs, by_seat, strict=True)]
+        return list(map(_DECODE, self._codecs, by_seat))
 
     def _held_by(self, player: int) -> list[int]:
         return [index for index, holder in enumerate(self._holders) if holder == player]
+
+
+_DECODE = ActionCodec.decode
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:

@@ -151,6 +151,7 @@ class Rollout:
         final_count: how many frames are final.
         ended_at: the frame after which the episode is over for every seat, provisionally as long as it is
             not final; ``None`` while it is not.
+        over: whether the episode has ended for good: its last frame is final.
         broken: whether a tick was broken off, by an exception of the environment or a Ctrl-C: the game is
             somewhere within a frame, and nothing is played or final any more.
     """
@@ -188,14 +189,10 @@ class Rollout:
         self.final_outcome: Outcome
         self.final_count = 0
         self.ended_at: int | None = None
+        self.over = False
         self.broken = False
         self.outcome: Outcome
         self._first: Outcome
-
-    @property
-    def over(self) -> bool:
-        """Whether the episode has ended for good: its last frame is final."""
-        return self.ended_at is not None and self.ended_at < self.final_count
 
     def begin(self, seed: int, options: dict[str, Any] | None) -> Outcome:
         """Reset the game."""
@@ -226,7 +223,7 @@ class Rollout:
             elif isinstance(output, Save):
                 self._save(output.frame, tick)
             elif isinstance(output, FramesConfirmed):
-                for frame in range(output.start, output.end):
+                for frame in range(output.start, output.start + len(output.inputs)):
                     self._finalise(frame, tick)
             elif isinstance(output, Load):
                 self._load(output.frame)
@@ -271,7 +268,7 @@ class Rollout:
             self.outcome = outcome = self.pictures.step(frame, actions, self._saved.get(frame))
         self._played[frame] = (by_seat, outcome)
         if outcome.ended:
-            self.ended_at = frame
+            self._end_at(frame)
         if before is None and frame not in self._taken_back:
             tick.advanced = True
             return
@@ -290,11 +287,13 @@ class Rollout:
         )
 
     def _save(self, frame: int, tick: Tick) -> None:
-        if frame > self.final_count or self._saved.get(frame) is None:
-            if frame in self._saved:
-                self._free(frame)
+        saved = self._saved.get(frame)
+        if frame > self.final_count or saved is None:
+            snapshots = self._require_snapshots()
+            if saved is not None:
+                snapshots.free(saved)
             ended = self.ended_at is not None and self.ended_at < frame
-            self._saved[frame] = None if ended else self._require_snapshots().save()
+            self._saved[frame] = None if ended else snapshots.save()
         if self._pending:
             self._check_state(frame - 1, tick)
 
@@ -306,8 +305,12 @@ class Rollout:
             return  # behind the end, where nothing has changed
         self._require_snapshots().load(snapshot)
         if self.ended_at is not None and self.ended_at >= frame:
-            self.ended_at = None
+            self._end_at(None)
         self.outcome = self._played[frame - 1][1] if frame else self._first
+
+    def _end_at(self, frame: int | None) -> None:
+        self.ended_at = frame
+        self.over = frame is not None and frame < self.final_count
 
     def _require_snapshots(self) -> Snapshots:
         assert self._snapshots is not None  # noqa: S101 - a session without window and kept states asks for none
@@ -320,6 +323,7 @@ class Rollout:
             return
         inputs, outcome = self._played[frame]
         self.final_count = frame + 1
+        self.over = self.ended_at is not None and self.ended_at <= frame
         self.final_outcome = outcome
         self._checksum.update(frame, inputs, outcome)
         tick.final.append(FinalFrame(frame, inputs, outcome, self._session.absent_in(frame)))
@@ -350,9 +354,10 @@ class Rollout:
     # Snapshots.
 
     def _free_below(self, needed_from: int) -> None:
-        for frame in [number for number in self._saved if number < needed_from]:
-            if frame - 1 not in self._pending:
-                self._free(frame)
+        if self._saved:
+            for frame in [number for number in self._saved if number < needed_from]:
+                if frame - 1 not in self._pending:
+                    self._free(frame)
         while self._played_from < min(needed_from, self.final_count) - 1:
             self._played.pop(self._played_from, None)
             self._played_from += 1

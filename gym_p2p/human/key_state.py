@@ -6,10 +6,12 @@ focus is released: its release may happen elsewhere, unseen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 import attrs
 
+from gym_p2p.core.record.human import PageInput
 from gym_p2p.human.messages import Change, Keys
 
 __all__ = ["KeyState", "Sample"]
@@ -36,13 +38,13 @@ class KeyState:
         known: the codes of the controls; others are dropped.
 
     Attributes:
-        events: how many presses of known keys there were.
+        pressed_by: how many presses of known keys there were, by what they were pressed with.
         dropped: how many of others.
         seq: of the newest change that was told; 0 before the first.
     """
 
     known: Collection[str]
-    events: int = attrs.field(default=0, init=False)
+    pressed_by: Counter[PageInput] = attrs.field(factory=Counter, init=False)
     dropped: int = attrs.field(default=0, init=False)
     seq: int = attrs.field(default=0, init=False)
     _held: tuple[str, ...] = attrs.field(default=(), init=False)
@@ -64,7 +66,7 @@ class KeyState:
             if change.code is None:
                 continue
             if change.code in self.known:
-                self.events += 1
+                self.pressed_by[change.by or "keys"] += 1
                 self._pressed.pop(change.code, None)
                 self._pressed[change.code] = None
             else:
@@ -81,6 +83,11 @@ class KeyState:
         """Begin with a page that counts from 1 again."""
         self.release()
         self.seq = 0
+
+    @property
+    def events(self) -> int:
+        """How many presses of known keys there were."""
+        return self.pressed_by.total()
 
     @property
     def pressed(self) -> bool:

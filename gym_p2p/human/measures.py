@@ -6,13 +6,13 @@ page and how messages travel.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import attrs
 
 from gym_p2p.core.latency.clock import ClockEstimate, ClockOffset
 from gym_p2p.core.latency.quality import Quality, QualityMonitor
-from gym_p2p.core.record.human import HumanFacts, HumanRecord, PageLink, ShownFrame
+from gym_p2p.core.record.human import HumanFacts, HumanRecord, PageInput, PageLink, ShownFrame
 from gym_p2p.human.frames import Frame
 from gym_p2p.human.messages import Change, Hello, LinkReason, Pong
 
@@ -155,7 +155,9 @@ class PageMeasures:
 
     # All together.
 
-    def note_facts(self, *, frames_skipped: int, key_events: int, key_events_dropped: int) -> None:
+    def note_facts(
+        self, *, frames_skipped: int, pressed_by: Counter[PageInput], key_events_dropped: int
+    ) -> None:
         """Put what stands at present into the record."""
         hello, clock, before = self._hello, self.clock, self._before
         reason = "loopback" if hello is None else hello.why
@@ -164,13 +166,18 @@ class PageMeasures:
             link_reason=_REASONS[reason],
             frames_shown=self._frames_shown + (0 if before is None else before.frames_shown),
             frames_skipped=frames_skipped + (0 if before is None else before.frames_skipped),
-            key_events=key_events + (0 if before is None else before.key_events),
+            key_events=pressed_by.total() + (0 if before is None else before.key_events),
             key_events_dropped=key_events_dropped + (0 if before is None else before.key_events_dropped),
             pages_opened=self._pages + (0 if before is None else before.pages_opened),
             page_size=None if hello is None else (hello.width, hello.height),
-            input=None if hello is None else ("touch" if hello.touch else "keys"),
+            input=None if hello is None else _most(pressed_by) or ("touch" if hello.touch else "keys"),
             browser=None if hello is None else hello.browser or None,
             browser_version=None if hello is None else hello.version or None,
             clock_offset_ms=None if clock is None else clock.offset_s * 1e3,
             clock_error_ms=None if clock is None else clock.error_s * 1e3,
         )
+
+
+def _most(pressed_by: Counter[PageInput]) -> PageInput | None:
+    """Return what most keys were pressed with; ``None`` before one was."""
+    return pressed_by.most_common(1)[0][0] if pressed_by else None

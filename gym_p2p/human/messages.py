@@ -1,4 +1,4 @@
-"""What the page of a person's seat and the seat's process say to each other, in version 2.
+"""What the page of a person's seat and the seat's process say to each other, in version 3.
 
 The page speaks JSON, small and bounded; frames go to it as binary messages (:mod:`gym_p2p.human.encoding`;
 over a data channel in pieces, :mod:`gym_p2p.human.pieces`), all else as JSON. Times of the page are
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from gym_p2p.core.record.human import PageInput
 from gym_p2p.errors import ProtocolError
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
     "encode",
 ]
 
-VERSION = 2
+VERSION = 3
 
 MAX_PAGE_MESSAGE_BYTES = 4096
 """Of a message from a page: all keys of a keyboard at once are half as much."""
@@ -90,11 +91,13 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         seq: counts them, from 1 on.
         at: when.
         code: of the key that was pressed; ``None`` where one was released.
+        by: what pressed it; ``None`` where one was released.
     """
 
     seq: _Number
     at: _Time
     code: _Code | None = None
+    by: PageInput | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys", tag_field="t"):

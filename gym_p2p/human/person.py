@@ -257,7 +257,7 @@ class Person:
     def _note_facts(self) -> None:
         self.measures.note_facts(
             frames_skipped=self._frames.skipped,
-            key_events=self.keys.events,
+            pressed_by=self.keys.pressed_by,
             key_events_dropped=self.keys.dropped,
         )
 

@@ -22,6 +22,7 @@ from gym_p2p.exports.documents import document_path
 from gym_p2p.exports.handing_in import hand_in
 from gym_p2p.exports.journal import journal_path
 from gym_p2p.exports.recovery import recover
+from gym_p2p.files.held import is_held
 from gym_p2p.game.replay.partial import finish_recording, partial_path
 from gym_p2p.processes.python import python_command
 
@@ -33,6 +34,8 @@ _UPLOAD_S = 20.0
 """For the attempts to hand in; the last of them may take as long as it does by itself."""
 _LAST_ATTEMPT_S = 80
 _LOOK_AGAIN_S = 0.05
+_PLAYER_LOOK_S = 1.0
+"""Between two looks for another process of the player's, and longer than a killed one takes to be gone."""
 _NICENESS = 10
 
 
@@ -45,7 +48,8 @@ def aftermath_command(
         folder: of the match; ``None`` where no documents are written.
         player_id: the player.
         recording: where it will be; ``None`` where none is made.
-        wait_s: how long the player may come back, who makes all of it anew then.
+        wait_s: how long the player may come back, who makes all of it anew then: once they have, nothing is
+            done.
     """
     if folder is None and recording is None:
         return []
@@ -56,7 +60,8 @@ def aftermath_command(
 def _main(told: str) -> None:
     os.nice(_NICENESS)
     player_id, folder, recording, wait_s = json.loads(told)
-    time.sleep(wait_s)
+    if _comes_back(None if folder is None else journal_path(Path(folder), player_id), wait_s):
+        return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_MAKING_S)
     until = time.monotonic() + _MAKING_S
@@ -70,6 +75,17 @@ def _main(told: str) -> None:
     signal.alarm(round(_UPLOAD_S) + _LAST_ATTEMPT_S)
     with contextlib.suppress(OSError):
         list(hand_in(document_path(folder, player_id, "multiplayer"), deadline_s=_UPLOAD_S))
+
+
+def _comes_back(journal: Path | None, wait_s: float) -> bool:
+    """Wait as long as the player may come back; return whether they have, and see to all of it themselves."""
+    until, held = time.monotonic() + wait_s, 0
+    while (left_s := until - time.monotonic()) > 0:
+        time.sleep(min(left_s, _PLAYER_LOOK_S))
+        held = held + 1 if journal is not None and is_held(journal) else 0
+        if held > 1:
+            return True
+    return False
 
 
 def _once_let_go(attempt: Callable[[], bool], until: float) -> None:

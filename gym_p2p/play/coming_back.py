@@ -15,7 +15,7 @@ from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import EXCLUDED, HandshakeMismatch, PlayerGone
 from gym_p2p.core.match.return_events import PastComplete, PastEpisode, ReturnFailed, SeatTaken, TakeSeat
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError
-from gym_p2p.net.worker.messages import WorkerEvent, WorkerFailed, WorkerStopped
+from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent, WorkerFailed, WorkerStopped
 from gym_p2p.play.kept_match import KeptMatch
 from gym_p2p.play.match_client import SIGN_IN_LIMIT_S, MatchClient
 from gym_p2p.play.recorder import Recorder
@@ -63,14 +63,19 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
     told = f"{kept.ended_s:.0f} s after its process ended" if kept.ended_s >= 1 else "at once"
     _log.info("coming back to the match %s as %s, %s", found.match_id, found.player_id, told)
     client.wait_for(MatchFound, SIGN_IN_LIMIT_S, "signing in", "Check the service's address.")
+    _log.debug("signed in")
     episodes: list[PastEpisode] = []
     deadline = began + limit_s + _MARGIN_S
     while time.monotonic() < deadline:
         event = client.receive()
         match event:
+            case LinkOpened(player):
+                _log.info("reached %r again", client.player_id(player))
             case PastEpisode():
                 episodes.append(event)
             case PastComplete():
+                frames = sum(_frames_of(episode) for episode in episodes)
+                _log.info("the others tell what was played: %s frames, to be played again", f"{frames:,}")
                 return client.recorder, ComeBack(tuple(episodes), event, began)
             case HandshakeMismatch(player, differences):
                 raise HandshakeRefused(client.player_id(player), differences)
@@ -79,6 +84,12 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
     raise ConnectFailed(
         "the others of the match", waited_s=limit_s, seen="nobody who knows what was played", advice=_ADVICE
     )
+
+
+def _frames_of(episode: PastEpisode) -> int:
+    """Return how many frames of it can be played: those of which everybody's inputs are known."""
+    known = min(map(len, episode.inputs))
+    return known if episode.frames is None else min(known, episode.frames)
 
 
 def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> SeatTaken:
@@ -92,6 +103,7 @@ def take_seat(client: MatchClient, caught_up: int, limit_s: float) -> SeatTaken:
     Raises:
         NetworkError: something came out otherwise, or the others do not wait any more.
     """
+    _log.debug("played %d frames again", caught_up)
     client.command(TakeSeat(caught_up))
     deadline = time.monotonic() + limit_s + _MARGIN_S
     while time.monotonic() < deadline:

@@ -20,7 +20,7 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction, FinalFrame
 from gym_p2p.net.worker.messages import WorkerFailed, WorkerStopped
 from gym_p2p.play.ending import Ending
-from gym_p2p.play.match_client import MatchClient
+from gym_p2p.play.match_client import SHORT_WAIT_S, MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.runner import EpisodeRunner
@@ -41,8 +41,6 @@ class Viewer(Protocol):
 
 _LOOK_EVERY_S = 0.002
 
-_SHORT_WAIT_S = 0.05
-"""A wait that nobody is judged by: half of the least that :mod:`gym_p2p.core.sync.patience` lets pass."""
 _CORRECTIONS_KEPT = 4096
 """Of those that nobody fetches, the oldest go: a minute of the worst network."""
 
@@ -111,15 +109,17 @@ class LiveEpisode:
         began = time.monotonic()
         result = self._shown(advanced=False) if self._over is not None or runner.rollout.over else None
         given = result is None and not self._desynced() and self._give(actions)
-        if result is None:
-            self._client.drain()
+        idle = given and not runner.session.has_news and time.monotonic() < began + SHORT_WAIT_S
+        if result is None and not idle:
+            self._client.drain()  # else the first that comes is waited for at once
         try:
             while result is None:
                 if self._desynced():
                     return Ending("desync", self._recorder.desynced_with)
                 given = given or self._give(actions)
                 runner.act_for_others()
-                advanced = self._advance() or advanced
+                if runner.session.has_news:
+                    advanced = self._advance() or advanced
                 result = self._shown(advanced=advanced) or self._wait(began)
         finally:
             self._waits.over()  # by Ctrl-C, say: nobody is waited for any more
@@ -128,12 +128,13 @@ class LiveEpisode:
                 runner.rollout.pictures.show(self.frame_shown)
             if self._viewer is not None:
                 self._viewer.look(self)
-            self._pace()
+            if self._config.fps is not None:
+                self._pace()
         return result
 
     def _desynced(self) -> bool:
         """Whether the players' states were found to differ, where that is the end."""
-        return self._config.on_desync == "truncate" and any(self._recorder.desyncs.values())
+        return self._recorder.desynced_with is not None and self._config.on_desync == "truncate"
 
     def _give(self, actions: Mapping[SeatId, Any]) -> bool:
         """Give the local input of the current frame, unless behind a possible end; return whether it was."""
@@ -147,8 +148,8 @@ class LiveEpisode:
         waits, now = self._waits, time.monotonic()
         if since + 2 * waits.input_limit_s + waits.last_s <= now:
             return Ending("input_timeout")
-        if now < since + _SHORT_WAIT_S:  # nearly always
-            event = self._client.receive(_SHORT_WAIT_S)
+        if now < since + SHORT_WAIT_S:  # nearly always
+            event = self._client.receive(SHORT_WAIT_S)
         else:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
@@ -162,7 +163,7 @@ class LiveEpisode:
                 runner.session.add_local_input(b"")  # the one that was given then counts
             runner.act_for_others()
             with self._unseen_pictures():
-                advanced = self._advance()
+                advanced = runner.session.has_news and self._advance()
             if not advanced and self._wait(began) is not None:
                 break
         self._waits.over()
@@ -175,8 +176,9 @@ class LiveEpisode:
 
     def settle(self) -> None:
         """Record what has become final by events that came outside of :meth:`step`; nobody sees it."""
-        with self._unseen_pictures():
-            self._advance()
+        if self.runner.session.has_news:
+            with self._unseen_pictures():
+                self._advance()
 
     def await_final(self, limit_s: float) -> None:
         """Wait until every frame that was played is final, or will not be; records them."""
@@ -202,8 +204,6 @@ class LiveEpisode:
 
     def _advance(self) -> bool:
         """Play what can be played, take note of an end; return whether the next frame was played."""
-        if self.runner.session.idle:
-            return False
         try:
             tick = self.runner.advance()
         except ProtocolError as error:

@@ -12,7 +12,6 @@ Knows the file; refuses to know how one comes back.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -34,7 +33,7 @@ from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.files.held import hold, stands_for, write_held
+from gym_p2p.files.held import hold, is_held, stands_for, write_held
 from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
@@ -251,28 +250,14 @@ def _sweep(folder: Path, *, but: str) -> None:
     left = [path for path in folder.glob("*.json") if not path.name.startswith(f"{but}.")]
     for path in (*left, *folder.glob(".*.tmp")):
         with contextlib.suppress(OSError):
-            if path.lstat().st_mtime + _SWEPT_AFTER_S <= time.time() and not _is_locked(path):
+            if path.lstat().st_mtime + _SWEPT_AFTER_S <= time.time() and not is_held(path):
                 path.unlink(missing_ok=True)
 
 
 def is_played(name: str) -> bool:
     """Whether a process that joined the same is alive, and plays a match that it would come back to."""
     folder = _folder()
-    return any(map(_is_locked, [] if folder is None else folder.glob(f"{name}.*.json")))
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return any(map(is_held, [] if folder is None else folder.glob(f"{name}.*.json")))
 
 
 def _held(path: Path) -> int | None:

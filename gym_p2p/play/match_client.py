@@ -42,7 +42,7 @@ from gym_p2p.play.ending import Ending, gone_in_words
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.silences import Silences
 
-__all__ = ["WAIT_SLICE_S", "MatchClient", "Voter"]
+__all__ = ["SHORT_WAIT_S", "WAIT_SLICE_S", "MatchClient", "Voter"]
 
 Voter = Callable[[MatchProposed], Verdict]
 """A player's own vote about a match that a queue proposes; never raises."""
@@ -58,6 +58,10 @@ _ADVICE = "Start the other players, each in a process or thread of their own."
 
 WAIT_SLICE_S = 0.25
 """No wait is longer in one piece, so that a ``close()`` from another thread is noticed."""
+
+SHORT_WAIT_S = 0.05
+"""Before so short a wait it is not asked whether to give up, and nobody is judged by it: half of the least
+that :mod:`gym_p2p.core.sync.patience` lets pass."""
 
 SIGN_IN_LIMIT_S = 30.0
 """Starting the network half and signing in: well above the sign-in's own time-out of 10 s."""
@@ -76,7 +80,7 @@ class MatchClient:
         plan: what the network half is to do; it starts at once.
         vote: this player's vote about a match that a queue proposes; ``None`` where the plan has none.
         record: makes the recorder, once the match is known.
-        check: called before every wait; raises to give up.
+        check: called before every wait but short ones; raises to give up.
     """
 
     def __init__(
@@ -153,12 +157,16 @@ class MatchClient:
 
         Who waits on (with a time above 0) after the network half has ended gets its end again.
         """
-        if timeout_s > 0:
+        if timeout_s > SHORT_WAIT_S:
             self._check()
         stamped = self._bridge.receive(timeout_s)
         if stamped is None:
             return self._end if timeout_s > 0 else None
         at_ms, event = stamped
+        if type(event) is InputsArrived and self._recorder is not None:  # nearly always
+            self._recorder.inputs_arrived(event)
+            self.listener(event)
+            return event
         self._take(at_ms, event)
         if self._recorder is None:
             self._follow_queue(event)
@@ -325,8 +333,6 @@ class MatchClient:
     def _take(self, at_ms: int, event: WorkerEvent) -> None:
         """Fold an event into the record; keep what stays true, for nobody may be waiting for it now."""
         match event:
-            case InputsArrived():
-                pass  # of nearly all events the record keeps what has to be kept
             case QueueStatus():
                 self.queue_status = event
             case MatchFound():

@@ -63,7 +63,7 @@ def _in_words(paused: Paused) -> str:
     if paused.why == "silent":
         return f"path to {names} lost {since_s:.1f} s ago, {left_s:.1f} s left"
     what = "to call reset()" if paused.why == "reset" else "to play"
-    return f"waiting for {names} {what}, up to {paused.limit_s:g} s"
+    return f"waiting for {names} {what}, up to {round(paused.limit_s, 1):g} s"
 
 
 def told_pause(paused: Paused | None) -> Standing:

@@ -116,6 +116,8 @@ class Recorder:
             critical_ms=config.telemetry.critical_ms,
         )
         self.record.probe = exported_probe(found)
+        us = found.player_id
+        self._links = {i: self.record.links[one] for i, one in enumerate(self._players) if one != us}
         self._paths = BrokenPaths(self.record, self._players)
         self.ways = Detours(self.record, self._players)
         self._account = Account(self.record, self._decode, clock_ms)
@@ -141,11 +143,8 @@ class Recorder:
         """Take in an event of the network half."""
         record = self.record
         match event:
-            case InputsArrived(player, _, inputs, confirmed, by_service):  # nearly always
-                record.inputs_arrived(len(inputs), by_service=by_service)
-                if record.episodes:  # a player who goes before the first has given some, by others' account
-                    record.episode.confirmed(confirmed - 1)
-                self._link(player).packets_received += 1
+            case InputsArrived():
+                self.inputs_arrived(event)
             case Connected(about):
                 self._meet(about)
             case LinkOpened() | Pinged() | Polled():
@@ -164,6 +163,14 @@ class Recorder:
                 record.protocol_error(problem)
             case StoodStill() | ServiceReachable():
                 self._fold_outage(at_ms, event)
+
+    def inputs_arrived(self, event: InputsArrived) -> None:
+        """Do as :meth:`fold` with what nearly all events are."""
+        record = self.record
+        record.inputs_arrived(len(event.inputs), by_service=event.by_service)
+        if record.episodes:  # a player who goes before the first has given some, by others' account
+            record.episodes[-1].confirmed(event.confirmed - 1)
+        self._links[event.player].packets_received += 1
 
     def _fold_comparison(self, at_ms: int, event: ChecksumsAgreed | Desynced) -> None:
         episode = self.record.called(event.episode)
@@ -245,7 +252,7 @@ class Recorder:
             link.clock.base_ms = clock_base_of((told[player] or {}).get("clock"), self._about["clock"])
 
     def _link(self, player: int) -> LinkRecord:
-        return self.record.links[self._players[player]]
+        return self._links[player]
 
     def paused(self, players: Sequence[SeatId], why: PauseReason, *, lasted_s: float, limit_s: float) -> None:
         """Record that the match stood still until now."""

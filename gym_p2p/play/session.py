@@ -127,11 +127,12 @@ class Session:
             PeerLost: a peer is gone, where ``on_peer_loss="raise"``.
         """
         with self._access.exclusive("step"):
-            self._last_step.take_ended()
-            if self.state is not SessionState.PLAYING:
+            self._last_step.ended = False
+            match = self._match
+            if self.state is not SessionState.PLAYING or match is None or match.episode is None:
                 self._refuse_if_over()
                 raise UsageError("no episode is running: call reset() first")
-            return self._step(self._newest_episode, actions)
+            return self._step(match.episode, actions)
 
     def close(self, reason: str = "normal") -> Finished | None:
         """Say goodbye, write and upload the documents, leave nothing behind. Idempotent.

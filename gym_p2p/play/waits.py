@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
@@ -124,7 +124,8 @@ class Waits:
     def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
         """Show for whom the match stands: those from whom nothing arrives each by themselves."""
         waits: dict[tuple[PauseReason, int | None], Paused] = {}
-        for player in players:
+        # Where nothing is lacking it is their word that they have ours: from the silent it cannot come.
+        for player in players or tuple(self._client.silent):
             silence = self._client.silent.get(player)
             if silence is not None:
                 name = self._client.player_id(player)
@@ -143,7 +144,7 @@ class Waits:
         if waits == self._waits:
             return
         over = [wait for key, wait in self._waits.items() if key not in waits]
-        before, self._waits = self.paused, waits
+        before, before_waits, self._waits = self.paused, self._waits, waits
         self.paused = Paused.of(list(waits.values()))
         for wait in over:
             lasted_s = time.monotonic() - wait.since
@@ -151,7 +152,8 @@ class Waits:
         self._tell()
         if before is not None and self.paused is None:
             self._log_end(before)
-        if self.paused is not None and self._logged_at + _LOG_EVERY_S <= time.monotonic():
+        due = self._logged_at + _LOG_EVERY_S <= time.monotonic()
+        if self.paused is not None and (due or _are_away(waits) - _are_away(before_waits)):
             self._logged, self._logged_at = True, time.monotonic()
             _log.warning("paused: %s", self.paused)
 
@@ -177,3 +179,8 @@ class Waits:
                 listener(self.paused)
             except Exception:  # noqa: BLE001 - the user's bug must not end a match that stands
                 _log.exception("on_pause failed")
+
+
+def _are_away(waits: Iterable[tuple[PauseReason, int | None]]) -> set[int | None]:
+    """Return whose processes have ended, of those who are waited for: of each the log tells, and when."""
+    return {player for why, player in waits if why == "away"}

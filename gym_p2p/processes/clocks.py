@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 __all__ = ["LEAST_SET_S", "WallClock", "steady_s"]
 
@@ -16,10 +17,10 @@ LEAST_SET_S = 0.25
 """What is less between two looks is a clock that is kept, not one that is set."""
 
 
-def steady_s() -> float:
-    """Return seconds on a clock that nobody sets, and that counts a machine's sleep where one does."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+steady_s: Callable[[], float] = time.monotonic
+"""Returns seconds on a clock that nobody sets, and that counts a machine's sleep where one does."""
+if hasattr(time, "CLOCK_BOOTTIME"):
+    steady_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 class WallClock:
@@ -43,7 +44,7 @@ class WallClock:
 
     def ms(self) -> int:
         """Return Unix milliseconds, whole; never less than before."""
-        return int(self.seconds() * 1e3)
+        return int((self._base_s + self._steady()) * 1e3)
 
     def look(self) -> float | None:
         """Return by how many seconds the machine's was set since the last look; ``None`` if it was not."""

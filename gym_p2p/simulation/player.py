@@ -186,7 +186,7 @@ class VirtualPlayer:
             self._runner.receive(event)
             if isinstance(event, PlayerGone):
                 self._patience.excuse(self._clock.time())
-            if self._stalled and not self._runner.session.idle:
+            if self._stalled and self._runner.session.has_news:
                 self._stalled = False
                 self._later(self._play)
         elif isinstance(event, PlayerGone):

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from benchmarks import before_after_rows, rejoin
+from benchmarks import before_after_rows, rejoin_memory
 from benchmarks.before_after import table
 from benchmarks.before_after_rows import GROUPS, NETWORKS, ROWS
 from benchmarks.probe_figures import ROUND_TRIPS_MS, LabPath, paths, probed, summarize, target_ms, truth
@@ -79,13 +79,13 @@ def test_what_rows_are_of_is_what_the_measurements_give(monkeypatch: pytest.Monk
 
 def test_a_match_that_is_fetched_and_played_again_is_the_whole_of_it() -> None:
     game = make_game(gymnasium.make("gym_p2p.envs:gym_p2p/Rally-v0"))
-    history = rejoin.play(game, 1500)
-    mine, messages, size_bytes = rejoin.fetch(history)
+    history = rejoin_memory.play(game, 1500)
+    mine, messages, size_bytes = rejoin_memory.fetch(history)
     assert len(history.episodes) > 1
     assert [one.inputs for one in mine.episodes] == [one.inputs for one in history.episodes]
     assert messages >= len(history.episodes)
     assert size_bytes > 1500 * 2  # two inputs a frame, of a byte at least
-    assert rejoin.play_again(game, mine) == 1500
+    assert rejoin_memory.play_again(game, mine) == 1500
 
 
 def test_the_package_does_not_ship_them() -> None:

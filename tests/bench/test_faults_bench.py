@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from gym_p2p.bench import faults
 from gym_p2p.bench.faults import FaultReport, FaultRow, FaultRun
 from gym_p2p.cli import main
-from gym_p2p.cli.fault_table import print_faults
+from gym_p2p.cli.fault_table import print_faults, write_faults
+from gym_p2p.errors import UsageError
 from tests.faults import bench as laboratory
-from tests.faults.kinds import KINDS
+from tests.faults.kinds import KINDS, plan
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +84,45 @@ def test_the_table_sums_up_runs_and_names_the_seed_of_what_was_wrong(
     assert " ".join(line.split()) == "freeze 2 1 0.50 0.50 0.25 0.25 3 0 0 0 0 0"
     assert "freeze, seed 8: frame lost: a lacks [1, 2, 3]" in printed
     assert report.to_mapping()["rows"][0]["runs"][1]["seed"] == 8
+
+
+def test_the_table_is_written_between_its_marks_in_a_page_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench faults -->\nold\n<!-- end of bench faults -->\nafter\n")
+    rows = [FaultRow(kind="freeze", about="SIGSTOP", runs=[_run(1), _run(2, noticed_s=[0.7])])]
+    write_faults(FaultReport(seed=1, rows=rows, folder=None), str(page))
+    told = page.read_text()
+    assert told.startswith(
+        "before\n<!-- bench faults -->\n2 faults in 2 runs of 1 kinds, of the seeds 1 to 2"
+    )
+    assert told.endswith("<!-- end of bench faults -->\nafter\n")
+    assert "| freeze: SIGSTOP | 2 | 2 | 0.60 (0.70) | 0.25 (0.25) | 0 | 0 | 0 | 0 | 0 | 0 |" in told
+    assert "| all | 2 | 2 |  |  | 0 | 0 | 0 | 0 | 0 | 0 |" in told
+    assert "old" not in told
+
+
+def test_a_page_without_a_place_for_the_table_is_refused_before_anything_is_broken(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    assert main(["bench", "faults", "--table", str(page)]) == 2
+    with pytest.raises(UsageError, match="wants the lines"):
+        write_faults(FaultReport(seed=1, rows=[], folder=None), str(page))
+
+
+def test_a_run_that_was_played_is_judged_anew_and_another_plan_or_revision_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laboratory, "revision", lambda: "this")
+    made = plan("freeze", 1)
+    scene = {"plan": attrs.asdict(made), "revision": "this", "players": {}, "faults": []}
+    assert laboratory.played_before(made, tmp_path) is None
+    (tmp_path / "scene.json").write_text(json.dumps(scene))
+    assert laboratory.played_before(made, tmp_path) is not None
+    assert laboratory.played_before(plan("freeze", 2), tmp_path) is None
+    monkeypatch.setattr(laboratory, "revision", lambda: "another")
+    assert laboratory.played_before(made, tmp_path) is None
+    monkeypatch.setattr(laboratory, "revision", lambda: None)
+    assert laboratory.played_before(made, tmp_path) is None
 
 
 def _clean_alone(row: FaultRow) -> FaultRow:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import time
+from typing import NamedTuple
 
+import psutil
 import pytest
 
 from gym_p2p.bench import human
 from gym_p2p.bench.chromium import running_chromium
+from gym_p2p.bench.hosted import PEOPLE
+from gym_p2p.bench.others import Others
 from gym_p2p.bench.seat_host import SeatStation
 from gym_p2p.errors import P2PError
 from tests.human.fake_page import FakePage
@@ -35,8 +41,13 @@ def test_figures_stand_beside_their_floor_and_their_target() -> None:
     assert rows["action latency p50: Pong, 60 fps, 50 ms"].anchor == 24.0 + 54
     assert rows["to the page: Rally, 60 fps"].anchor == 250.0
     assert "action latency p50: Rally, 60 fps" not in rows
-    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, 0.998)
-    assert [row.ours for row in human._house_rows(house, 12)] == [49.0, 54.0, 99.8]
+    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, {"Rally": 0.998, "Pong": 1.0})
+    hosted = human._house_rows(house, PEOPLE)
+    assert [row.ours for row in hosted] == [49.0, 54.0, 99.8, 100.0]
+    assert [row.what for row in hosted[2:]] == [
+        "on time: 12 hosted people, Rally, 30 fps",
+        "on time: 20 hosted people, Pong, 30 fps",
+    ]
     assert rows["link opened to first frame"].per_anchor == 0.75
 
 
@@ -44,6 +55,27 @@ def test_without_a_browser_it_says_what_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(P2PError, match="apt-get install chromium"), running_chromium():
         pass
+
+
+class Used(NamedTuple):
+    user: float
+    nice: float
+    system: float
+    ru_utime: float
+    ru_stime: float
+
+
+def test_what_else_ran_is_said_and_what_the_bench_did_itself_is_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = Used(100.0, 1.0, 10.0, 2.0, 1.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(psutil, "cpu_times", lambda: at)
+    monkeypatch.setattr(resource, "getrusage", lambda _who: at)
+    others = Others()
+    at = Used(103.0, 2.0, 12.0, 3.0, 1.5)  # six seconds, of which the bench and its processes took three
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
+    assert others.note().startswith("what else ran meanwhile took 30 % of a core, of ")
 
 
 def test_a_seat_of_the_bench_plays_and_says_what_it_has_used() -> None:

@@ -18,16 +18,22 @@ from tests.waiting import PATIENCE_S
 __all__ = ["Chromium", "Page", "running_chromium", "serving_pages"]
 
 HERE = Path(__file__).parent
+DRIVER = HERE / "driver.mjs"
 STATIC = HERE.parents[1] / "gym_p2p" / "static"
 DRIVER_TIMEOUT_S = PATIENCE_S + 10
 """Above what a page waits for, so that it says what did not come true."""
 
 
 class Chromium:
-    """The browser's remote control; every answer comes to the event loop that asked."""
+    """The browser's remote control; every answer comes to the event loop that asked.
+
+    Attributes:
+        driver: which is asked.
+        version: of the browser.
+    """
 
     def __init__(self, driver: Driver, pages_url: str) -> None:
-        self._driver = driver
+        self.driver = driver
         self._pages_url = pages_url
         self._numbers = itertools.count(1)
         self._idle: list[Page] = []
@@ -36,7 +42,7 @@ class Chromium:
     async def ask(self, command: str, **parameters: Any) -> Any:
         """Carry out a command of the driver; what fails there fails here."""
         async with asyncio.timeout(DRIVER_TIMEOUT_S):
-            return await asyncio.wrap_future(self._driver.ask(command, **parameters))
+            return await asyncio.wrap_future(self.driver.ask(command, **parameters))
 
     @contextlib.asynccontextmanager
     async def page(self) -> AsyncIterator[Page]:
@@ -89,7 +95,7 @@ class Page:
 @contextlib.contextmanager
 def running_chromium(node_modules: Path, program: str, pages_url: str) -> Iterator[Chromium]:
     """Start the browser; it is gone afterwards, whatever happened."""
-    with running_driver(HERE / "driver.mjs", node_modules, program) as driver:
+    with running_driver(DRIVER, node_modules, program) as driver:
         yield Chromium(driver, pages_url)
 
 

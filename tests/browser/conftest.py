@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.browser.chromium import HERE, Chromium, running_chromium, serving_pages
+from tests.browser.chromium import DRIVER, HERE, Chromium, running_chromium, serving_pages
 from tests.browser.driver import Driver, running_driver
 from tests.browser.packages import installed
 from tests.requirements import require
@@ -37,7 +37,7 @@ def pages_url(node_modules: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium(node_modules: Path, pages_url: str) -> Iterator[Chromium]:
-    """One browser for all tests of players; each has pages of its own. No process of it is left behind."""
+    """One browser for all tests; each has pages of its own. No process of it is left behind."""
     before = set(psutil.Process().children(recursive=True))
     with running_chromium(node_modules, _program(), pages_url) as running:
         started = set(psutil.Process().children(recursive=True)) - before
@@ -48,9 +48,18 @@ def chromium(node_modules: Path, pages_url: str) -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="session")
-def browser(node_modules: Path) -> Iterator[Driver]:
-    """Another one, for the pages of people's seats (``seat_page.py``)."""
-    with running_driver(HERE / "seat.mjs", node_modules, _program()) as driver:
+def browser(chromium: Chromium) -> Driver:
+    """The same one, for the pages of people's seats (``seat_page.py``)."""
+    return chromium.driver
+
+
+@pytest.fixture(scope="module")
+def firefox(node_modules: Path) -> Iterator[Driver]:
+    """Another one, for the same pages."""
+    require("firefox-esr", "apt-get install firefox-esr")
+    program = shutil.which("firefox-esr")
+    assert program is not None
+    with running_driver(DRIVER, node_modules, program, kind="firefox") as driver:
         yield driver
 
 

@@ -1,10 +1,13 @@
 /** What the browser's tests have a page or a file do. */
 
 import { browser, obey } from "./remote.mjs";
+import { seats } from "./seat.mjs";
 
 const pages = new Map();
 
 obey({
+  /** What the page of a person's seat does, by its name there. */
+  seat: ({ does, ...parameters }) => seats[does](parameters),
   async open({ page, url }) {
     const opened = await browser.newPage();
     const uncaught = [];

@@ -1,4 +1,4 @@
-"""A headless Chromium behind a Node program that is sent commands, and answers each when it is done.
+"""A headless browser behind a Node program that is sent commands, and answers each when it is done.
 
 Commands and answers are JSON lines; the programs use ``remote.mjs`` for their side.
 """
@@ -14,13 +14,15 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.waiting import PATIENCE_S
 
 __all__ = ["Driver", "running_driver"]
 
-REMOTE = Path(__file__).parent / "remote.mjs"
+HELPERS = tuple(Path(__file__).with_name(name) for name in ("remote.mjs", "seat.mjs"))
+"""What programs import."""
+
 START_TIMEOUT_S = 90.0
 """A browser that starts for the first time, on a busy machine."""
 
@@ -38,7 +40,7 @@ class Driver:
         started: concurrent.futures.Future[str] = concurrent.futures.Future()
         self._asked: dict[int, concurrent.futures.Future[Any]] = {0: started}
         self._lock = threading.Lock()
-        threading.Thread(target=self._read, name="chromium driver", daemon=True).start()
+        threading.Thread(target=self._read, name="browser driver", daemon=True).start()
         self.version = started.result(START_TIMEOUT_S)
 
     def ask(self, command: str, **parameters: Any) -> concurrent.futures.Future[Any]:
@@ -68,22 +70,29 @@ class Driver:
 
 
 @contextlib.contextmanager
-def running_driver(program: Path, node_modules: Path, chromium: str, *arguments: str) -> Iterator[Driver]:
+def running_driver(
+    program: Path,
+    node_modules: Path,
+    browser: str,
+    *arguments: str,
+    kind: Literal["chromium", "firefox"] = "chromium",
+) -> Iterator[Driver]:
     """Start a program and its browser; both are gone afterwards, whatever happened.
 
     Args:
-        program: a module that imports ``remote.mjs``.
+        program: a module that imports :data:`HELPERS`.
         node_modules: what it imports besides.
-        chromium: the browser.
+        browser: its program.
         arguments: the program's own, behind those of ``remote.mjs``.
+        kind: of the browser.
     """
     folder = node_modules.parent
-    for file in (REMOTE, program):  # beside what they import
+    for file in (*HELPERS, program):  # beside what they import
         _replace(folder / file.name, file.read_text())
     log_file = folder / f"{program.stem}.log"
     with log_file.open("w") as log:
         process = subprocess.Popen(
-            ["node", program.name, chromium, str(int(START_TIMEOUT_S * 1000)), *arguments],
+            ["node", program.name, kind, browser, str(int(START_TIMEOUT_S * 1000)), *arguments],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,23 +1,29 @@
 /**
- * One Chromium for the Python tests: commands are JSON lines on stdin, answers JSON lines on stdout. The browser
- * ends with stdin, however that comes about. The program is given the browser and how many ms it may take to start.
+ * One browser for the Python tests: commands are JSON lines on stdin, answers JSON lines on stdout. The browser
+ * ends with stdin, however that comes about. The program is given the browser's kind, itself, and how many ms it may
+ * take to start.
  */
 
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import playwright from "playwright-core";
 
-export const browser = await chromium.launch({
-  executablePath: process.argv[2],
-  timeout: Number(process.argv[3]),
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const [, , kind, executablePath, timeout] = process.argv;
+
+const KINDS = {
+  chromium: {
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  },
+  firefox: { channel: "moz-firefox" }, // one as Mozilla makes it, over WebDriver BiDi, and not one patched for Playwright
+};
+
+export const browser = await playwright[kind].launch({ executablePath, timeout: Number(timeout), ...KINDS[kind] });
 
 function answer(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);

@@ -1,10 +1,10 @@
 /** What the tests of a person's seat have a page do: open links, press keys, look at the canvas. */
 
-import { browser, obey } from "./remote.mjs";
+import { browser } from "./remote.mjs";
 
 const pages = new Map();
 
-obey({
+export const seats = {
   /** Open a link in a window of its own, or in another tab of a page's window. */
   async open({ page, url, width = 1000, height = 700, touch = false, beside = null, init = "" }) {
     const context =
@@ -41,6 +41,8 @@ obey({
   tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
   click: ({ page, selector }) => pages.get(page).opened.click(selector),
   resize: ({ page, width, height }) => pages.get(page).opened.setViewportSize({ width, height }).then(() => null),
+  /** Look as somebody does who wants it dark, or still: `{ colorScheme, reducedMotion }`. */
+  media: ({ page, ...wishes }) => pages.get(page).opened.emulateMedia(wishes).then(() => null),
   reload: ({ page }) => pages.get(page).opened.reload().then(() => null),
   screenshot: ({ page, path }) => pages.get(page).opened.screenshot({ path }).then(() => null),
   seen: ({ page }) => {
@@ -52,4 +54,4 @@ obey({
     pages.delete(page);
     return null;
   },
-});
+};

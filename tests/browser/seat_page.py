@@ -25,13 +25,17 @@ class Page:
         self.ask("open", url=url, **how)
 
     def ask(self, command: str, **parameters: Any) -> Any:
-        return self._driver.ask(command, page=self.number, **parameters).result(PATIENCE_S)
+        return self._driver.ask("seat", does=command, page=self.number, **parameters).result(PATIENCE_S)
 
     def until(self, expression: str) -> None:
         self.ask("until", expression=expression, limitMs=(PATIENCE_S - 5) * 1000)
 
     def phase(self, phase: str) -> None:
         self.until(f"document.body.dataset.phase === '{phase}'")
+
+    def head(self) -> str:
+        """Return what stands on the card; "" where there is none."""
+        return str(self.ask("value", expression=_HEAD))
 
     def text(self) -> str:
         return str(self.ask("value", expression="document.body.innerText"))
@@ -43,6 +47,8 @@ class Page:
         assert (pixels[:, :, 3] == 255).all()
         return pixels[:, :, :3]
 
+
+_HEAD = "document.getElementById('card').hidden ? '' : document.getElementById('card-head').textContent"
 
 DRAWN = "Boolean(window.page?.screen.drawn)"
 

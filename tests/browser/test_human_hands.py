@@ -39,6 +39,13 @@ def test_fingers_press_the_same_keys(browser: Driver) -> None:
         page.ask("tap", selector="#pad [data-code=ArrowRight]")
         until(lambda: 2 in env.actions)
         assert page.ask("value", expression="document.documentElement.scrollWidth <= innerWidth") is True
+        for code, action in (("ArrowLeft", 1), ("ArrowRight", 2)):
+            page.ask("press", code=code)
+            until(lambda wanted=action: env.actions[-1] == wanted)  # type: ignore[misc]  # the loop's own
+            page.ask("release", code=code)
+        facts = alone.seat.measured.facts
+        assert facts is not None
+        assert facts.input == "keys"  # most of them, on a device for fingers
 
 
 def test_a_finger_brings_the_buttons_also_after_a_mouse(browser: Driver) -> None:
@@ -175,3 +182,6 @@ def test_gamepads_press_the_same_keys_several_at_once_and_a_lost_focus_releases_
         does(0)
         seen = page.ask("seen")
         assert seen["errors"] == []
+        facts = alone.seat.measured.facts
+        assert facts is not None
+        assert facts.input == "gamepad"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
@@ -16,7 +17,7 @@ from tests.lab import SERVICE, Lab
 
 __all__ = ["ACTS", "Act", "Scenery"]
 
-Halves = Literal["user", "network", "both"]
+Halves = Literal["user", "network", "warm", "both"]
 
 _BALLAST_BYTES = 4096
 
@@ -38,6 +39,18 @@ class Scenery(Protocol):
 
     def restart_service(self) -> None:
         """Start it again, with the data that it had."""
+
+    def signal_service(self, number: int) -> None:
+        """Send it a signal."""
+
+    def cut_power(self, host: str) -> None:
+        """End everything in a host at once, in the middle of whatever it is at, and its link before it."""
+
+    def restore_power(self, host: str) -> None:
+        """Let a host have its link again; nothing runs there."""
+
+    def kill_spectators(self) -> None:
+        """Kill all processes of who looks on."""
 
 
 @attrs.frozen
@@ -90,8 +103,14 @@ def _black(*, between: bool, to: bool) -> Callable[[Scenery, Fault], None]:
     return change
 
 
-def _relay(*, to: bool) -> Callable[[Scenery, Fault], None]:
+def _line(*, to: bool) -> Callable[[Scenery, Fault], None]:
+    """Return what cuts a host's path to the service, and nothing else, or mends it."""
     return lambda scene, fault: scene.lab.condition(between=(fault.hosts[0], SERVICE), blackout=to)
+
+
+def _cut_off(*, to: bool) -> Callable[[Scenery, Fault], None]:
+    """Return what cuts all paths of a host, or mends them."""
+    return lambda scene, fault: scene.lab.cut_off(fault.hosts[0], to=to)
 
 
 def _send(number: int, halves: Halves) -> Callable[[Scenery, Fault], None]:
@@ -115,11 +134,36 @@ def _start_again(scene: Scenery, fault: Fault) -> None:
     scene.start_again(fault.hosts[0])
 
 
+def _power_again(scene: Scenery, fault: Fault) -> None:
+    scene.restore_power(fault.hosts[0])
+    scene.start_again(fault.hosts[0])
+
+
 def _fill_disk(scene: Scenery, fault: Fault) -> None:
     ballast = scene.player(fault.hosts[0]).exports / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(b"\0" * _BALLAST_BYTES)
+
+
+def _delete_folder(scene: Scenery, fault: Fault) -> None:
+    shutil.rmtree(scene.player(fault.hosts[0]).exports)
+
+
+def _forbid_writing(scene: Scenery, fault: Fault) -> None:
+    """Take the right to write from everything in a player's exports folder, as ``chmod -R a-w`` does."""
+    exports = scene.player(fault.hosts[0]).exports
+    for path in [exports, *exports.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+
+
+def _tell(word: str) -> Callable[[Scenery, Fault], None]:
+    """Return what has a player's own program do something (:func:`tests.faults.games.told`)."""
+    return lambda scene, fault: scene.player(fault.hosts[0]).tell(word)
+
+
+def _signal_service(number: int) -> Callable[[Scenery, Fault], None]:
+    return lambda scene, _fault: scene.signal_service(number)
 
 
 def _stopped(halves: Halves) -> Act:
@@ -131,12 +175,18 @@ ACTS: Mapping[str, Act] = {
     "jitter": Act(_jitter, _no_jitter, strikes=False),
     "one way": Act(_black(between=False, to=True), _black(between=False, to=False), strikes=False),
     "blackout": Act(_black(between=True, to=True), _black(between=True, to=False), strikes=False),
-    "relay blackout": Act(_relay(to=True), _relay(to=False), strikes=False),
+    "relay blackout": Act(_line(to=True), _line(to=False), strikes=False),
+    "line cut": Act(_line(to=True), _line(to=False), strikes=False),
+    "cut off": Act(_cut_off(to=True), _cut_off(to=False), strikes=False),
     "path change": Act(_roam),
     "rebinding": Act(lambda scene, fault: scene.lab.rebind(fault.hosts[0])),
     "player killed": Act(_send(signal.SIGKILL, "both"), _start_again),
     "user half killed": Act(_send(signal.SIGKILL, "user"), _start_again),
     "network half killed": Act(_send(signal.SIGKILL, "network")),
+    "warm server killed": Act(_send(signal.SIGKILL, "warm")),
+    "power cut": Act(lambda scene, fault: scene.cut_power(fault.hosts[0]), _power_again),
+    "error in step": Act(_tell("fail")),
+    "chdir": Act(_tell("chdir")),
     "player stopped": _stopped("both"),
     "user half stopped": _stopped("user"),
     "network half stopped": _stopped("network"),
@@ -144,6 +194,10 @@ ACTS: Mapping[str, Act] = {
     "SIGINT": Act(_from_terminal(signal.SIGINT)),
     "clock": Act(_set_clock),
     "disk full": Act(_fill_disk),
+    "folder deleted": Act(_delete_folder),
+    "read-only": Act(_forbid_writing),
+    "spectator killed": Act(lambda scene, _fault: scene.kill_spectators(), strikes=False),
+    "service stopped": Act(_signal_service(signal.SIGSTOP), _signal_service(signal.SIGCONT), strikes=False),
     "service killed": Act(
         lambda scene, _fault: scene.kill_service(),
         lambda scene, _fault: scene.restart_service(),

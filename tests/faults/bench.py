@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
+import json
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import attrs
+
 from gym_p2p.bench.faults import FaultReport, FaultRow, FaultRun
 from gym_p2p.bench.run import Progress
-from tests.faults.audit import Finding, Verdict, audit, came_too_late
-from tests.faults.kinds import KINDS, Plan, plan
-from tests.faults.reading import read
+from tests.faults.audit import audit, came_too_late
+from tests.faults.findings import Finding, Verdict
+from tests.faults.kinds import KINDS, plan
+from tests.faults.reading import Evidence, read
+from tests.faults.scenario import Plan
 from tests.faults.scene import Scene, Stopped
 from tests.lab import why_not
+from tests.net.lab_match import ROOT
 
-__all__ = ["KINDS", "judged", "run", "why_not"]
+__all__ = ["KINDS", "judged", "played_before", "revision", "run", "why_not"]
 
 _TRIES = 3
 """Of a run in which the bench was too late to break anything, on a machine that is busy."""
@@ -81,15 +89,10 @@ def _all_of(
 
 
 def judged(plan: Plan, folder: Path, stop: threading.Event, *, keep: bool) -> FaultRun:
-    """Play a plan in a folder of its own below this one, and have it audited."""
+    """Have a plan audited, that is played in a folder of its own below this one, if it was not yet."""
     place = folder / f"{plan.kind.replace(' ', '-')}-{plan.seed}"
     try:
-        for _ in range(_TRIES):
-            shutil.rmtree(place, ignore_errors=True)
-            Scene(plan, place, stop).run()
-            evidence = read(place)
-            if not came_too_late(evidence):
-                break
+        evidence = played_before(plan, place) or _played(plan, place, stop)
     except Stopped:
         raise
     except Exception as error:  # noqa: BLE001 - one that could not be played is told like one that went wrong
@@ -99,6 +102,42 @@ def judged(plan: Plan, folder: Path, stop: threading.Event, *, keep: bool) -> Fa
     if not (keep or found.findings):
         shutil.rmtree(place)
     return found
+
+
+def played_before(plan: Plan, place: Path) -> Evidence | None:
+    """Return what a whole run of this very plan, with this very revision of the package, has left."""
+    if not (place / "scene.json").exists():
+        return None
+    evidence = read(place)
+    same = evidence.scene["plan"] == json.loads(json.dumps(attrs.asdict(plan)))
+    of_this = evidence.scene["revision"] is not None and evidence.scene["revision"] == revision()
+    return evidence if same and of_this and not came_too_late(evidence) else None
+
+
+def _played(plan: Plan, place: Path, stop: threading.Event) -> Evidence:
+    tries = 0
+    while True:
+        shutil.rmtree(place, ignore_errors=True)
+        Scene(plan, place, stop, revision=revision()).run()
+        evidence = read(place)
+        tries += 1
+        if tries == _TRIES or not came_too_late(evidence):
+            return evidence
+
+
+@functools.cache
+def revision() -> str | None:
+    """Return what stands for the package as it is; ``None`` where it is not as it was committed."""
+    tree = ["git", "-C", str(ROOT), "rev-parse", "HEAD:gym_p2p"]
+    changed = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "gym_p2p"]
+    try:
+        told = [
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+            for command in (tree, changed)
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if told[1] else told[0]
 
 
 def _as_run(plan: Plan, verdict: Verdict) -> FaultRun:

@@ -18,9 +18,12 @@ __all__ = [
     "Fault",
     "at",
     "at_barrier",
+    "at_once",
     "blackouts",
     "clocks",
+    "coming_back",
     "frames_during",
+    "medley",
     "once",
     "path",
     "several",
@@ -32,9 +35,9 @@ EPISODE_FRAMES = 100
 
 _FIRST_FRAME = 40
 
-When = Literal["starting", "meeting", "playing", "closing"]
+When = Literal["starting", "meeting", "playing", "returning", "closing"]
 """From which moment a fault's delay counts: the start of the struck player's process, its first socket to
-another player, the frame, or the last one."""
+another player, the frame, the first socket of the process that came after it, or the last frame."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +52,7 @@ class Fault:
         when: what it waits for.
         frame: for which frame of the whole match, if it waits for one.
         delay_s: how long after that.
+        of: the kind as which it is to be named; ``None`` is that of the run.
     """
 
     what: str
@@ -58,14 +62,17 @@ class Fault:
     when: When = "playing"
     frame: int = 0
     delay_s: float = 0.0
+    of: str | None = None
 
 
 Draw = Callable[[random.Random, Sequence[str]], list[Fault]]
 
+_PLAYED_THROUGH = {"loss", "jitter", "clock", "service killed", "service stopped", "line cut"}
+
 
 def frames_during(fault: Fault) -> int:
     """Return how many frames are played before it is over: none while nothing gets through."""
-    goes_on = fault.what in {"loss", "jitter", "clock", "service killed"}
+    goes_on = fault.what in _PLAYED_THROUGH
     return round((fault.seconds or 0.0) * FPS) if goes_on else 0
 
 
@@ -119,8 +126,10 @@ def several(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
     ]
 
 
-def once(what: str, *, seconds: float | None = None, first: bool = False, count: int = 1) -> Draw:
-    """In the middle of play; ``first`` strikes the first player always."""
+def once(
+    what: str, *, seconds: float | None = None, first: bool = False, count: int = 1, later: int = 0
+) -> Draw:
+    """In the middle of play; ``first`` strikes the first player always, ``later`` so many frames later."""
 
     def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
         struck = hosts[0] if first else rng.choice(list(hosts))
@@ -130,25 +139,84 @@ def once(what: str, *, seconds: float | None = None, first: bool = False, count:
             lambda frame: Fault(
                 what=what, hosts=(struck,), seconds=seconds, frame=frame, delay_s=rng.uniform(0, 0.2)
             ),
+            first=_FIRST_FRAME + later,
         )
 
     return draw
 
 
-def at(when: When, what: str, within_s: float) -> Draw:
+def at(when: When, what: Sequence[str], within_s: float, *, seconds: float | None = None) -> Draw:
+    """Strike one of these once, at another moment than in play."""
+
     def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        fault = Fault(
-            what=what, hosts=(rng.choice(list(hosts)),), when=when, delay_s=rng.uniform(0, within_s)
-        )
-        return [fault]
+        struck, delay_s = rng.choice(list(hosts)), rng.uniform(0, within_s)
+        return [Fault(what=rng.choice(what), hosts=(struck,), seconds=seconds, when=when, delay_s=delay_s)]
 
     return draw
 
 
-def at_barrier(what: str, *, seconds: float | None = None) -> Draw:
+def at_barrier(*what: str, seconds: float | None = None) -> Draw:
+    """Strike one of these once, around the end of the first episode."""
+
     def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
         struck, delay_s = rng.choice(list(hosts)), rng.uniform(0, 0.15)
-        return [Fault(what=what, hosts=(struck,), seconds=seconds, frame=EPISODE_FRAMES, delay_s=delay_s)]
+        return [
+            Fault(
+                what=rng.choice(what), hosts=(struck,), seconds=seconds, frame=EPISODE_FRAMES, delay_s=delay_s
+            )
+        ]
+
+    return draw
+
+
+def at_once(what: str, *, seconds: float) -> Draw:
+    """Strike two players in the middle of play; they are back one after the other."""
+
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        frame = _FIRST_FRAME + rng.randrange(FPS)
+        return [
+            Fault(what=what, hosts=(host,), seconds=seconds + rng.uniform(0, 1.5), frame=frame)
+            for host in rng.sample(list(hosts), 2)
+        ]
+
+    return draw
+
+
+def coming_back(what: str, *, seconds: float) -> Draw:
+    """Strike a player in the middle of play, and the process that comes after it on its way back."""
+
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        struck, frame = rng.choice(list(hosts)), _FIRST_FRAME + rng.randrange(FPS)
+        return [
+            Fault(what=what, hosts=(struck,), seconds=seconds, frame=frame),
+            Fault(
+                what=what,
+                hosts=(struck,),
+                seconds=seconds,
+                frame=frame,
+                when="returning",
+                delay_s=rng.uniform(0, 0.8),
+            ),
+        ]
+
+    return draw
+
+
+def medley(*parts: tuple[str, Draw]) -> Draw:
+    """One after the other, each as it is drawn for a kind of its own, which is named with it."""
+
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        faults: list[Fault] = []
+        begin = _FIRST_FRAME
+        for kind, part in parts:
+            drawn = part(rng, hosts)
+            later = begin - drawn[0].frame
+            if drawn[0].frame >= _FIRST_FRAME + FPS:  # one of a barrier's, which stays one
+                later = -(-later // EPISODE_FRAMES) * EPISODE_FRAMES
+            moved = [attrs.evolve(one, frame=one.frame + later, of=kind) for one in drawn]
+            begin = max(one.frame + frames_during(one) for one in moved) + FPS
+            faults += moved
+        return faults
 
     return draw
 

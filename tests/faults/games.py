@@ -11,27 +11,51 @@ moment and only its last line is in danger.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+import pettingzoo
 from gymnasium import spaces
+from pettingzoo.utils.wrappers.base_parallel import BaseParallelWrapper
 
 from gym_p2p.envs.rally import RallyEnv
 
-__all__ = ["ACCOUNT", "SEATS", "Tally", "act", "chosen", "digest", "plain", "rally", "tally"]
+__all__ = [
+    "ACCOUNT",
+    "SEATS",
+    "Tally",
+    "act",
+    "chosen",
+    "digest",
+    "plain",
+    "played",
+    "pong",
+    "rally",
+    "tally",
+    "tally4",
+]
 
 ACCOUNT = "GYM_P2P_FAULTS_ACCOUNT"
 SEAT = "GYM_P2P_FAULTS_SEAT"
 ACTIONS = 3
 _PRIME = 2_147_483_647
 
-SEATS = {"rally": ("left", "right"), "tally": ("seat_0", "seat_1", "seat_2")}
+SEATS = {
+    "rally": ("left", "right"),
+    "pong": ("first_0", "second_0"),
+    "tally": ("seat_0", "seat_1", "seat_2"),
+    "tally4": ("seat_0", "seat_1", "seat_2", "seat_3"),
+}
 """Of each game."""
 
 
@@ -115,19 +139,28 @@ class Noted(gymnasium.Wrapper[Any, Any, Any, Any]):
         game: Any = self.env.unwrapped
         frame = game.court.frame if isinstance(game, RallyEnv) else game.frame
         outcome = self.env.step(action)
-        seen, _, terminated, truncated, info = outcome
-        _write(
-            "steps",
-            {
-                "seed": self.seed,
-                "frame": frame,
-                "actions": {seat: int(one) for seat, one in action.items()},
-                "seen": {seat: digest(one) for seat, one in seen.items()},
-                "rewards": info["rewards"],
-                "over": terminated or truncated,
-                "at": time.monotonic(),
-            },
-        )
+        _note_step(self.seed, frame, action, outcome[0], outcome[4]["rewards"])
+        return outcome
+
+
+class NotedParallel(BaseParallelWrapper):  # type: ignore[misc]  # PettingZoo does not say what it is
+    """A game of PettingZoo's whose steps are written down."""
+
+    def __init__(self, env: pettingzoo.ParallelEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        self.seed, self.frame = 0, 0
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Begin again; the seed names the episode."""
+        self.seed, self.frame = seed or 0, 0
+        begun: tuple[Any, Any] = self.env.reset(seed=seed, options=options)
+        return begun
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Take a step and note it."""
+        outcome: tuple[Any, Any, Any, Any, Any] = self.env.step(actions)
+        _note_step(self.seed, self.frame, actions, outcome[0], outcome[1])
+        self.frame += 1
         return outcome
 
 
@@ -136,23 +169,80 @@ def rally(max_frames: int) -> gymnasium.Env[Any, Any]:
     return Noted(plain("rally", max_frames))
 
 
+def pong(max_frames: int) -> pettingzoo.ParallelEnv[Any, Any, Any]:
+    """Return Atari's Pong as they have it."""
+    return NotedParallel(plain("pong", max_frames))
+
+
 def tally(max_frames: int) -> gymnasium.Env[Any, Any]:
     """Return the game of three as they have it."""
     return Noted(plain("tally", max_frames))
 
 
-def plain(name: str, max_frames: int) -> gymnasium.Env[Any, Any]:
+def tally4(max_frames: int) -> gymnasium.Env[Any, Any]:
+    """Return the same for four."""
+    return Noted(plain("tally4", max_frames))
+
+
+def plain(name: str, max_frames: int) -> Any:
     """Return a game for the oracle, which notes nothing."""
     if name == "rally":
         return RallyEnv(points=1000, max_frames=max_frames)
+    if name == "pong":
+        from pettingzoo.atari import pong_v3  # noqa: PLC0415 - what the other games need not have installed
+
+        ale = importlib.util.find_spec("ale_py")
+        assert ale is not None
+        assert ale.origin is not None
+        roms = str(Path(ale.origin).parent / "roms")
+        return pong_v3.parallel_env(obs_type="ram", max_cycles=max_frames, auto_rom_install_path=roms)
     return Tally(SEATS[name], max_frames)
+
+
+def played(env: Any, actions: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, float]]:
+    """Play a frame of a plain game; return what every seat sees, and its reward."""
+    seen, rewards, _, _, info = env.step(actions)
+    return seen, rewards if isinstance(rewards, Mapping) else info["rewards"]
 
 
 def act(observation: Any, frame: int) -> int:
     """Play, as a policy does: note what was seen, and return what the seat does in this frame."""
     action = chosen(os.environ[SEAT], frame)
-    _write("asked", {"frame": frame, "action": action, "seen": digest(observation), "pid": os.getpid()})
+    line = {"frame": frame, "action": action, "seen": digest(observation), "pid": os.getpid()}
+    _write("asked", {**line, "at": time.monotonic()})
+    if _told("chdir"):
+        with tempfile.TemporaryDirectory() as folder:  # which is not there any more right after
+            os.chdir(folder)
     return action
+
+
+def _told(word: str) -> bool:
+    """Whether the bench has told this player's program to do something; once each time."""
+    begins = os.environ.get(ACCOUNT)
+    if begins is None:
+        return False
+    with contextlib.suppress(OSError):
+        Path(f"{begins}.{word}").unlink()
+        return True
+    return False
+
+
+def _note_step(
+    seed: int, frame: int, actions: Mapping[str, Any], seen: Mapping[str, Any], rewards: Mapping[str, float]
+) -> None:
+    _write(
+        "steps",
+        {
+            "seed": seed,
+            "frame": frame,
+            "actions": {seat: int(one) for seat, one in actions.items()},
+            "seen": {seat: digest(one) for seat, one in seen.items()},
+            "rewards": {seat: float(one) for seat, one in rewards.items()},
+            "at": time.monotonic(),
+        },
+    )
+    if _told("fail"):
+        raise ArithmeticError("the bench wants a step to fail")
 
 
 def _write(what: str, line: Mapping[str, Any]) -> None:

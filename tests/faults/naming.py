@@ -21,6 +21,8 @@ _LATE_MS = 5_000.0
 """Later than this it tells of something else."""
 _GONE_LATE_MS = 20_000.0
 """Who is lost is waited for first."""
+_BACK_LATE_MS = 45_000.0
+"""Who may come back is waited for 40 s, from when that they are away is known."""
 _NOTICE_S = 0.5
 """The product's: a shorter silence is none."""
 _HOUR_MS = 3_600_000.0
@@ -73,6 +75,22 @@ def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | N
     return found or _first(evidence, fault, paused) or around or in_use
 
 
+def _cut_off(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """A pause for the player whose paths were all cut; their own for anybody."""
+    if left.host not in fault["hosts"]:
+        return _pause(evidence, fault, left)
+    session = left.documents["session"]
+    return _first(evidence, fault, (one["timestamp"] for one in session["pauses"]))
+
+
+def _way_round(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
+    """Another way that was taken to the other end."""
+    others = _others(evidence, fault, left)
+    ways = left.documents["session"]["waysTaken"]
+    times = (one["timestamp"] for one in ways if one["otherPeer"] in others and one["way"] != "direct")
+    return _first(evidence, fault, times)
+
+
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
     """A departure, other than by a goodbye at the end."""
     struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
@@ -89,7 +107,7 @@ def _rejoin(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | 
     struck = {evidence.players[host].facts["seat"] for host in fault["hosts"]}
     session = left.documents["session"]
     back = [one["timestamp"] for one in session.get("rejoins", ()) if one["playerId"] in struck]
-    if _first(evidence, fault, back, _GONE_LATE_MS) is None:
+    if _first(evidence, fault, back, _BACK_LATE_MS) is None:
         return None
     paused = (one["timestamp"] for one in session["pauses"] if struck & set(one["playerIds"]))
     return _first(evidence, fault, paused) or Told(None)
@@ -163,6 +181,8 @@ def _relayed_pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> 
 
 RULES: Mapping[str, Rule] = {
     "pause": _pause,
+    "cut off": _cut_off,
+    "way round": _way_round,
     "departure": _departure,
     "rejoin": _rejoin,
     "service outage": _service_outage,

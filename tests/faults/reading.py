@@ -16,8 +16,9 @@ import attrs
 
 __all__ = ["Account", "Evidence", "Left", "read"]
 
-_ASKED_AGAIN = 10
-"""Frames of an episode that a player in rollback may have been asked for of whose inputs no other knew."""
+_ASKED_AGAIN = 9
+"""Frames of an episode that a player in rollback may have been asked for of whose inputs no other knew: the
+prediction window, and the one that waits."""
 
 KINDS = ("session", "validation", "multiplayer")
 
@@ -28,18 +29,20 @@ class Account:
 
     Attributes:
         episodes: of each episode, in order, what it was asked for: (frame, action, digest of what was seen).
+        asked_times: when, on the monotonic clock.
         steps: by seed and frame, the newest step that its environment took.
         step_times: of every step, first plays and repetitions alike, on the monotonic clock.
     """
 
     episodes: list[list[tuple[int, int, str]]]
+    asked_times: list[float]
     steps: Mapping[tuple[int, int], Mapping[str, Any]]
     step_times: list[float]
 
     @property
     def frames(self) -> int:
-        """How many actions it was asked for."""
-        return sum(map(len, self.episodes))
+        """For how many frames it was asked for an action; for some twice, where it came back."""
+        return sum(len({frame for frame, _, _ in asked}) for asked in self.episodes)
 
 
 @attrs.frozen
@@ -102,11 +105,15 @@ def _left(folder: Path, host: str, facts: Mapping[str, Any]) -> Left:
         if kind in documents and _without_upload(documents[kind]) != _without_upload(document):
             doubled.append(kind)
         documents[kind] = document
-    parts = [
-        path.name for path in folder.rglob("*") if path.name.endswith((".part", ".journal.jsonl", ".tmp"))
-    ]
+    parts = [path.name for path in folder.rglob("*") if _is_unfinished(path)]
     handed_in = any((folder.parent / "service").glob(f"*/{facts['seat']}.multiplayer.json*"))
     return Left(host, facts, _account(folder), documents, doubled, unreadable, parts, handed_in)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a file should not be there any more: from a folder that is read-only nobody can take it."""
+    unfinished = path.name.endswith((".part", ".journal.jsonl", ".tmp"))
+    return unfinished and bool(path.parent.stat().st_mode & 0o222)
 
 
 def _documents(folder: Path) -> Iterator[Path]:
@@ -132,15 +139,16 @@ def _account(folder: Path) -> Account:
         steps[line["seed"], line["frame"]] = line
         times.append(line["at"])
     episodes: list[list[tuple[int, int, str]]] = []
-    pid = None
+    pid, asked_times = None, []
     for line in _lines(folder / "account.asked.jsonl"):
         # Who comes back in another process may be asked for the episode's first frame once more.
         goes_on = line["pid"] != pid and pid is not None and len(episodes[-1]) <= _ASKED_AGAIN
         if not episodes or (line["frame"] == 0 and not goes_on):
             episodes.append([])
         pid = line["pid"]
+        asked_times.append(line["at"])
         episodes[-1].append((line["frame"], line["action"], line["seen"]))
-    return Account(episodes, steps, times)
+    return Account(episodes, asked_times, steps, times)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

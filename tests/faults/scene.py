@@ -26,8 +26,9 @@ from tests.faults.acts import ACTS
 from tests.faults.clocks import Clock
 from tests.faults.draws import Fault
 from tests.faults.games import SEATS
-from tests.faults.kinds import KINDS, Plan
-from tests.faults.seats import Player, start_player
+from tests.faults.kinds import KINDS
+from tests.faults.scenario import Plan
+from tests.faults.seats import Player, family, start_player, start_spectator
 from tests.lab import SERVICE, Lab
 from tests.net.coturn import SECRET, coturn_command
 from tests.net.lab_match import ROOT, start_service
@@ -61,15 +62,20 @@ class Scene:
         plan: what happens.
         folder: for everything that is left of it; made.
         stop: set by whoever wants no more of it.
+        revision: of what is tried, for the note; ``None`` is unknown.
     """
 
-    def __init__(self, plan: Plan, folder: Path, stop: threading.Event) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, stop: threading.Event, *, revision: str | None = None
+    ) -> None:
         self._plan = plan
+        self._revision = revision
         self._stage = KINDS[plan.kind].stage
         self._folder = folder
         self._stop = stop
         self._players: dict[str, Player] = {}
         self._service: subprocess.Popen[bytes] | None = None
+        self._spectator: subprocess.Popen[bytes] | None = None
         self._url = ""
         self._happened: list[dict[str, Any]] = []
         self.clock: Clock | None = None
@@ -90,6 +96,7 @@ class Scene:
             self._start_players()
             self._play()
             left = self._what_is_left()
+            self._bring_back()
             self._recover()
             self._end_service()
             self._note(left)
@@ -111,6 +118,27 @@ class Scene:
         options = [f"--ice-server={scheme}:{place}" for scheme in self._stage.ice]
         own = {**os.environ, "HOME": str(self._folder), "GYM_P2P_TURN_SECRET": SECRET}
         self._service, self._url = start_service(self.lab, self._folder, *options, env=own)
+
+    def signal_service(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._service is not None
+        self._service.send_signal(number)
+
+    def cut_power(self, host: str) -> None:
+        """End everything in a host at once, in the middle of whatever it is at, and its link before it."""
+        self.lab.cut_off(host, to=True)
+        self.lab.reset(host)
+
+    def restore_power(self, host: str) -> None:
+        """Let a host have its link again; nothing runs there."""
+        self.lab.cut_off(host, to=False)
+
+    def kill_spectators(self) -> None:
+        """Kill all processes of who looks on."""
+        assert self._spectator is not None
+        for pid in family(self._spectator.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _set_up(self) -> None:
         if self._stage.ice:
@@ -147,15 +175,19 @@ class Scene:
         for host, seat in zip(self._plan.hosts, SEATS[self._plan.game], strict=True):
             folder = self._folder / host
             self._players[host] = Player(host, seat, folder, self._start(host, seat))
+        if self._stage.spectator:
+            self._spectator = start_spectator(self.lab, self._plan, self._url, self._folder / "spectator")
 
     def start_again(self, host: str) -> None:
         """Start the player of a host once more, as they would themselves."""
         player = self._players[host]
         player.process.wait()
         player.process = self._start(host, player.seat)
+        player.starts += 1
 
     def _start(self, host: str, seat: str) -> subprocess.Popen[bytes]:
-        own_clock = self.clock is not None and host == self._plan.hosts[0]
+        first = host == self._plan.hosts[0]
+        own_clock = self.clock is not None and first
         environment = self.clock.environment if own_clock and self.clock is not None else {}
         return start_player(
             self.lab,
@@ -166,6 +198,7 @@ class Scene:
             self._folder / host,
             options=self._stage.join,
             environment=environment,
+            by_modes=first and self._stage.by_modes,
         )
 
     def _play(self) -> None:
@@ -197,14 +230,18 @@ class Scene:
                 return True
             case "meeting":
                 return bool(self.lab.udp_ports(fault.hosts[0]))
+            case "returning":
+                again = self._players[fault.hosts[0]].starts > 1
+                return again and bool(self.lab.udp_ports(fault.hosts[0]))
             case "closing":
                 return fastest >= self._plan.frames
             case "playing":
                 return slowest >= fault.frame
 
     def _begin(self, fault: Fault) -> list[tuple[float, Fault, dict[str, Any]]]:
-        act = ACTS[fault.what]
-        happened = {**attrs.asdict(fault), "from": time.monotonic(), "to": None}
+        act, expected = ACTS[fault.what], KINDS[fault.of or self._plan.kind].expected
+        named = {"naming": expected.naming, "names": expected.names}
+        happened = {**attrs.asdict(fault), **named, "from": time.monotonic(), "to": None}
         act.begin(self, fault)
         happened["begun"] = time.monotonic()
         if act.strikes:
@@ -249,6 +286,13 @@ class Scene:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._service.wait(_SERVICE_END_S)
 
+    def _bring_back(self) -> None:
+        """Let there be again what had gone for the rest of the match, and is wanted after it."""
+        for host in self._plan.hosts:
+            self.restore_power(host)
+        if self._service is None and self._stage.service_later:
+            self.restart_service()
+
     def _recover(self) -> None:
         """Do what players are told to do: recover what the killed have left, hand in what was kept."""
         for player in self._players.values():
@@ -264,6 +308,8 @@ class Scene:
     def _note(self, left: dict[str, list[str]]) -> None:
         scene = {
             **attrs.asdict(self._plan),
+            "plan": attrs.asdict(self._plan),
+            "revision": self._revision,
             "expected": attrs.asdict(KINDS[self._plan.kind].expected),
             "clock": {"unix": time.time(), "monotonic": time.monotonic()},
             "players": {

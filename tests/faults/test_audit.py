@@ -19,11 +19,13 @@ import pytest
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
 from tests.faults import audit as audit_module
-from tests.faults import naming, reading
-from tests.faults.audit import Verdict, audit, came_too_late
+from tests.faults import findings, frames, naming, reading
+from tests.faults.audit import audit, came_too_late
+from tests.faults.findings import Verdict
 from tests.faults.games import SEATS
-from tests.faults.kinds import KINDS, Plan
+from tests.faults.kinds import KINDS
 from tests.faults.reading import read
+from tests.faults.scenario import Plan
 from tests.faults.seats import Player, start_player
 from tests.waiting import PATIENCE_S
 
@@ -269,8 +271,8 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
     }
 
     def note(scene: dict[str, Any]) -> None:
-        scene["planned"], scene["faults"] = ["blackout"], [{**fault, "to": at + 1.0}]
-        scene["expected"] |= {"naming": naming_rule, "names": "pair"}
+        named = {"naming": naming_rule, "names": "pair"}
+        scene["planned"], scene["faults"] = ["blackout"], [{**fault, **named, "to": at + 1.0}]
 
     _change(folder / "scene.json", note)
     return read(folder).unix_ms(at)
@@ -337,10 +339,12 @@ def test_a_fault_that_came_when_the_match_was_over_is_known_for_it(folder: Path)
 
 
 def test_the_audit_imports_nothing_of_the_package_but_its_games() -> None:
-    for module in (audit_module, naming, reading):
+    for module in (audit_module, findings, frames, naming, reading):
         tree = ast.parse(Path(str(module.__file__)).read_text())
         names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
         assert not [name for name in names if name.split(".")[0] == "gym_p2p"]
         ours = {name for name in names if name.startswith("tests.")}
-        assert ours <= {f"tests.faults.{part}" for part in ("draws", "games", "naming", "reading")}
+        assert ours <= {
+            f"tests.faults.{part}" for part in ("draws", "findings", "frames", "games", "naming", "reading")
+        }

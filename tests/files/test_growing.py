@@ -92,6 +92,28 @@ def test_where_its_folder_cannot_be_made_again_it_goes_to_the_fallback(tmp_path:
     assert (tmp_path / "b" / "f").read_bytes() == b"onetwo"
 
 
+def test_where_it_cannot_be_given_its_name_it_goes_to_the_fallback_as_late_as_that(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "a" / "f", ".part", fallback=tmp_path / "b")
+    file.append(b"one")
+    (tmp_path / "a" / "f").mkdir()  # as in a folder that is read-only by now, what is open can be written on
+    file.finish()
+    assert (tmp_path / "b" / "f").read_bytes() == b"one"
+    assert names(tmp_path / "a") == ["f"]
+    assert file.moved is not None
+    assert file.closed
+
+
+def test_where_it_can_be_given_its_name_nowhere_it_stays_as_it_is(tmp_path: Path) -> None:
+    file = GrowingFile(tmp_path / "f", ".part")
+    file.append(b"one")
+    (tmp_path / "f").mkdir()
+    with pytest.raises(IsADirectoryError):
+        file.finish()
+    file.cut()
+    assert (tmp_path / "f.part").read_bytes() == b"one"
+    assert file.closed
+
+
 def test_one_that_is_there_already_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "f.part").write_bytes(b"of somebody else")
     with pytest.raises(FileExistsError):

@@ -19,7 +19,7 @@ __all__ = ["HELLO", "FakePage"]
 
 HELLO: dict[str, Any] = {
     "t": "hello",
-    "v": 2,
+    "v": 3,
     "width": 390,
     "height": 844,
     "touch": False,
@@ -51,6 +51,7 @@ class FakePage:
         self.shown: list[int] = []
         self.code: int | None = None
         self._seq = 0
+        self._silent = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="fake page")
 
     def __enter__(self) -> Self:
@@ -86,6 +87,14 @@ class FakePage:
         """Send what no page does."""
         self._call(lambda: self._send_text(text))
 
+    def kill(self) -> None:
+        """Break the line, as the end of a browser's process does: nobody says goodbye."""
+        self._call(self._abort)
+
+    def fall_silent(self) -> None:
+        """Answer nothing any more, as a phone that fell asleep, or lost its network."""
+        self._silent = True
+
     def _call(self, do: Callable[[], Any]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(do()))
@@ -94,9 +103,16 @@ class FakePage:
         await self._send_text(json.dumps(message))
 
     async def _send_text(self, text: str) -> None:
-        if self._socket is not None and not self._socket.closed:
+        if not self._silent and self._socket is not None and not self._socket.closed:
             with contextlib.suppress(ConnectionError):  # it is being closed
                 await self._socket.send_str(text)
+
+    async def _abort(self) -> None:
+        if self._socket is not None:
+            connection = self._socket._response.connection
+            assert connection is not None
+            assert connection.transport is not None
+            connection.transport.abort()
 
     async def _close(self) -> None:
         if self._socket is not None:

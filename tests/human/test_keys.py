@@ -87,6 +87,19 @@ def test_letters_that_an_environment_offers_are_arrows_too() -> None:
     assert made.act(("ArrowLeft",)) == 3
 
 
+def test_a_key_that_an_environment_offers_for_doing_nothing_is_no_key_for_a_page() -> None:
+    class Atari(Silent):
+        def get_keys_to_action(self) -> dict[Any, int]:
+            return {("e",): 1, (" ",): 0, ("d",): 2}
+
+        def get_action_meanings(self) -> list[str]:
+            return ["FIRE", "NOOP", "RIGHT"]
+
+    made = controls(spaces.Discrete(3), env=Atari())
+    assert [made.act(held) for held in ((), ("KeyE",), ("Space",), ("KeyD",))] == [1, 1, 0, 2]
+    assert {code for one in made.bindings for code in one.codes} == {"Space", "KeyD"}
+
+
 def test_texts_that_an_environment_offers_are_letters_held_together_and_unknown_keys_are_passed_over() -> (
     None
 ):

@@ -38,6 +38,7 @@ NEEDS = {
 ROWS: tuple[_Row, ...] = (
     ("gym_p2p/Rally-v0", {}, 0, {UP: 1, DOWN: 2, "Space": 3, "ArrowDown+Space": 5}),
     ("ale_py:ALE/Pong-v5", {}, 0, {"Space": 1, RIGHT: 2, LEFT: 3, "ArrowLeft+Space": 5}),
+    ("ale_py:ALE/Breakout-v5", {}, 0, {"Space": 1, RIGHT: 2, "KeyA": 3, "KeyE": 0}),
     ("ale_py:ALE/Boxing-v5", {}, 0, {UP: 2, "ArrowUp+ArrowRight": 6, "ArrowDown+ArrowLeft+Space": 17}),
     ("pettingzoo.atari.pong_v3", {}, 0, {"Space": 1, RIGHT: 2, LEFT: 3, "ArrowLeft+Space": 5}),
     ("pettingzoo.atari.joust_v3", {}, 0, {UP: 2, "ArrowUp+ArrowRight": 6, "ArrowUp+ArrowRight+Space": 14}),
@@ -55,6 +56,8 @@ ROWS: tuple[_Row, ...] = (
     ("BipedalWalker-v3", {}, [0] * 4, {RIGHT: [1, 0, 0, 0], UP: [0, 1, 0, 0], "KeyA": [0, 0, -1, 0]}),
     ("CarRacing-v3", {}, [0] * 3, {LEFT: [-1, 0, 0], UP: [0, 1, 0], "ArrowRight+ArrowDown": [1, 0, 1]}),
     ("CarRacing-v3", {"continuous": False}, 0, {RIGHT: 1, LEFT: 2, UP: 3, DOWN: 4}),
+    ("Acrobot-v1", {}, 1, {LEFT: 0, RIGHT: 2}),
+    ("CliffWalking-v1", {}, 0, {UP: 0, RIGHT: 1, DOWN: 2, LEFT: 3}),
     ("FrozenLake-v1", {}, 0, {LEFT: 0, DOWN: 1, RIGHT: 2, UP: 3}),
     ("Taxi-v4", {}, 0, {DOWN: 0, UP: 1, RIGHT: 2, LEFT: 3, "Space": 4, "KeyX": 5}),
     ("pettingzoo.butterfly.cooperative_pong_v6", {}, 0, {UP: 1, "KeyS": 2}),
@@ -70,6 +73,15 @@ ROWS: tuple[_Row, ...] = (
         [0] * 5,
         {LEFT: [0, 1, 0, 0, 0], "ArrowUp+ArrowRight": [0, 0, 1, 0, 1]},
     ),
+    ("mpe2.simple_adversary_v3", {}, 0, {LEFT: 1, UP: 4}),
+    ("mpe2.simple_reference_v3", {}, 0, {LEFT: 1, "Digit3": 10, "ArrowUp+Digit0": 49, "Digit1+ArrowUp": 4}),
+    (
+        "mpe2.simple_reference_v3",
+        {"continuous_actions": True},
+        [0] * 15,
+        {RIGHT: [0, 0, 1] + [0] * 12, "Digit0": [0] * 14 + [1]},
+    ),
+    ("mpe2.simple_speaker_listener_v4", {}, 0, {"Digit1": 0, "Digit3": 2}),
     ("lbforaging:Foraging-8x8-2p-2f-v3", {}, 0, {UP: 1, LEFT: 3, "Space": 5}),
     ("cogrid:Overcooked-CrampedRoom-V0", {}, 6, {UP: 0, RIGHT: 3, "Space": 4, "KeyX": 5}),
     ("pettingzoo.classic.tictactoe_v3", {}, 0, {"KeyS": 4, "KeyC": 8}),
@@ -117,4 +129,4 @@ def test_a_person_can_play_it_with_the_keys_that_one_expects(
 
 def test_what_nobody_can_guess_is_asked_for_with_a_table_to_fill_in() -> None:
     with pytest.raises(ConfigurationError, match=r'give keys=\{"": 0, "ArrowLeft": 1'):
-        keys_of("mpe2.simple_speaker_listener_v4", {})
+        keys_of("pettingzoo.classic.go_v5", {"board_size": 9})

@@ -135,6 +135,32 @@ def test_unknown_keys_are_dropped_and_counted() -> None:
     assert (human.key_events, human.key_events_dropped) == (1, 1)
 
 
+def plays_with(who: Person) -> str | None:
+    human = human_document(who.measures.record)
+    assert human is not None
+    return human.input
+
+
+@pytest.mark.parametrize("device", ["keys", "touch"])
+def test_what_the_person_plays_with_is_what_most_keys_were_pressed_with(device: str) -> None:
+    who = person()
+    assert plays_with(who) is None
+    who.receive(1, json.dumps({**HELLO, "touch": device == "touch"}), 0.0)
+    assert plays_with(who) == device
+    for seq, (by, most) in enumerate(
+        [("gamepad", "gamepad"), ("keys", "gamepad"), ("keys", "keys"), ("touch", "keys")], 1
+    ):
+        change = [seq, 0.0, "Space", by]
+        for _ in range(3):  # told again, it counts once
+            say(who, "keys", held=["Space"], changes=[change])
+        who.sample()
+        assert plays_with(who) == most
+    for seq in range(10, 15):
+        say(who, "keys", held=[], changes=[[seq, 0.0, "KeyQ", "touch"]])  # no key of the game
+        who.sample()
+    assert plays_with(who) == "keys"
+
+
 def test_a_second_page_takes_over_and_the_first_is_told() -> None:
     who = here()
     press(who, 7, "ArrowUp", held=("ArrowUp",))
@@ -196,6 +222,7 @@ GARBAGE = [
     json.dumps({"t": "keys", "held": ["x"] * 65, "changes": [[1, 0]]}),
     json.dumps({"t": "keys", "held": [], "changes": []}),
     json.dumps({"t": "keys", "held": [], "changes": [[n, 0] for n in range(65)]}),
+    json.dumps({"t": "keys", "held": [], "changes": [[1, 0, "Space", "foot"]]}),
     json.dumps({**HELLO, "why": "because"}),
     json.dumps({"t": "focus", "focused": "no"}),
     json.dumps({"t": "ack", "n": 1e300, "shown": []}),
@@ -219,6 +246,17 @@ def test_garbage_of_a_connection_that_is_not_the_page_costs_it_alone(garbage: st
     who.receive(2, garbage, 1.0)
     assert outputs(who) == [ClosePage(2, "dropped")]
     assert where(who) is Presence.HERE
+
+
+def test_what_a_page_says_beyond_its_keys_is_nobodys() -> None:
+    who = here()
+    outputs(who)
+    says: dict[str, Any] = {"player": "right", "seat": "right", "frame": 99, "action": 2, "title": "<b>"}
+    say(who, "keys", held=["Space"], changes=[[1, 0.0, "Space"]], **says)
+    sample = who.sample()
+    assert (sample.held, sample.seq) == (("Space",), 1)
+    assert told(who) == []
+    assert who.gone is None
 
 
 def test_ten_thousand_key_events_a_second_are_no_person() -> None:

@@ -164,7 +164,6 @@ def test_a_page_that_reads_nothing_any_more_does_not_stay_when_another_takes_ove
             asyncio.timeout(PATIENCE_S),
             aiohttp.ClientSession() as session,
             session.ws_connect(server.url + "page", headers=headers) as first,
-            session.ws_connect(server.url + "page", headers=headers, max_msg_size=0) as second,
         ):
             await first.send_json(HELLO)
             assert (await first.receive()).type is aiohttp.WSMsgType.TEXT
@@ -173,9 +172,10 @@ def test_a_page_that_reads_nothing_any_more_does_not_stay_when_another_takes_ove
                 server._person.offer(noise, frame=0, seq=0, now=time.monotonic())
             server.flush()
             await asyncio.sleep(0.5)  # nobody reads it
-            await second.send_json(HELLO)
-            assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
-            await asyncio.to_thread(until, lambda: len(server._open._carriers) == 1)
+            async with session.ws_connect(server.url + "page", headers=headers, max_msg_size=0) as second:
+                await second.send_json(HELLO)
+                assert (await second.receive()).type is aiohttp.WSMsgType.TEXT
+                await asyncio.to_thread(until, lambda: len(server._open._carriers) == 1)
 
     asyncio.run(take_over())
 
@@ -202,6 +202,41 @@ def test_what_no_page_sends_ends_in_a_lost_player(server: PageServer, message: s
     code = asyncio.run(_play(server, message))
     assert code in {4002, 1009}
     until(lambda: server._person.gone == "page_dropped")
+
+
+OFFERS = {
+    "nothing": (b"", 400),
+    "no JSON": (b"\xff{", 400),
+    "no offer": (b'{"sdp": ""}', 400),
+    "an offer of nothing": (json.dumps({"sdp": "v=0", "candidates": []}).encode(), 400),
+    "more than an offer": (json.dumps({"sdp": "v=0", "candidates": [], "seat": "left"}).encode(), 400),
+    "candidates that are none": (json.dumps({"sdp": "v=0", "candidates": [{"a": "b"}] * 33}).encode(), 400),
+    "a megabyte": (b"x" * 1_000_000, 413),
+}
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_an_offer_that_no_page_makes_is_refused_and_leaves_nothing(server: PageServer, name: str) -> None:
+    body, status = OFFERS[name]
+    origin = "http://" + urlsplit(server.url).netloc
+    assert post(server.url + "offer", body, Origin=origin) == status
+    assert server._open._carriers == {}
+    assert server._person.presence is Presence.EXPECTED
+
+
+def test_an_offer_of_another_site_or_by_a_wrong_link_is_not_looked_at(server: PageServer) -> None:
+    origin = "http://" + urlsplit(server.url).netloc
+    assert post(server.url + "offer", b"{}", Origin="http://evil.example") == 404
+    assert post(server.url + "offer", b"{}") == 404
+    assert post(f"{origin}/{'x' * 32}/offer", b"{}", Origin=origin) == 404
+
+
+def post(url: str, body: bytes, **headers: str) -> int:
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - http, of this test
+    try:
+        return int(urllib.request.urlopen(request, timeout=PATIENCE_S).status)  # noqa: S310 - the same
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_ten_thousand_key_events_end_in_a_lost_player(server: PageServer) -> None:

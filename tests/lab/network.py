@@ -17,6 +17,8 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -285,6 +287,14 @@ class Lab:
         """Return the ports of all UDP sockets in a node."""
         return namespaces.udp_ports(self._namespaces[node])
 
+    def reset(self, node: str) -> None:
+        """Kill everything in a node at once, and forget its sockets, which say nothing any more."""
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody sees another one end
+            for pid in self.processes(node):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        namespaces.inside(self._namespaces[node], "ss", "-K", "-a")
+
     def filter(self, node: str, rules: str) -> None:
         """Change a node's own packet filter, as ``nft -f`` does."""
         namespaces.inside(self._namespaces[node], "nft", "-f", "-", stdin=rules)
@@ -307,10 +317,10 @@ class Lab:
         Raises:
             ValueError: no such node, or a value that cannot be.
         """
-        changed = {
-            chosen: dataclasses.replace(self._conditions[chosen], **changes)
-            for chosen in self._chosen(between, way)
-        }
+        self._change(self._chosen(between, way), changes)
+
+    def _change(self, ways: Sequence[Pair], changes: Conditions) -> None:
+        changed = {way: dataclasses.replace(self._conditions[way], **changes) for way in ways}
         self._ask(
             {
                 "do": "condition",
@@ -318,6 +328,12 @@ class Lab:
             }
         )
         self._conditions |= changed
+
+    def cut_off(self, node: str, *, to: bool) -> None:
+        """Let nothing pass between a node and any other one from now on, or again."""
+        nodes = {node, self.second(node)} & set(self._nodes)
+        ways = [way for way in self._conditions if nodes & set(way)]
+        self._change(ways, {"blackout": to})
 
     def counters(self) -> Totals:
         """Return what the forwarder has counted so far."""

@@ -16,7 +16,7 @@ from tests.lab.fixtures import MakeLab
 from tests.lab.truth import ECHO_PORT
 from tests.waiting import PATIENCE_S
 
-pytestmark = [pytest.mark.netns, pytest.mark.alone, pytest.mark.usefixtures("lab_possible")]
+pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
 
 BUSY_MS = 15.0
@@ -31,6 +31,7 @@ def _left_behind() -> set[str]:
     return {name for name in namespaces.existing() if name.startswith(f"p2plab-{os.getpid()}-")}
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("rtt_ms", [0, 20, 50, 100])
 def test_round_trip_is_what_was_asked_for(make_lab: MakeLab, rtt_ms: float) -> None:
     lab = make_lab(one_way_ms=rtt_ms / 2)
@@ -40,6 +41,7 @@ def test_round_trip_is_what_was_asked_for(make_lab: MakeLab, rtt_ms: float) -> N
     assert _is_true(measured.median_ms, rtt_ms)
 
 
+@pytest.mark.quiet
 def test_delay_can_differ_by_direction_and_change_while_running(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.condition(way=("a", "b"), one_way_ms=5)
@@ -83,6 +85,7 @@ def test_reordering_is_seen_by_the_receiver(make_lab: MakeLab, conditions: dict[
     assert lab.counters().ways["a", "b"].reordered == measured.out_of_order
 
 
+@pytest.mark.quiet
 def test_jitter_widens_the_round_trips_but_keeps_the_order(make_lab: MakeLab) -> None:
     lab = make_lab(one_way_ms=5)
     lab.condition(way=("a", "b"), jitter_ms=4)
@@ -103,6 +106,7 @@ def test_duplicates_arrive_twice(make_lab: MakeLab) -> None:
     assert lab.counters().ways["a", "b"].duplicated == measured.duplicates
 
 
+@pytest.mark.quiet
 def test_blackout_stops_the_hosts_but_not_the_service(make_lab: MakeLab) -> None:
     lab = make_lab(one_way_ms=5)
     with echo(lab, "b"), echo(lab, SERVICE):
@@ -127,6 +131,7 @@ def test_service_goes_dark_alone_when_named(make_lab: MakeLab) -> None:
     assert service.received == 0
 
 
+@pytest.mark.quiet
 def test_three_hosts_have_three_different_paths(make_lab: MakeLab) -> None:
     lab = make_lab(["a", "b", "c"])
     rtts_ms = {("a", "b"): 10, ("a", "c"): 30, ("b", "c"): 60}

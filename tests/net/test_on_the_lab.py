@@ -116,7 +116,7 @@ def test_lockstep_goes_at_the_pace_of_the_one_way_delay(make_lab: MakeLab, tmp_p
         assert 24 <= statistics.mean(steps) <= 26.5 + 4 * ROOM_MS
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_three_players_measure_three_different_paths(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(["a", "b", "c"])
     rtts_ms = {("a", "b"): 10, ("a", "c"): 40, ("b", "c"): 80}

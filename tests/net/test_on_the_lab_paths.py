@@ -34,7 +34,7 @@ def _first_frame_s(player: LabPlayer, after: float) -> float:
     return float(min(at for at in player.summary["frames"] if at > after) - after)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_connecting_takes_five_round_trips(make_lab: MakeLab, tmp_path: Path) -> None:
     waits = _waits_s(LabMatch(make_lab(one_way_ms=25), tmp_path), rounds=3)
     assert 0.2 <= statistics.median(waits) <= 1.0

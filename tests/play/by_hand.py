@@ -191,11 +191,12 @@ class _Line:
         self._network = network
         self.recv = ours.recv
         self.settimeout = ours.settimeout
+        self.setsockopt = ours.setsockopt
         self.fileno = ours.fileno
         self.close = ours.close
 
-    def send(self, data: bytes) -> int:
-        sent = self._socket.send(data)
+    def send(self, data: bytes, flags: int = 0) -> int:
+        sent = self._socket.send(data, flags)
         counting = sys.getprofile()
         sys.setprofile(None)
         self._network.turn()

@@ -130,17 +130,19 @@ def waits(client: Client, book: Book, on_pause: Any = None, **options: Any) -> W
     return waiting
 
 
+@pytest.mark.parametrize("lacking", [[1], []], ids=["their word", "their word that they have ours"])
 @pytest.mark.parametrize("at", ["input", "reset"])
 def test_a_pause_for_a_broken_path_is_shown_told_logged_and_recorded(
-    at: str, caplog: pytest.LogCaptureFixture
+    at: str, lacking: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     client, book = Client(), Book()
     heard: list[Paused | None] = []
     waiting = waits(client, book, heard.append)
     client.silent[1] = Silence(time.monotonic() - 1.2, 10.0)
+    client.not_ready = lacking
     with caplog.at_level(logging.WARNING):
         if at == "input":
-            waiting.for_inputs([1], since=time.monotonic())
+            waiting.for_inputs(lacking, since=time.monotonic())
         else:
             waiting.for_resets()
         paused = waiting.paused
@@ -215,6 +217,25 @@ def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.Log
     _, told = [record.getMessage() for record in caplog.records]
     assert "in vain: 'right' is gone" in told
     assert "going on" not in caplog.text
+
+
+def test_the_log_tells_of_a_silence_and_as_soon_as_it_is_known_that_it_is_an_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Client()
+    waiting = waits(client, Book())
+    now = time.monotonic()
+    for silence in (Silence(now - 2.0, 10.0), Silence(now, 60.0, away=True), Silence(now, 59.0, away=True)):
+        client.silent[1] = silence
+        waiting.for_inputs([1], since=now)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("paused: path to 'right' lost")
+    assert second.startswith("paused: waiting for 'right' to come back")
+
+
+def test_a_limit_is_told_to_a_tenth_of_a_second() -> None:
+    paused = Paused(("right",), "input", time.monotonic(), 36.1025)
+    assert str(paused) == "waiting for 'right' to play, up to 36.1 s"
 
 
 def test_a_limit_that_changes_is_shown_and_is_still_one_pause() -> None:

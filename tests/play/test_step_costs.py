@@ -60,30 +60,29 @@ def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
     for _ in range(FRAMES):
         with bare:
             env.step({"left": 1, "right": 1})
-    assert match.per_step(match.users) - match.per_step(bare) <= 145
+    assert match.per_step(match.users) - match.per_step(bare) <= 95
 
 
 def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
     match.play()
-    assert match.per_step(match.given) <= 34
-    assert match.per_step(match.arrived) <= 48
+    assert match.per_step(match.given) <= 24
+    assert match.per_step(match.arrived) <= 39
 
 
-def test_a_step_is_one_message_each_way_and_four_system_calls_of_the_users_half(match: Match) -> None:
+def test_a_step_is_one_message_each_way_and_two_system_calls_of_the_users_half(match: Match) -> None:
     match.play()
     assert match.network.messages == [FRAMES, FRAMES]
     native = match.users.native
     checksums = FRAMES // match.env.p2p.config.sync.checked_every + 1
     assert FRAMES <= native["socket.send"] <= FRAMES + checksums
-    assert FRAMES <= native["socket.recv"] <= FRAMES + checksums
-    polls = native["poll.poll"]
-    assert FRAMES <= polls <= 2 * (FRAMES + checksums), "for what is there, and for what comes of the input"
+    assert FRAMES <= native["socket.recv"] <= 2 * (FRAMES + checksums), "twice where a machine is slow"
+    assert native["poll.poll"] == 0, "reading is waiting, too"
 
 
 def test_a_frame_that_is_played_again_is_few_calls_beside_the_environments() -> None:
     calls, played_again = zip(*map(_played_at_a_table, (1 << 30, 16)), strict=True)
     assert played_again == (0, 320 // 16 * WINDOW)
-    assert (calls[1] - calls[0]) / played_again[1] <= 43
+    assert (calls[1] - calls[0]) / played_again[1] <= 36
 
 
 def _played_at_a_table(held: int) -> tuple[int, int]:
@@ -105,7 +104,7 @@ def _played_at_a_table(held: int) -> tuple[int, int]:
 
 def test_the_input_is_given_before_anything_is_looked_for(match: Match) -> None:
     match.play()
-    of_the_pipe = {"socket.send", "socket.recv", "poll.poll"}
+    of_the_pipe = {"socket.send", "socket.recv"}
     in_order = [name for name in match.users.native if name in of_the_pipe]
     assert in_order[0] == "socket.send"
 

@@ -23,6 +23,7 @@ from tests.certificates import write_certificate
 from tests.requirements import require
 from tests.server.clients import folder_of
 from tests.server.proxy import nginx
+from tests.waiting import PATIENCE_S
 
 SEATS = ["first", "second"]
 
@@ -77,7 +78,7 @@ def test_players_meet_and_leave_their_documents_below_a_path(front: Front, path:
                 for name, client in (("ann", ann), ("bob", bob)):
                     await client.connect(url, name, timeout_s=10)
                     await client.join_room("r", SEATS)
-                found = await ann.wait_for_match(10)
+                found = await ann.wait_for_match(PATIENCE_S)
                 return found.match_id, found.token.reveal()
         finally:
             await ann.close()
@@ -96,10 +97,10 @@ def test_players_meet_and_leave_their_documents_below_a_path(front: Front, path:
 
 def test_health_is_seen_below_a_path_and_the_counts_are_not(front: Front) -> None:
     for path in ("/lab", "/left/as/it/is"):
-        with urllib.request.urlopen(f"{front.plain}{path}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+        with urllib.request.urlopen(f"{front.plain}{path}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
             assert json.load(answer)["ok"] is True
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{front.plain}/left/as/it/is/metrics", timeout=5)  # noqa: S310  # ours
+        urllib.request.urlopen(f"{front.plain}/left/as/it/is/metrics", timeout=PATIENCE_S)  # noqa: S310  # ours
 
 
 def test_a_whole_match_is_played_and_compared_through_tls_below_a_path(front: Front, tmp_path: Path) -> None:

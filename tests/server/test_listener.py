@@ -104,7 +104,7 @@ def test_a_service_on_localhost_answers_on_both_and_says_so(tmp_path: Path) -> N
         _, port = service.addresses[0].rsplit(":", 1)
         assert set(service.addresses) == {f"127.0.0.1:{port}", f"[::1]:{port}"}
         for base in (service.url, *(f"http://{address}" for address in service.addresses)):
-            with urllib.request.urlopen(f"{base}/healthz", timeout=5) as answer:  # noqa: S310  # ours
+            with urllib.request.urlopen(f"{base}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310  # ours
                 assert answer.status == 200
 
 

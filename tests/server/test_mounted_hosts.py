@@ -46,7 +46,7 @@ def test_a_host_probes_its_own_users_and_keeps_its_own_events(tmp_path: Path) ->
             clients = [SignalingClient(), SignalingClient()]
             managers = []
             for name, client in zip(("ann", "bob"), clients, strict=True):
-                await client.connect(place.url, name, timeout_s=5)
+                await client.connect(place.url, name, timeout_s=PATIENCE_S)
                 managers.append(ProbeManager(client, name))
             outcome = await service.probe("ann", "bob")
             assert outcome.rtt_ms is not None
@@ -71,7 +71,7 @@ def test_whom_the_host_refuses_leaves_nothing_with_us(tmp_path: Path) -> None:
             host, service = Host(place.sio, refuses=True), place.mount()
             client = socketio.AsyncClient(reconnection=False)
             with pytest.raises(socketio.exceptions.ConnectionError):
-                await client.connect(place.url, wait_timeout=5)
+                await client.connect(place.url, wait_timeout=PATIENCE_S)
             assert host.seen == ["connect"]
             assert service.connection_count == 0
             await service.stop()

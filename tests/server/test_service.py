@@ -328,7 +328,7 @@ def test_without_configured_origins_only_the_services_own_pages_may_connect(tmp_
 def test_polling_is_not_spoken(service: Service) -> None:
     polling = f"{service.url}/socket.io/?EIO=4&transport=polling"
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(polling, timeout=5)  # noqa: S310  # ours
+        urllib.request.urlopen(polling, timeout=PATIENCE_S)  # noqa: S310  # ours
     assert caught.value.code == 400
     caught.value.close()
 

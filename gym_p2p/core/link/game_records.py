@@ -20,6 +20,7 @@ Knows counts and times. Refuses to know what a message holds, and sends nothing 
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Mapping
 
 from gym_p2p.core.link.bucket import Bucket
@@ -44,7 +45,8 @@ __all__ = [
 FIRST_BYTE = 0xF0
 """No SCTP packet of WebRTC begins with it."""
 
-HEAD_BYTES = 3
+_HEAD = struct.Struct(">BH")
+HEAD_BYTES = _HEAD.size
 
 BEACON_EVERY_S = 0.25
 """How often the count is sent where no message takes it along."""
@@ -103,6 +105,7 @@ class GameRecords:
 
     Attributes:
         transport: what carries our messages at present.
+        takes_messages: whether the next message goes as a record: they are in use, and not in doubt.
         settled: whether that is more than the beginning, before both sides have found out what it is to be.
         doubts: how often messages took the channel for a while, because nothing showed that records arrive.
         returns: how often they went back from records to the channel altogether.
@@ -114,6 +117,7 @@ class GameRecords:
 
     def __init__(self) -> None:
         self.transport = GameTransport.CHANNEL
+        self.takes_messages = False
         self.settled = False
         self.doubts = 0
         self.returns = 0
@@ -134,11 +138,6 @@ class GameRecords:
         self._sent_by_then = 0
         self._outgoing = Bucket(MAX_BYTES_PER_S, BURST_BYTES)
         self._incoming = Bucket(MAX_INCOMING_BYTES_PER_S, INCOMING_BURST_BYTES)
-
-    @property
-    def takes_messages(self) -> bool:
-        """Whether the next message goes as a record: they are in use, and not in doubt."""
-        return self.transport is GameTransport.RECORDS and not self._doubted
 
     def agree(self, now: float) -> bytes:
         """Both sides take records; return the first to send. Call it once, and not after :meth:`refuse`."""
@@ -174,6 +173,8 @@ class GameRecords:
             return b"", None
         self.received += 1
         self._note_count(record[1] << 8 | record[2], now)
+        if self.transport is GameTransport.RECORDS and self.received > 1:  # nearly always
+            return record[HEAD_BYTES:], None
         # Where ours do not go yet the other side may be waiting for a count, too.
         confirmed = self.transport is GameTransport.CHANNEL and self._confirm(now)
         news = confirmed or self.received == 1
@@ -203,6 +204,7 @@ class GameRecords:
         doubted = now - self._shown_at > DOUBT_S
         self.doubts += doubted and self.takes_messages
         self._doubted = doubted
+        self._choose()
         quiet, self._sent_by_then = self.sent == self._sent_by_then, self.sent
         if self._due is None or not quiet:
             return None
@@ -212,8 +214,7 @@ class GameRecords:
 
     def _seal(self, message: bytes) -> bytes:
         self.sent += 1
-        count = self.received % _COUNTS
-        return bytes((FIRST_BYTE, count >> 8, count & 0xFF)) + message
+        return _HEAD.pack(FIRST_BYTE, self.received % _COUNTS) + message
 
     def _note_count(self, count: int, now: float) -> None:
         more = (count - self._arrived) % _COUNTS
@@ -222,7 +223,12 @@ class GameRecords:
         elif self._arrived != self.sent:
             return
         self._shown_at = now
-        self._doubted = False
+        if self._doubted:
+            self._doubted = False
+            self._choose()
+
+    def _choose(self) -> None:
+        self.takes_messages = self.transport is GameTransport.RECORDS and not self._doubted
 
     def _confirm(self, now: float) -> bool:
         """Use records if both agree and it has been shown that they arrive; return whether they are now."""
@@ -230,6 +236,7 @@ class GameRecords:
         if not confirmed or self.returns >= MAX_RETURNS:
             return False
         self.transport = GameTransport.RECORDS
+        self._choose()
         self.settled = True
         self.resumed += self.returns > 0
         return True
@@ -240,6 +247,7 @@ class GameRecords:
         if self.transport is GameTransport.CHANNEL:
             return
         self.transport = GameTransport.CHANNEL
+        self._choose()
         self.returns += 1
         self._trusted_from = now + RETRY_S
         if self.returns >= MAX_RETURNS:

@@ -42,7 +42,9 @@ class Confirmed:
         """
         least = map(min, zip(*rows.values(), strict=True))
         self._counted = [count < finals.get(player, NEVER) for player, count in enumerate(least)]
-        self._least = {player: self._least_of(row) for player, row in rows.items()}
+        self._least = {
+            player: min(compress(row, self._counted), default=NEVER) for player, row in rows.items()
+        }
         self.count = min(self._least.values())
         return not any(self._counted[player] for player in finals)
 
@@ -51,9 +53,6 @@ class Confirmed:
         before = self._least.get(player)
         if before is None:
             return
-        self._least[player] = self._least_of(counts)
+        self._least[player] = min(compress(counts, self._counted), default=NEVER)
         if before == self.count:
             self.count = min(self._least.values())
-
-    def _least_of(self, row: Sequence[int]) -> int:
-        return min(compress(row, self._counted), default=NEVER)

@@ -101,17 +101,15 @@ class Course:
             return
         peer.acknowledges(message, self._local)
         peer.reported_at = now
-        fresh = self._arrived(peer, message.inputs, message.start, now)
-        if not fresh and message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
-            self._outputs.send(peer, self._exchange.message(peer, now), now)
-
-    def _arrived(self, peer: Peer, inputs: Sequence[bytes], start: int, now: float) -> bool:
-        """Take a player's inputs, and emit what is new; return whether one of them is."""
+        inputs, start = message.inputs, message.start
         actors = b"" if peer.acted_until is None else self._acted(peer, peer.acted_until, inputs, start)
         arrived = self._exchange.arrived(peer, start, inputs, now, actors)
         if arrived is not None:
             self._outputs.emit(arrived)
-        return arrived is not None and bool(arrived.inputs)
+            if arrived.inputs:
+                return
+        if message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
+            self._outputs.send(peer, self._exchange.message(peer, now), now)
 
     def _acted(self, peer: Peer, seat: TookSeat, inputs: Sequence[bytes], start: int) -> bytes:
         """Return who chose inputs that come from a player who is back, but may be of before."""

@@ -116,7 +116,7 @@ class Inbox:
             Relay: self._on_hearsay,
             Holdings: self._on_holdings,
             StatePart: self._on_state_part,
-            Inputs: course.take_inputs,
+            Inputs: self._on_inputs,
             Resume: self._on_resume,
             Recall: self._on_recall,
             PastWord: self._on_past,
@@ -177,8 +177,13 @@ class Inbox:
                 whole = peer.reassembler.add(data)
             else:
                 whole = self._amid_a_change(peer, way, data)
-            if whole is not None:
-                self._handle(peer, way, decode(whole), now)
+            if whole is None:
+                return
+            message = decode(whole)
+            if type(message) is Inputs and peer.state is PeerState.PLAYING and self.catching_up is None:
+                self._on_inputs(peer, message, now)  # nearly always
+            else:
+                self._handle(peer, way, message, now)
         except ProtocolError as error:
             self._complain(peer, error, now)
 
@@ -224,9 +229,7 @@ class Inbox:
             handler(peer, message, now)  # type: ignore[operator]  # the table pairs them
         else:
             self._of_a_way[type(message)](peer, way, message, now)  # type: ignore[operator]  # as above
-        if isinstance(message, Inputs) and peer.ways.now is DIRECT:
-            self._deadlines.inputs_arrived(now)
-        else:
+        if not isinstance(message, Inputs):
             self._deadlines.forget()
 
     def end_catching_up(self, now: float) -> None:
@@ -235,13 +238,10 @@ class Inbox:
         self._returning.came_back(now)
 
     def handle_late(self, peer: Peer, message: Message, now: float) -> None:
-        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised.
-
-        Others may have played on meanwhile: then what was played holds it, and more.
-        """
-        episode = self._exchange.episode
-        if isinstance(message, Ready | Checksum) and message.episode < episode + isinstance(message, Ready):
-            return
+        """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
+        passed = self._exchange.episode + isinstance(message, Ready)
+        if isinstance(message, Ready | Checksum) and message.episode < passed:
+            return  # others have played on meanwhile
         try:
             self.handle(peer, DIRECT, message, now)
         except ProtocolError as error:
@@ -278,6 +278,13 @@ class Inbox:
             peer.mismatch_told = True
             swapped = tuple(shown((what, ours, theirs)) for what, theirs, ours in message.differences)
             self._outputs.emit(HandshakeMismatch(peer.index, swapped))
+
+    def _on_inputs(self, peer: Peer, message: Inputs, now: float) -> None:
+        self._course.take_inputs(peer, message, now)
+        if peer.ways.now is DIRECT:
+            self._deadlines.inputs_arrived(now)
+        else:
+            self._deadlines.forget()
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
         if (peer.incarnation or self._caught_up) and peer.ready.get(message.episode) == message:
@@ -386,9 +393,8 @@ class Inbox:
             peer.ways.beside.receive(peer.index, message, now)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
-        if isinstance(message, Share) and self._keeping.puts_off(peer, message):
-            return
-        self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
+        if not (isinstance(message, Share) and self._keeping.puts_off(peer, message)):
+            self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
         self._course.carry_out(self._departures.receive_holdings(peer, message, now), now)

@@ -56,6 +56,7 @@ class InputExchange:
         episode: the running one, from 1; 0 before the first.
         local: our index.
         delay: the local player's input delay.
+        given: how many inputs the local player gave in this episode.
         tick_s: the time between two of the local player's inputs, smoothed.
         history: keeps all inputs for players who come back; ``None`` where nobody does.
     """
@@ -70,6 +71,7 @@ class InputExchange:
         self._peers = peers
         self._paced = paced
         self._given_before = 0
+        self._room_bytes = room_for_inputs(len(peers) + 1)
         self._begin()
         self._ahead_reported_at = 0.0
 
@@ -85,6 +87,7 @@ class InputExchange:
 
     def _begin(self) -> None:
         self._local_inputs = LocalInputs()
+        self.given = 0
         self._held = [0] * (len(self._peers) + 1)
         self._confirmed = Confirmed(len(self._held))
         self._settled = False
@@ -96,18 +99,14 @@ class InputExchange:
         inputs = history.episodes[-1].inputs
         for data in inputs[self.local]:
             self._local_inputs.add(data)
-        self._hold(self.local, self._local_inputs.count)
+        self.given = self._held[self.local] = self._local_inputs.count
         for player, peer in self._peers.items():
             peer.remote_inputs.add(0, inputs[player])
-            self._hold(player, peer.remote_inputs.count)
+            self._held[player] = peer.remote_inputs.count
+        self._confirmed.report(self.local, self._held)
         if len(history.episodes) > 1:
             self._given_before = len(history.episodes[-2].inputs[self.local])
         self.history = history
-
-    @property
-    def given(self) -> int:
-        """How many inputs the local player gave in this episode."""
-        return self._local_inputs.count
 
     def can_be_final(self, episode: int, frame: int) -> bool:
         """Whether a frame of this or the last episode can be final for anybody: it takes our input for it."""
@@ -147,15 +146,17 @@ class InputExchange:
         its frame one that everybody who plays on has.
         """
         self._local_inputs.add(data)
-        self._hold(self.local, self._local_inputs.count)
+        self.given = self._held[self.local] = self.given + 1
         if self.history is not None:
             self.history.add(self.local, (data,))
         self.tick_s += (min(TICK_MOST_S, now - self._given_at) - self.tick_s) / 8
         self._given_at = now
-        follows: list[FramesAhead | InputsArrived | None] = [self._ahead(now) if self._paced else None]
-        if not any(peer.state is PeerState.PLAYING for peer in self._peers.values()):
-            follows += [self.arrived(p, p.remote_inputs.count, (), now) for p in self._peers.values()]
-        return [event for event in follows if event is not None]
+        ahead = self._ahead(now) if self._paced else None
+        for peer in self._peers.values():
+            if peer.state is PeerState.PLAYING:
+                return [] if ahead is None else [ahead]
+        arrived = [self.arrived(peer, peer.remote_inputs.count, (), now) for peer in self._peers.values()]
+        return [event for event in (ahead, *arrived) if event is not None]
 
     def arrived(
         self, peer: Peer, start: int, inputs: Sequence[bytes], now: float, actors: bytes = b""
@@ -174,10 +175,11 @@ class InputExchange:
         if fresh:
             if self.history is not None:
                 self.history.add(peer.index, fresh, actors=actors)
-            self._hold(peer.index, peer.remote_inputs.count)
+            self._held[peer.index] = peer.remote_inputs.count
             self._unreported.arrived(now)
+        self._confirmed.report(self.local, self._held)
         self._confirmed.report(peer.index, peer.received)
-        confirmed = self.confirmed
+        confirmed = self._confirmed.count if self._settled else self.confirmed
         if confirmed > self._confirmed_reported:
             self._confirmed_reported = confirmed
             self._forget()
@@ -185,10 +187,6 @@ class InputExchange:
             return None
         start = peer.remote_inputs.count - len(fresh)
         return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service, actors)
-
-    def _hold(self, player: int, count: int) -> None:
-        self._held[player] = count
-        self._confirmed.report(self.local, self._held)
 
     def message(self, peer: Peer, now: float) -> Inputs:
         """Return what is to be sent to a peer now.
@@ -198,12 +196,12 @@ class InputExchange:
         """
         local_inputs, held = self._local_inputs, self._held
         start = peer.acknowledged
-        if start >= local_inputs.count > 0 and peer.lacks(held):
-            start = local_inputs.count - 1
-        start, inputs = local_inputs.after(start, room_for_inputs(len(held)))
+        if start >= self.given > 0 and peer.lacks(held):
+            start = self.given - 1
+        start, inputs = local_inputs.after(start, self._room_bytes)
         peer.inputs_sent_at = now
         self._unreported.told(peer.index)
-        ahead = peer.frames_ahead(local_inputs.count, self.delay)
+        ahead = peer.frames_ahead(self.given, self.delay)
         return Inputs(self.episode, start, tuple(held), ahead, inputs, self.delay)
 
     def shares(self, peer: Peer, whose: Peer) -> Iterator[Share]:
@@ -223,12 +221,11 @@ class InputExchange:
 
         It is time for that when more is confirmed: once a frame, and not with every message.
         """
-        rows = {player: peer.received for player, peer in self._peers.items() if peer.present}
-        acknowledged = min([row[self.local] for row in rows.values()], default=self._local_inputs.count)
-        self._local_inputs.forget(min(acknowledged, self._local_inputs.count - 1))
+        rows = [peer.received for peer in self._peers.values() if peer.present] or [self._held]
+        least = rows[0] if len(rows) == 1 else [*map(min, *rows)]
+        self._local_inputs.forget(min(least[self.local], self.given - 1))
         for whose, peer in self._peers.items():
-            others = [row[whose] for player, row in rows.items() if player != whose]
-            peer.remote_inputs.forget(min(others, default=peer.remote_inputs.count))
+            peer.remote_inputs.forget(least[whose])
 
     def _ahead(self, now: float) -> FramesAhead | None:
         peers = [peer for peer in self._peers.values() if peer.state is PeerState.PLAYING]

@@ -203,14 +203,15 @@ class Match:
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
-        if peer.state is PeerState.AWAY:
-            self._deadlines.forget()
-            if self._returning.may_wake(peer):
-                self._returning.woke(peer, now)
-            else:
-                self._keeping.refuse(peer, data, now)
-        if not peer.present:
-            return
+        if peer.state is not PeerState.PLAYING:  # hardly ever
+            if peer.state is PeerState.AWAY:
+                self._deadlines.forget()
+                if self._returning.may_wake(peer):
+                    self._returning.woke(peer, now)
+                else:
+                    self._keeping.refuse(peer, data, now)
+            if not peer.present:
+                return
         self._inbox.receive(peer, data, now)
         if self._looks:
             self._look(now)
@@ -311,7 +312,8 @@ class Match:
             if peer.playing:
                 self._outputs.send(peer, exchange.message(peer, now), now)
         self._deadlines.input_given(now)
-        self._outputs.emit(*events)
+        if events:
+            self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:

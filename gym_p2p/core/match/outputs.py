@@ -17,7 +17,7 @@ from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.ways import DIRECT, SERVICE
 from gym_p2p.core.wire.forwarded import ForwardedGame
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode
+from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode, encode_plain
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 
@@ -59,14 +59,15 @@ class Outputs:
 
     def send(self, peer: Peer, message: Message, now: float) -> None:
         """Append what carries a message to a peer."""
-        data = encode(message)
         if isinstance(message, _ON_GAME_CHANNEL):
+            data = encode_plain(message)
             peer.sent_at = now
             if peer.ways.now is DIRECT:
                 self._outputs.append(Transmit(peer.index, Channel.GAME, data))
             else:
                 self._send_game_around(peer, message, data, now)
             return
+        data = encode(message)
         if peer.control.add(data):
             self.send_control(peer, data)
 

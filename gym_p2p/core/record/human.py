@@ -22,6 +22,7 @@ __all__ = [
     "Human",
     "HumanFacts",
     "HumanRecord",
+    "PageInput",
     "PageLink",
     "ShownFrame",
     "focus_loss",
@@ -42,6 +43,9 @@ _LISTED = 1000
 
 PageLink = Literal["websocket", "datachannel"]
 """What carries frames and keys between a page and the process that plays."""
+
+PageInput = Literal["keys", "touch", "gamepad"]
+"""What a person presses keys with."""
 
 
 class ShownFrame(NamedTuple):
@@ -90,8 +94,8 @@ class HumanFacts(DocumentPart, frozen=True, kw_only=True):
     """How often the page was opened: again, by a reload or in another tab."""
     page_size: tuple[Count, Count] | None
     """Its width and height in CSS pixels; null before it was opened."""
-    input: Literal["keys", "touch"] | None
-    """What the person plays with, by the device; null before the page was opened."""
+    input: PageInput | None
+    """What most keys were pressed with; before one was, by the device; null before the page was opened."""
     browser: str | None
     """The browser's family; null is unknown."""
     browser_version: str | None

@@ -14,6 +14,8 @@ from gym_p2p.core.record.plain import plain
 
 __all__ = ["Totals", "numbers_in"]
 
+_ONE_MORE = (1).__add__
+
 _MAX_DEPTH = 8
 """Infos are flat, or nearly so; below this nobody looks for a number."""
 
@@ -64,8 +66,9 @@ class Totals(NamedTuple):
         returns = tuple(map(add, self.returns, rewards))
         ends = any(terminations) or any(truncations)
         if not (ends or unborn):  # nearly every frame
-            lengths = tuple([length + 1 for length in self.lengths])
-            return Totals(self.frames + 1, returns, lengths, tuple(infos), self.over)
+            lengths = tuple(map(_ONE_MORE, self.lengths))
+            # As Totals(...) does it, which is two calls of Python.
+            return tuple.__new__(Totals, (self.frames + 1, returns, lengths, tuple(infos), self.over, None))
         takes_part = [not over and seat not in unborn for seat, over in enumerate(self.over)]
         over = tuple(map(bool, map(max, terminations, truncations)))
         ended_by = self.ended_by

@@ -69,7 +69,11 @@ class InputTrack:
         if self.count >= self._end:
             return
         self._history.append(data)
-        self._settle(self.count - self._base, data)
+        at = self.count - self._base
+        if at == len(self._inputs):
+            self._inputs.append(data)
+        elif self._inputs[at] != data:  # the guess that was played
+            self._replace(at, data)
         self.count += 1
         if self.count == self._end:
             self._vacate()
@@ -104,6 +108,14 @@ class InputTrack:
         self._inputs.append(guess)
         return guess
 
+    def take(self, frame: int) -> bytes:
+        """Return the known input of a frame that is played and final at once, and drop it."""
+        after = frame + 1 - self._base
+        data = self._inputs[after - 1] if after <= len(self._inputs) else self._default
+        del self._inputs[:after]
+        self._base = frame + 1
+        return data
+
     def known(self, start: int, end: int) -> list[bytes]:
         """Return the known inputs of frames that were played."""
         return self._inputs[start - self._base : end - self._base]
@@ -117,14 +129,6 @@ class InputTrack:
         """Drop what is below this frame: it is played and will not be played again."""
         del self._inputs[: frame - self._base]
         self._base = frame
-
-    def _settle(self, at: int, data: bytes) -> None:
-        """Put the known input in its place, over the guess that was played instead if there is one."""
-        if at == len(self._inputs):
-            self._inputs.append(data)
-            return
-        if self._inputs[at] != data:
-            self._replace(at, data)
 
     def _replace(self, at: int, data: bytes) -> None:
         """Put an input in the place of a guess that was played, which was wrong."""

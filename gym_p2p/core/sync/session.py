@@ -85,6 +85,8 @@ class SyncSession:
         frame: the next one to be played: the state is the one before its inputs.
         confirmed: how many frames are final, and were emitted as such.
         input_delay: the local player's, in frames.
+        has_news: whether there may be something to poll; ``False`` while nothing new has come since the last
+            time that everything was.
         over: why the episode cannot go on, once :class:`Over` was polled.
     """
 
@@ -118,19 +120,13 @@ class SyncSession:
         self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
-        self._has_news = True
-        """Whether there may be something to do that is not planned yet."""
+        self.has_news = True
         self._held_by_all = 0
         self.confirmed = 0
         self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
         self._pace = Pace()
         self.over: Over | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is to be polled, as nothing new has come since the last time."""
-        return not (self._outputs or self._has_news)
 
     @property
     def needed_from(self) -> int:
@@ -175,7 +171,7 @@ class SyncSession:
         for track, known in zip(self._tracks, inputs, strict=True):
             track.learn(start, known)
         self._held_by_all = min([track.count for track in self._tracks])
-        self._has_news = True
+        self.has_news = True
 
     @property
     def was_played(self) -> bool:
@@ -204,7 +200,7 @@ class SyncSession:
         for the frames between; where it shrinks, as many of the next inputs have no effect.
         """
         self.input_delay = frames
-        self._has_news = True
+        self.has_news = True
         reached = self.frame + frames + (self._given_at == self.frame)
         repeated = self._own.newest
         return [SetInputDelay(frames)] + [self._give(repeated) for _ in range(self._own.count, reached)]
@@ -216,7 +212,7 @@ class SyncSession:
             self._held_by_all = max(self._held_by_all, event.confirmed)
             self._note_input()
             return
-        self._has_news = True
+        self.has_news = True
         match event:
             case PlayerFinished(player, frames):
                 known = self._limits.get(player)
@@ -234,7 +230,7 @@ class SyncSession:
         outputs = self._outputs
         if outputs:
             return outputs.popleft()
-        if self._has_news:
+        if self.has_news:
             self._plan()
         return outputs.popleft() if outputs else None
 
@@ -244,7 +240,7 @@ class SyncSession:
             for track in self._tracks:
                 if track.count <= self.frame:
                     return
-        self._has_news = True
+        self.has_news = True
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
         self._limits.pop(track.player, None)
@@ -282,11 +278,14 @@ class SyncSession:
     # second plan finds nothing, but for an end that the frame of the first has reached.
     def _plan(self) -> None:
         if self.over is not None:
-            self._has_news = False
+            self.has_news = False
+            return
+        if not (self._window or self._limits):
+            self._play_known()
             return
         known = min([track.count for track in self._tracks])
         end = self._limit() if self._limits else None
-        self._has_news = end is not None
+        self.has_news = end is not None
         frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
             self._finish(end)
@@ -307,6 +306,24 @@ class SyncSession:
         held_by_all = self._held_by_all if self._window else known
         self._confirm(min(held_by_all, known, corrected))
 
+    def _play_known(self) -> None:
+        """Steps 3 and 4 in lockstep, where nothing is guessed, as long as no end is known."""
+        self.has_news = False
+        frame, tracks = self.frame, self._tracks
+        if self._given_at != frame:
+            return
+        for track in tracks:
+            if track.count <= frame:
+                return
+        inputs = tuple([track.take(frame) for track in tracks])
+        if self._keep_every is not None and frame % self._keep_every == 0:
+            self._save(frame, guessing=False)
+        self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame) if self._vacant else ()))
+        self._outputs.append(FramesConfirmed(frame, (inputs,)))
+        self.frame = self.confirmed = frame + 1
+        if self._saved:
+            self._drop_saved(frame + 1)
+
     def _in_reach(self, known: int) -> bool:
         """Whether the current frame may be played on what is known.
 
@@ -323,19 +340,20 @@ class SyncSession:
         )
 
     def _play(self, frame: int, *, again: bool) -> None:
-        tracks = self._tracks
-        inputs = tuple([track.at(frame) for track in tracks])
-        predicted = tuple([track.player for track in tracks if track.count <= frame])
-        self._save(frame, guessing=bool(predicted))
+        inputs, predicted = [], []
+        for track in self._tracks:  # of a frame that is played again eight times comprehensions are a tenth
+            inputs.append(track.at(frame))
+            if track.count <= frame:
+                predicted.append(track.player)
+        if not self._saved or self._saved[-1] != frame:
+            self._save(frame, guessing=bool(predicted))
         absent = self.absent_in(frame) if self._vacant else ()
-        self._outputs.append(Advance(frame, inputs, predicted, again, absent))
+        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
 
     def _save(self, frame: int, *, guessing: bool) -> None:
         """Request S(frame) where a rollback may want it, or the caller does."""
         saved = self._saved
         newest = saved[-1] if saved else None
-        if newest == frame:
-            return
         for_guess = guessing and (newest is None or newest + self._save_every <= frame)
         if for_guess or (self._keep_every is not None and frame % self._keep_every == 0):
             saved.append(frame)
@@ -370,11 +388,16 @@ class SyncSession:
         columns = [track.known(start, end) for track in self._tracks]
         self._outputs.append(FramesConfirmed(start, tuple(zip(*columns, strict=True))))
         self.confirmed = end
-        saved = self._saved
-        while len(saved) > 1 and saved[1] <= end:
-            saved.pop(0)
+        self._drop_saved(end)
+        needed_from = min(end, self.needed_from)
         for track in self._tracks:
-            track.forget(min(end, self.needed_from))
+            track.forget(needed_from)
+
+    def _drop_saved(self, final: int) -> None:
+        """Drop the states that nothing is loaded from any more, with so many frames final."""
+        saved = self._saved
+        while len(saved) > 1 and saved[1] <= final:
+            saved.pop(0)
 
     def _limit(self) -> Over:
         """Return the first end that players who gave their last input put to the episode.

@@ -147,6 +147,8 @@ class Codec(Generic[M]):
         self._greetings = greetings
         self._greeting_of = {_kind_of(cls): _Greeting.of(cls, other) for cls, other in greetings.items()}
         self._version = version
+        self.encode_plain: Callable[[M], bytes] = self._encoder.encode
+        """Returns the bytes of a message that is no greeting, which :meth:`encode` would too."""
 
     def encode(self, message: M) -> bytes:
         """Return the message's bytes, which may be more than one message of a link may have (``split``).

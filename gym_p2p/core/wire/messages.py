@@ -60,6 +60,7 @@ __all__ = [
     "StatePart",
     "decode",
     "encode",
+    "encode_plain",
 ]
 
 PROTOCOL_VERSION = 7
@@ -391,4 +392,5 @@ _codec: Codec[Any] = Codec(
 )
 
 encode: Callable[[Message], bytes] = _codec.encode
+encode_plain: Callable[[_AfterGreeting], bytes] = _codec.encode_plain
 decode: Callable[[bytes], Message] = _codec.decode

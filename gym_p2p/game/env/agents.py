@@ -115,17 +115,17 @@ class AgentsGame(Game):
             joint = {seat: action for seat, action in joint.items() if seat in acting}
         observation, rewards, terminated, truncated, info = after_step(self.env.step(joint))
         own = info.get("rewards") if isinstance(info, _MAPPING) else None
-        own_rewards = isinstance(own, _MAPPING) and own.keys() == self._everybody
-        return self._outcome(observation, own if own_rewards else rewards, (terminated, truncated), info)
+        if isinstance(own, _MAPPING) and own.keys() == self._everybody:
+            rewards = own
+        ends = terminated, truncated
+        usual = self._all_go_on(observation, rewards, ends, info)
+        return self._outcome(observation, rewards, ends, info) if usual is None else usual
 
     def comparable(self, progress: Lives) -> Lives | None:
         """Return nothing where the environment returns everybody: it remembers all of this itself."""
         return None if progress.acting is None else progress
 
     def _outcome(self, observation: Any, rewards: Any, ends: tuple[Any, Any], info: Any) -> Outcome:
-        usual = self._all_go_on(observation, rewards, ends, info)
-        if usual is not None:
-            return usual
         seats, before = self._acting, self.progress
         terminations, names_all, all_terminated = self._flags(ends[0])
         truncations, names_all_too, all_truncated = self._flags(ends[1])
@@ -153,7 +153,8 @@ class AgentsGame(Game):
             return None
         is_for_all = type(info) is dict and not info.keys() <= self._info_keys
         infos = (info,) * len(seats) if is_for_all else tuple(self._infos(info).values())
-        usual = before.going_on(seats, observation, self._by_seat(rewards), infos)
+        rewarded = rewards if type(rewards) is dict else self._by_seat(rewards)
+        usual = before.going_on(seats, observation, rewarded, infos)
         if usual is None:
             return None
         self.progress, outcome = usual

@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium
 import msgspec
+import numpy as np
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.returned import flag, reward
@@ -151,7 +152,7 @@ class Lives(msgspec.Struct, frozen=True):
             observation, value = observations.get(seat), rewards.get(seat)
             if observation is None:
                 return None
-            copied.append(fresh(observation))
+            copied.append(observation.copy() if type(observation) is np.ndarray else fresh(observation))
             rewarded.append(value if type(value) is float else reward(value, seat))
         info, seen = infos[0], tuple(copied)
         one_for_all = not any(map(is_not, infos, repeat(info)))

@@ -234,10 +234,7 @@ class ReplayWriter:
         self._write(Closed(episodes=self._episodes, frames=self._frames, reason=reason))
         if self._file.closed:  # it failed before, or a fork has let go of it
             return
-        try:
-            self._file.finish()
-        except OSError as error:
-            self._fail(disk_problem(error))
+        self._add(self._file.finish)
 
     def _running(self) -> _Episode:
         if self._episode is None:
@@ -263,9 +260,13 @@ class ReplayWriter:
     def _append(self, data: bytes) -> None:
         if self._file.closed:  # a fork has let go of it
             return
+        self._add(lambda: self._file.append(data))
+
+    def _add(self, add: Callable[[], None]) -> None:
+        """Have something done to the file, which may have to move for it."""
         before = self._file.path
         try:
-            self._file.append(data)
+            add()
         except OSError as error:
             self._fail(disk_problem(error))
             return

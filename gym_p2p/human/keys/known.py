@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.human.keys.controls import Binding
+from gym_p2p.human.keys.mpe import mpe_axes, mpe_keys
 
 __all__ = ["known_axes", "known_keys"]
 
@@ -27,8 +28,8 @@ _CELLS = (
 )
 
 
-def _arrows(*ways: str, first: int = 0) -> Sequence[tuple[int, str, str]]:
-    return [(action, f"Arrow{way.title()}", way) for action, way in enumerate(ways, first)]
+def _arrows(*ways: str) -> Sequence[tuple[int, str, str]]:
+    return [(action, f"Arrow{way.title()}", way) for action, way in enumerate(ways)]
 
 
 _KNOWN: Mapping[str, _Table] = {
@@ -76,7 +77,6 @@ _KNOWN: Mapping[str, _Table] = {
         ),
     ),
     "gymnasium.envs.toy_text.blackjack:BlackjackEnv": (None, ((0, "KeyS", "stick"), (1, "KeyH", "hit"))),
-    "mpe2._mpe_utils.simple_env:SimpleEnv": (0, _arrows("left", "right", "down", "up", first=1)),
     # The cells are numbered downwards: keys that lie as they do, letters and on the number pad.
     "pettingzoo.classic.tictactoe.tictactoe:raw_env": (
         None,
@@ -116,20 +116,19 @@ _KNOWN_AXES: Mapping[str, _Axes] = {
         {"up": "ArrowUp", "label": "gas"},
         {"up": "ArrowDown", "label": "brake"},
     ),
-    "mpe2._mpe_utils.simple_env:SimpleEnv": (
-        {},
-        {"up": "ArrowLeft", "label": "left"},
-        {"up": "ArrowRight", "label": "right"},
-        {"up": "ArrowDown", "label": "down"},
-        {"up": "ArrowUp", "label": "up"},
-    ),
 }
+
+_OF_AGENTS = {"mpe2._mpe_utils.simple_env:SimpleEnv": (mpe_keys, mpe_axes)}
+"""Whose tables differ by agent."""
 
 _T = TypeVar("_T")
 
 
-def known_keys(env: Any) -> tuple[tuple[Binding, ...], Any] | None:
+def known_keys(env: Any, agent: object) -> tuple[tuple[Binding, ...], Any] | None:
     """Return the bindings of an environment that is known, and the action of no key: ``None`` has none."""
+    made = _of_class(_OF_AGENTS, env)
+    if made is not None:
+        return made[0](env, agent)
     table = _of_class(_KNOWN, env)
     if table is None:
         return None
@@ -137,8 +136,11 @@ def known_keys(env: Any) -> tuple[tuple[Binding, ...], Any] | None:
     return tuple(Binding(frozenset({key}), action, label) for action, key, label in keys), nothing
 
 
-def known_axes(env: Any) -> _Axes | None:
+def known_axes(env: Any, agent: object) -> _Axes | None:
     """Return the table of the numbers of an environment's actions; ``None`` where none is known."""
+    made = _of_class(_OF_AGENTS, env)
+    if made is not None:
+        return made[1](env, agent)
     return _of_class(_KNOWN_AXES, env)
 
 

@@ -40,7 +40,7 @@ class Offer:
 
 def offers(env: Any, agent: object) -> Iterator[Offer]:
     """Yield the tables that an environment offers for an agent, the most telling first."""
-    known = known_keys(env)
+    known = known_keys(env, agent)
     for offer in (
         _of_keys_to_action(env),
         None if known is None else Offer(*known),
@@ -70,9 +70,11 @@ def _of_keys_to_action(env: Any) -> Offer | None:
         codes = codes_of(keys if isinstance(keys, tuple) else (keys,))
         if codes is None and isinstance(keys, str):
             codes = codes_of(keys)
-        if codes:
-            bindings.append(Binding(codes, action, _meaning(said, action)))
-        elif codes is not None:
+        meaning = _meaning(said, action)
+        idle = meaning != "" and _words(meaning) == []
+        if codes and not idle:
+            bindings.append(Binding(codes, action, meaning))
+        elif codes == frozenset() or (codes and nothing is None):  # a key that does nothing is as none
             nothing = action
     return Offer(_with_arrows(bindings), nothing)
 

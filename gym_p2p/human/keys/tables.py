@@ -61,7 +61,7 @@ def controls_for(
         controls = _offered(space, offer, nothing)
         if controls is not None:
             return controls
-    axes = known_axes(env)
+    axes = known_axes(env, agent)
     if axes is not None and isinstance(space, spaces.Box) and len(axes) <= np.size(nothing):
         return _axes(space, axes, nothing, fps)
     found = default_controls(space, nothing, fps)

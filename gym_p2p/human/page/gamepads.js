@@ -83,11 +83,11 @@ export class Gamepads {
   /** Press what is new and release what is over; what is held while the page has no focus presses nothing later. */
   #set(index, codes) {
     const before = this.#held.get(index) ?? new Set();
-    const holder = `gamepad ${index}`;
+    const gamepad = { by: "gamepad", which: index };
     this.#held.set(index, codes);
     const at = performance.now();
-    for (const code of before) if (!codes.has(code)) this.#board.release(code, holder, at);
-    for (const code of codes) if (!before.has(code) && this.#board.focused) this.#board.press(code, holder, at);
+    for (const code of before) if (!codes.has(code)) this.#board.release(code, gamepad, at);
+    for (const code of codes) if (!before.has(code) && this.#board.focused) this.#board.press(code, gamepad, at);
   }
 }
 

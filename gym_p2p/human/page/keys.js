@@ -4,6 +4,7 @@
  */
 
 const MODIFIERS = { ctrlKey: ["ControlLeft", "ControlRight"], altKey: ["AltLeft", "AltRight"], metaKey: [] };
+const KEYBOARD = { by: "keys", which: 0 };
 
 export class KeyBoard {
   #codes = new Set();
@@ -38,20 +39,24 @@ export class KeyBoard {
     this.#codes = new Set(controls.flatMap(({ codes }) => codes));
   }
 
-  /** Press a key, as the one who holds it: the keyboard, a finger, a gamepad. */
-  press(code, holder, at) {
+  /**
+   * Press a key.
+   *
+   * @param hand what holds it: `{ by, which }`, of which `by` is `keys`, `touch` or `gamepad`.
+   */
+  press(code, hand, at) {
     const holders = this.#holders.get(code) ?? new Set();
-    this.#holders.set(code, holders.add(holder));
+    this.#holders.set(code, holders.add(nameOf(hand)));
     if (this.#held.includes(code)) return;
     this.#held.push(code);
-    this.#teller.changed(this.#held, code, at);
+    this.#teller.changed(this.#held, at, code, hand.by);
   }
 
-  release(code, holder, at) {
+  release(code, hand, at) {
     const holders = this.#holders.get(code);
-    if (!holders?.delete(holder) || holders.size > 0) return;
+    if (!holders?.delete(nameOf(hand)) || holders.size > 0) return;
     this.#held = this.#held.filter((other) => other !== code);
-    this.#teller.changed(this.#held, null, at);
+    this.#teller.changed(this.#held, at);
   }
 
   #key(event, down) {
@@ -59,17 +64,21 @@ export class KeyBoard {
     const foreign = Object.entries(MODIFIERS).some(([flag, codes]) => event[flag] && !codes.some((code) => this.#codes.has(code)));
     if (!event.isTrusted || !this.#codes.has(event.code) || (down && (forButton || foreign))) return;
     event.preventDefault();
-    if (down && !event.repeat) this.press(event.code, "keyboard", event.timeStamp);
-    if (!down) this.release(event.code, "keyboard", event.timeStamp);
+    if (down && !event.repeat) this.press(event.code, KEYBOARD, event.timeStamp);
+    if (!down) this.release(event.code, KEYBOARD, event.timeStamp);
   }
 
   #focus() {
     if (!this.focused && this.#held.length > 0) {
       this.#held = [];
       this.#holders.clear();
-      this.#teller.changed(this.#held, null, performance.now());
+      this.#teller.changed(this.#held, performance.now());
     }
     this.#teller.focused(this.focused);
     document.body.classList.toggle("unfocused", !this.focused);
   }
+}
+
+function nameOf({ by, which }) {
+  return `${by} ${which}`;
 }

@@ -8,7 +8,7 @@
 
 import { SocketCarrier } from "./socket.js";
 
-const VERSION = 2;
+const VERSION = 3;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 2000;
 const GIVE_UP_MS = 20000;

@@ -16,6 +16,7 @@ const openedAt = performance.now();
 let finished = false;
 let simplified = false; // whether it is said that the picture is
 let notice = ""; // what is said for a moment, of a gamepad
+let said = ""; // what was read aloud last
 let last = {}; // what was told of the game last
 const FULL_AGAIN_MS = 10_000;
 
@@ -42,8 +43,19 @@ const board = new KeyBoard(teller);
 const gamepads = new Gamepads(board, (what) => note(texts.gamepad[what]));
 for (const change of ["focus", "blur", "visibilitychange"]) addEventListener(change, () => status(), true);
 
+document.documentElement.lang = texts.lang;
+document.title = texts.connecting[0];
+$("seats").setAttribute("aria-label", texts.seats);
+$("pad").setAttribute("aria-label", texts.buttons);
 card(texts.connecting);
-window.page = { screen, link }; // for whoever looks from outside, as tests do
+// For whoever looks from outside, as tests do.
+window.page = {
+  screen,
+  link,
+  get told() {
+    return last;
+  },
+};
 
 /** Go where the host has a seat for whoever comes through its door; the way back does not lead through it again. */
 function elsewhere({ token }) {
@@ -205,6 +217,7 @@ function line({ quality, turn, phase: now }) {
 function card(words, code = "", kind = "", button = null) {
   $("card").hidden = words === null;
   $("card").className = kind;
+  say(words ?? []);
   if (words === null) return;
   set($("card-head"), words[0]);
   set($("card-text"), words[1]);
@@ -214,6 +227,14 @@ function card(words, code = "", kind = "", button = null) {
     $("card-button").textContent = button[0];
     $("card-button").onclick = button[1];
   }
+}
+
+/** Have a screen reader read a card; where only its numbers are others, it has been read. */
+function say(words) {
+  const sentence = words.filter(Boolean).join(". ");
+  if (sentence.replace(/\d+/g, "") === said.replace(/\d+/g, "")) return;
+  said = sentence;
+  $("said").textContent = sentence;
 }
 
 function set(element, text) {
@@ -229,6 +250,7 @@ function ended(why) {
     card(texts.full);
     setTimeout(again, FULL_AGAIN_MS);
   } else if (!finished) card(texts[why] ?? texts.over);
+  if (!finished) document.title = $("card-head").textContent;
   finished = true;
   status();
   quiet();

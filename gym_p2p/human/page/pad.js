@@ -63,14 +63,14 @@ function button({ code, label, name, places }, direction = null) {
 function followFingers(box, board) {
   const under = new Map();
   const move = (event, code) => {
-    const holder = `finger ${event.pointerId}`;
+    const finger = { by: "touch", which: event.pointerId };
     const before = under.get(event.pointerId);
     if (before === code) return;
-    if (before !== undefined) board.release(before, holder, event.timeStamp);
+    if (before !== undefined) board.release(before, finger, event.timeStamp);
     if (code === undefined) under.delete(event.pointerId);
     else {
       under.set(event.pointerId, code);
-      board.press(code, holder, event.timeStamp);
+      board.press(code, finger, event.timeStamp);
     }
     for (const one of box.querySelectorAll("button")) {
       one.classList.toggle("held", [...under.values()].includes(one.dataset.code));

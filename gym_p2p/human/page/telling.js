@@ -24,11 +24,11 @@ export class KeyTeller {
     this.#forget(Infinity);
   }
 
-  /** Tell a change at once: what is held now, and which key was pressed for it, if one was. */
-  changed(held, code, at) {
+  /** Tell a change at once: what is held now, when that came about, and which key was pressed for it by what, if one was. */
+  changed(held, at, code = null, by = null) {
     this.#seq += 1;
     this.#held = [...held];
-    this.#unheard = [...this.#unheard, [this.#seq, at, code]].slice(-MOST_CHANGES);
+    this.#unheard = [...this.#unheard, [this.#seq, at, code, by]].slice(-MOST_CHANGES);
     this.again();
   }
 

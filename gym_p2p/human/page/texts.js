@@ -1,7 +1,10 @@
 /** Every text of the page, in one place: to translate it, translate this file. */
 
 export const texts = {
+  lang: "en",
   screen: (title) => `The game: ${title}`,
+  seats: "Who plays",
+  buttons: "Buttons",
   you: "you",
   playedBy: { person: "a person", policy: "a program" },
   leave: "Leave the game",

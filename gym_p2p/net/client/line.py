@@ -271,8 +271,8 @@ def _log_refusal(event: str, answer: object = None) -> None:
     try:
         accepted(answer, "")
     except ServiceRefused as error:
-        # An event may cross the end of what it belongs to.
-        level = logging.DEBUG if error.code == "stale" else logging.WARNING
+        # An event may cross the end of what it belongs to, and whom it is for may be away.
+        level = logging.DEBUG if error.code in {"stale", "not_a_member"} else logging.WARNING
         _LOG.log(level, "the service refused %s: %s", event, error.code)
     except ServiceUnreachable:
         pass

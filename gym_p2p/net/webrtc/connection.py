@@ -41,6 +41,8 @@ OnCandidate = Callable[[Mapping[str, Any]], None]
 CLOSE_TIMEOUT_S = 3.0
 """Longer than an emulated path drains; a TURN server that is gone would take a minute."""
 
+_HANDLER_FAILED = "a handler of a peer connection failed"
+
 
 class PeerConnection:
     """A link to one peer (:class:`gym_p2p.net.links.transport.Link`).
@@ -215,9 +217,7 @@ class PeerConnection:
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.links.transport.Link.send`."""
-        if self._state is not LinkState.OPEN:
-            return False
-        return self._carriers.send(channel, data)
+        return self._state is LinkState.OPEN and self._carriers.send(channel, data)
 
     def use_game_records(self) -> None:
         """Send game messages as DTLS records beside SCTP, as soon as those are seen to arrive.
@@ -318,8 +318,12 @@ class PeerConnection:
             self._guard(self.on_candidate, candidate_payload(candidate, ufrag))
 
     def _receive(self, channel: Channel, data: bytes | str) -> None:
-        if self._state is LinkState.OPEN:
-            self._guard(self._on_message, channel, data)
+        if self._state is not LinkState.OPEN:
+            return
+        try:  # as _guard does it, for every message
+            self._on_message(channel, data)
+        except Exception:  # noqa: BLE001  # as there
+            _log.exception(_HANDLER_FAILED)
 
     def _game_transport_changed(self) -> None:
         if self.on_game_transport is not None:
@@ -348,7 +352,7 @@ class PeerConnection:
         try:
             handler(*arguments)
         except Exception:  # noqa: BLE001  # logged with its traceback; the handler is not ours
-            _log.exception("a handler of a peer connection failed")
+            _log.exception(_HANDLER_FAILED)
 
     async def _close(self) -> None:
         if self._state is LinkState.OPEN:

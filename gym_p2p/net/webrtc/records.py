@@ -65,15 +65,17 @@ class Records:
 
     def receive(self, data: bytes) -> None:
         """Take in a datagram from the socket."""
-        if not _can_be_read_whole(data):
-            _log.debug("a datagram was dropped that cannot be read at once")
-            return
-        if data[0] == APPLICATION_DATA:
+        size = len(data)
+        alone = data[0] == APPLICATION_DATA and HEAD_BYTES <= size <= MAX_RECORD_BYTES
+        if alone and size == HEAD_BYTES + (data[11] << 8 | data[12]):  # nearly always
             if self._repeater is not None:
                 self.close()
             if self._dtls._state is State.CONNECTED and self._connection._queue.empty():
                 self._decrypt(data)
                 return
+        elif not _holds_no_data(data):
+            _log.debug("a datagram was dropped that cannot be read at once")
+            return
         self._connection.data_received(data, 1)
 
     def close(self) -> None:
@@ -83,7 +85,10 @@ class Records:
             self._repeater = None
 
     def _decrypt(self, data: bytes) -> None:
-        session, receiver = self._session(), self._dtls._data_receiver
+        dtls, session = self._dtls, self._sealing
+        receiver = dtls._data_receiver
+        if session is None or session.connection is not dtls._ssl:
+            session = self._session()
         if session is None or receiver is None:
             return
         try:
@@ -111,8 +116,10 @@ class Records:
         Raises:
             ConnectionError: there is no connection, or it has been shut down.
         """
-        session = self._session()
-        if self._dtls._state is not State.CONNECTED or session is None:
+        dtls, session = self._dtls, self._sealing
+        if session is None or session.connection is not dtls._ssl:
+            session = self._session()
+        if dtls._state is not State.CONNECTED or session is None:
             raise ConnectionError("DTLS is not connected")
         try:
             record = session.seal(data)
@@ -121,13 +128,10 @@ class Records:
         self._send_record(record)
 
     def _session(self) -> Sealing | None:
-        """Return what seals and opens records; ``None`` before there are keys."""
-        ssl, session = self._dtls._ssl, self._sealing
-        if ssl is None:
-            return None
-        if session is None or session.connection is not ssl:
-            session = self._sealing = Sealing(ssl)
-        return session
+        """Make what seals and opens the records of this session; ``None`` before there are keys."""
+        ssl = self._dtls._ssl
+        self._sealing = None if ssl is None else Sealing(ssl)
+        return self._sealing
 
     async def _send(self, data: bytes) -> None:
         self._send_record(data)
@@ -157,12 +161,9 @@ def _drop(_record: bytes) -> None:
     """Take a record that nobody wants."""
 
 
-def _can_be_read_whole(data: bytes) -> bool:
-    """Whether one reading leaves nothing of a datagram: application data is alone in it, and not too long."""
-    size = len(data)
-    if data[0] == APPLICATION_DATA:  # nearly always
-        return HEAD_BYTES <= size <= MAX_RECORD_BYTES and size == HEAD_BYTES + (data[11] << 8 | data[12])
-    at = 0
+def _holds_no_data(data: bytes) -> bool:
+    """Whether no record in a datagram is application data: that is alone in its own, and not too long."""
+    size, at = len(data), 0
     while at < size and data[at] < APPLICATION_DATA:
         at = _end_of_record(data, at)
     return at >= size or data[at] != APPLICATION_DATA

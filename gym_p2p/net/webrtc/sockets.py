@@ -44,7 +44,11 @@ class Sockets:
         *,
         on_round_trip: Callable[[float], None],
     ) -> None:
+        self._connection = connection
         self._emulation = emulation
+        self._pair: aioice.ice.CandidatePair | None = None
+        """What :attr:`_address` is of: aioice makes it anew whenever it is asked."""
+        self._address: Any = None
         self.on_record: Callable[[bytes], None] = _drop
         self._stun_arrived = 0.0
         self._stun_heard_at = 0.0
@@ -93,13 +97,15 @@ class Sockets:
         Raises:
             ConnectionError: there is no pair in use.
         """
-        pair = self.round_trips.nominated
+        pair = self._connection._nominated.get(1)
         if pair is None:
             raise ConnectionError("no candidate pair in use")
+        if pair is not self._pair:
+            self._pair, self._address = pair, pair.remote_addr
         self.packets_sent += 1
         self.bytes_sent += len(data)
         self.sent_at = time.monotonic()
-        pair.protocol.transport.sendto(data, pair.remote_addr)
+        pair.protocol.transport.sendto(data, self._address)
 
     def traffic(self) -> dict[str, int]:
         """Return the counters of DTLS records, under webrtc-stats' names."""

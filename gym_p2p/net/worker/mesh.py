@@ -198,6 +198,10 @@ class Mesh:
         if peer in self._rebuilders:
             self._rebuilders[peer].begin()
 
+    def come_back(self, peer: SeatId) -> None:
+        """Make the first connection of this process to a player who had one to the process before."""
+        self._rebuilders[peer].come_back()
+
     def settle(self, peer: SeatId) -> int:
         """Make none any more: what there is carries, or the player is gone.
 

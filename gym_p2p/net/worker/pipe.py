@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -54,11 +54,21 @@ class FrameReader:
         self._missing = _HEAD.size
         """How many bytes must come at least until one is, or until its length is known."""
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> Iterable[Any]:
         """Take in bytes; return the values that are complete, each of which is read when it is wanted.
 
         All of them are to be taken before the next call.
         """
+        if not self._pieces and len(data) > _HEAD.size:
+            length, kind = _HEAD.unpack_from(data)
+            if length + _HEAD.size == len(data):  # nearly always, and of these two kinds
+                body = data[_HEAD.size :]
+                if kind == _ARRIVED:
+                    return (_arrived.decode(body),)
+                return (_given.decode(body) if kind == _GIVE else _unpack(kind, body),)
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[Any]:
         self._missing -= len(data)
         if self._pieces or self._missing > 0:
             self._pieces.append(data)

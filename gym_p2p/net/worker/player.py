@@ -170,7 +170,7 @@ class PlayerWorker(NetworkWorker):
             await self._open_all(found, driver)
         else:
             for peer in found.peers:
-                self._mesh.rebuild(peer.player_id)
+                self._mesh.come_back(peer.player_id)
         await self._until_over()
 
     async def _open_all(self, found: MatchFound, driver: Driver) -> None:
@@ -285,7 +285,7 @@ class PlayerWorker(NetworkWorker):
 
     def _on_event(self, event: Event) -> None:
         if type(event) is InputsArrived:  # nearly always
-            self._emit(event)
+            self._emit_stamped((self._clock.ms(), event))
             return
         match event:
             case Interrupted(player) if player in self._mesh.links:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -31,6 +31,12 @@ __all__ = ["ProcessBridge"]
 
 _log = logging.getLogger(__name__)
 
+_TIMEVAL = struct.Struct("@ll")
+_LEAST_WAIT_S = 1e-6
+"""What the system's clock of waits tells apart from none; none would be for ever."""
+_READ_BYTES = 8_192
+"""At once: nearly all events are a hundredth of it, and room that is not used has to be given back."""
+
 
 class ProcessBridge(Bridge):
     """The network half in a process of its own, at the other end of a socket pair."""
@@ -43,10 +49,11 @@ class ProcessBridge(Bridge):
         except OSError as error:
             raise NetworkError(f"the network process could not start: {error}") from error
         let_go_in_forks(self._socket)
-        # Waiting is up to poll: a time-out on the socket would be a system call or two more a step.
-        self._socket.settimeout(0)
-        self._readable = select.poll()
-        self._readable.register(self._socket, select.POLLIN)
+        # The system ends a wait: one that Python ends would be a system call or two more a step.
+        self._socket.settimeout(None)
+        self._set_time_out(socket.SO_SNDTIMEO, STOP_TIMEOUT_S)
+        self._waits_s = 0.0
+        """For how long the system waits now; 0: until something comes."""
         self._reader = FrameReader()
         self._sending = threading.Lock()
         self._events: deque[StampedEvent] = deque()
@@ -88,7 +95,7 @@ class ProcessBridge(Bridge):
 
     def _send(self, frame: bytes) -> None:
         try:
-            sent = self._socket.send(frame)
+            sent = self._socket.send(frame, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -101,35 +108,49 @@ class ProcessBridge(Bridge):
     def _send_slowly(self, frame: bytes) -> None:
         """Wait for room: the plan may be longer than what the socket takes at once."""
         try:
-            self._socket.settimeout(STOP_TIMEOUT_S)
             self._socket.sendall(frame)
         except OSError as error:
             # Half a frame may be out, and nothing makes sense after it: reading finds the end, and says so.
             _log.warning("the network process takes no commands: %s", error)
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-        finally:
-            self._socket.settimeout(0)
 
     def _read(self, timeout_s: float) -> None:
         """Read what is there, waiting until something whole has come or the time is over."""
-        deadline = time.monotonic() + timeout_s
+        deadline = 0.0
         left_s = timeout_s
         while not self._events:
-            if not self._readable.poll(left_s * 1e3):
-                if timeout_s > 0 and self._process.has_ended() and not self._readable.poll(0):
-                    # It has ended, and somebody who was forked as it began holds its end of the line.
+            data = self._recv(left_s)
+            if data is None and timeout_s > 0 and self._process.has_ended():
+                # It has ended, and somebody who was forked as it began may hold its end of the line.
+                data = self._recv(0) or b""
+            if not data:
+                if data is not None:
                     self._end_of_stream()
                 return
-            left_s = max(0.0, deadline - time.monotonic())
-            try:
-                data = self._socket.recv(65_536)
-            except OSError:
-                data = b""
-            if not data:
-                self._end_of_stream()
-                return
             self._events.extend(self._reader.feed(data))
+            if not self._events:  # the rest of a long one
+                now = time.monotonic()
+                deadline = deadline or now + left_s
+                left_s = max(0.0, deadline - now)
+
+    def _recv(self, timeout_s: float) -> bytes | None:
+        """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
+        try:
+            if timeout_s < _LEAST_WAIT_S:
+                return self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            if timeout_s != self._waits_s:
+                self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
+                self._waits_s = timeout_s
+            return self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def _set_time_out(self, of: int, timeout_s: float) -> None:
+        seconds, micros = divmod(int(timeout_s * 1e6), 1_000_000)
+        self._socket.setsockopt(socket.SOL_SOCKET, of, _TIMEVAL.pack(seconds, micros))
 
     def _end_of_stream(self) -> None:
         now_ms = time.time_ns() // 1_000_000

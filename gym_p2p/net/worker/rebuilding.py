@@ -181,6 +181,8 @@ class Rebuilder:
         self._before = number
         """The newest attempt before this break."""
         self._broken = False
+        self._alone = False
+        """Whether we alone know that there is a link to be made."""
         self._closed = False
         self._first: asyncio.TimerHandle | None = None
         self._attempt: Attempt | None = None
@@ -191,6 +193,12 @@ class Rebuilder:
         self._broken = True
         if self._attempt is None and self._first is None:
             self._first = asyncio.get_running_loop().call_later(FIRST_PAUSE_S, self._try_again)
+
+    def come_back(self) -> None:
+        """Make a link at once, and with an offer: there is none yet, and the player knows nothing of us."""
+        self._broken = self._alone = True
+        if self._attempt is None:
+            self._try_again()
 
     def concerns(self, payload: Mapping[str, Any] | None) -> bool:
         """Whether a signal is of a new link; a candidate, which names none, is while one is being made."""
@@ -219,7 +227,7 @@ class Rebuilder:
             How often it was tried in vain since the path broke.
         """
         attempts, self._before = self._number - self._before, self._number
-        self._broken = False
+        self._broken = self._alone = False
         if self._attempt is None or self._attempt.opened is None:
             self._stop()
         return attempts
@@ -249,7 +257,7 @@ class Rebuilder:
     def _try_again(self) -> None:
         self._first = self._attempt = None
         if self._broken:
-            self._start(self._number + 1, offers_first=None)
+            self._start(self._number + 1, offers_first=True if self._alone else None)
 
     def _take(self, connection: PeerConnection) -> None:
         attempts = max(1, self.settle())

@@ -130,10 +130,8 @@ def test_whoever_dies_and_comes_back_nobody_differs_and_nobody_hangs(
 
 @pytest.mark.parametrize("make", [acting_lockstep, acting_rollback])
 @pytest.mark.parametrize("dies_s", [4.0, 4.5, 6.0])
-def test_where_the_keeper_dies_the_next_one_goes_on_and_all_come_back(
-    make: Any, keeper_dies_s: float
-) -> None:
-    deaths = [Death(2, 1.0, 9.0, slowly_s=0.2), Death(0, keeper_dies_s, 3.0, slowly_s=0.2)]
+def test_where_the_keeper_dies_the_next_one_goes_on_and_all_come_back(make: Any, dies_s: float) -> None:
+    deaths = [Death(2, 1.0, 9.0, slowly_s=0.2), Death(0, dies_s, 3.0, slowly_s=0.2)]
     table = make(4, deaths, tick_s=1 / 20, delays={2: 2})
     assert table.run(90), told(table)
     assert_alike(table)

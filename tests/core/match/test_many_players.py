@@ -119,6 +119,7 @@ def _calls(players: int, window: int) -> tuple[float, float]:
     return found["all"] / delivered, found["to take it in"] / delivered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [0, 8], ids=["lockstep", "rollback"])
 def test_among_eight_a_message_takes_hardly_more_calls_than_between_two(window: int) -> None:
     two, eight = _calls(2, window), _calls(8, window)

@@ -116,6 +116,7 @@ def test_every_kind_of_message_is_poured_out() -> None:
     assert poured == set(get_args(Message))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_whatever_a_peer_pours_out_is_kept_within_a_bound(flood: Callable[[int], bytes]) -> None:
     match = _played(30)

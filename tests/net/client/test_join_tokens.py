@@ -46,7 +46,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 def test_the_token_says_who_the_client_is(service: Service) -> None:
     async def main() -> None:
         client = SignalingClient()
-        await client.connect(service.url, "somebody", timeout_s=5, token=token("ann"))
+        await client.connect(service.url, "somebody", timeout_s=PATIENCE_S, token=token("ann"))
         assert client.subject_id == "ann"
         await client.close()
 
@@ -58,7 +58,7 @@ def test_the_token_may_come_from_the_environment(service: Service, monkeypatch: 
 
     async def main() -> None:
         client = SignalingClient()
-        await client.connect(service.url, "somebody", timeout_s=5)
+        await client.connect(service.url, "somebody", timeout_s=PATIENCE_S)
         assert client.subject_id == "bob"
         await client.close()
 
@@ -70,7 +70,7 @@ def test_without_a_valid_token_the_service_refuses_and_says_so(service: Service,
     async def main() -> None:
         client = SignalingClient()
         with pytest.raises(ServiceRefused, match="join token") as caught:
-            await client.connect(service.url, "ann", timeout_s=5, token=shown)
+            await client.connect(service.url, "ann", timeout_s=PATIENCE_S, token=shown)
         assert caught.value.code == "unauthenticated"
 
     run(main())
@@ -81,11 +81,11 @@ def test_a_second_client_is_refused_and_a_broken_line_comes_back_to_its_seat(ser
         heard: list[bool] = []
         ann = SignalingClient()
         ann.events.listen(LineChanged, lambda line: heard.append(line.up))
-        await ann.connect(service.url, "x", timeout_s=5, token=token("carl"))
+        await ann.connect(service.url, "x", timeout_s=PATIENCE_S, token=token("carl"))
         await ann.join_room("resume", ["first", "second"], ["second"])
         other = SignalingClient()
         with pytest.raises(ServiceRefused) as caught:
-            await other.connect(service.url, "x", timeout_s=5, token=token("carl"))
+            await other.connect(service.url, "x", timeout_s=PATIENCE_S, token=token("carl"))
         assert caught.value.code == "duplicate_session"
         assert heard == []
         # As when the network is gone: the client hears nothing, and the service has not noticed.
@@ -93,10 +93,10 @@ def test_a_second_client_is_refused_and_a_broken_line_comes_back_to_its_seat(ser
         ann._line._sio.handlers.clear()
         ann._line._on_break()
         bob = SignalingClient()
-        await bob.connect(service.url, "x", timeout_s=5, token=token("dora"))
+        await bob.connect(service.url, "x", timeout_s=PATIENCE_S, token=token("dora"))
         await eventually(lambda: heard == [False, True])
         await bob.join_room("resume", ["first", "second"])
-        assert (await ann.wait_for_match(5)).player_id == "second"
+        assert (await ann.wait_for_match(PATIENCE_S)).player_id == "second"
         await asyncio.gather(ann.close(), bob.close())
 
     run(main())
@@ -110,7 +110,7 @@ def test_a_client_whose_token_has_expired_gives_up_when_its_line_breaks(
     async def main() -> None:
         ann = SignalingClient()
         with serve_in_thread(config) as service:
-            await ann.connect(service.url, "x", timeout_s=5, token=token("ann", lifetime_s=60))
+            await ann.connect(service.url, "x", timeout_s=PATIENCE_S, token=token("ann", lifetime_s=60))
             await ann.join_room("r", ["first", "second"])
         defaults = Admission.__init__.__kwdefaults__
         assert defaults is not None
@@ -127,7 +127,7 @@ def test_a_client_whose_token_has_expired_gives_up_when_its_line_breaks(
 def test_a_client_that_joins_too_often_waits_and_joins(service: Service) -> None:
     async def main() -> None:
         client = SignalingClient()
-        await client.connect(service.url, "x", timeout_s=5, token=token("eager"))
+        await client.connect(service.url, "x", timeout_s=PATIENCE_S, token=token("eager"))
         began = time.monotonic()
         for number in range(4):
             await client.join_room(f"eager{number}", ["first", "second"])

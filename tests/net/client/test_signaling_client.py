@@ -47,7 +47,7 @@ async def connected(
     if listen is not None:
         client.events.listen(*listen)
     try:
-        await client.connect(url, subject, timeout_s=5)
+        await client.connect(url, subject, timeout_s=PATIENCE_S)
         yield client
     finally:
         await client.close()
@@ -74,7 +74,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 async def meet(ann: SignalingClient, bob: SignalingClient, room: str) -> tuple[MatchFound, MatchFound]:
     for client in (ann, bob):
         await client.join_room(room, SEATS)
-    return await ann.wait_for_match(5), await bob.wait_for_match(5)
+    return await ann.wait_for_match(PATIENCE_S), await bob.wait_for_match(5)
 
 
 def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -> None:
@@ -87,11 +87,11 @@ def test_two_clients_meet_and_their_signals_keep_their_order(service: Service) -
             ack = await ann.join_room("order", SEATS, ["second"])
             assert (ack.seats_taken, ack.seats_free) == (("second",), ("first",))
             await bob.join_room("order", SEATS)
-            found = await ann.wait_for_match(5)
+            found = await ann.wait_for_match(PATIENCE_S)
             assert found.player_id == "second"
             assert found.peers[0].subject_id == "bob"
             assert (found.peers[0].client or "").startswith("gym_p2p/")
-            assert (await bob.wait_for_match(5)).seed == found.seed
+            assert (await bob.wait_for_match(PATIENCE_S)).seed == found.seed
             texts = [f"candidate:{number} 1 udp 1 192.168.1.7 5000 typ host" for number in range(60)]
             for text in texts:
                 ann.send_signal(found.match_id, "first", "ice-candidate", {"candidate": text})
@@ -168,7 +168,7 @@ def test_a_full_room_and_another_environment_are_refused_with_their_code(service
 def test_what_is_no_address_is_a_usage_error(url: str) -> None:
     async def main() -> None:
         with pytest.raises(ConfigurationError):
-            await SignalingClient().connect(url, "ann", timeout_s=5)
+            await SignalingClient().connect(url, "ann", timeout_s=PATIENCE_S)
 
     run(main())
 
@@ -177,7 +177,7 @@ def test_what_is_no_address_is_a_usage_error(url: str) -> None:
 def test_what_is_no_subject_is_a_usage_error(service: Service, subject: str) -> None:
     async def main() -> None:
         with pytest.raises(ConfigurationError):
-            await SignalingClient().connect(service.url, subject, timeout_s=5)
+            await SignalingClient().connect(service.url, subject, timeout_s=PATIENCE_S)
 
     run(main())
 
@@ -275,7 +275,7 @@ def test_a_malformed_announcement_fails_the_wait_and_nothing_else() -> None:
         async with connected(url, "ann") as ann:
             await ann.join_room("r", [0, 1])
             with pytest.raises(ProtocolError):
-                await ann.wait_for_match(5)
+                await ann.wait_for_match(PATIENCE_S)
             assert ann.connected
 
     with serving(socketio.ASGIApp(sio)) as url:
@@ -341,7 +341,7 @@ def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path)
         with serve_in_thread(config) as service:
             url = service.url
             ann = listening(heard)
-            await ann.connect(url, "ann", timeout_s=5)
+            await ann.connect(url, "ann", timeout_s=PATIENCE_S)
             await ann.join_room("r", SEATS, ["second"])
             waiting = asyncio.create_task(ann.wait_for_match(20))
         await eventually(lambda: heard == [False])
@@ -364,13 +364,13 @@ def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> Non
         with serve_in_thread(config) as service:
             url = service.url
             ann = listening(heard)
-            await ann.connect(url, "ann", timeout_s=5)
+            await ann.connect(url, "ann", timeout_s=PATIENCE_S)
             await ann.join_room("r", SEATS, ["second"])
         with serve_in_thread(config):
             await eventually(lambda: heard == [False, True])
             async with connected(url, "bob") as bob:
                 await bob.join_room("r", SEATS)
-                assert (await ann.wait_for_match(5)).player_id == "second"
+                assert (await ann.wait_for_match(PATIENCE_S)).player_id == "second"
         await ann.close()
 
     run(main())
@@ -384,7 +384,7 @@ def test_a_match_outlives_the_service_quietly(tmp_path: Path, caplog: pytest.Log
         with serve_in_thread(config) as service:
             ann, bob = listening(heard), SignalingClient()
             for client, name in ((ann, "ann"), (bob, "bob")):
-                await client.connect(service.url, name, timeout_s=5)
+                await client.connect(service.url, name, timeout_s=PATIENCE_S)
             found, _ = await meet(ann, bob, "r")
         await eventually(lambda: heard == [False])
         for _ in range(300):  # more than is kept
@@ -406,7 +406,7 @@ def test_of_two_clients_with_one_subject_the_older_one_is_cut_off_for_good(servi
             await older.join_room("twins", SEATS)
             async with connected(service.url, "twin") as newer:
                 with pytest.raises(ServiceRefused) as caught:
-                    await older.wait_for_match(5)
+                    await older.wait_for_match(PATIENCE_S)
                 assert caught.value.code == "replaced"
                 await eventually(lambda: heard == [False])
                 await asyncio.sleep(1.5)
@@ -446,10 +446,10 @@ def test_close_is_idempotent_in_every_state(service: Service) -> None:
         await unused.close()
         await unused.close()
         with pytest.raises(RuntimeError):
-            await unused.connect(service.url, "ann", timeout_s=5)
+            await unused.connect(service.url, "ann", timeout_s=PATIENCE_S)
 
         ann = SignalingClient()
-        await ann.connect(service.url, "closing", timeout_s=5)
+        await ann.connect(service.url, "closing", timeout_s=PATIENCE_S)
         await asyncio.gather(ann.close(), ann.close())
         await ann.close()
         assert not ann.connected

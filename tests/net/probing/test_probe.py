@@ -76,7 +76,7 @@ async def players(
         made = [Player(name, LinkConfig(emulation=emulation or LinkEmulation()), pings) for name in names]
         for player in made:
             stack.push_async_callback(player.close)
-            await player.client.connect(service.url, player.name, timeout_s=5)
+            await player.client.connect(service.url, player.name, timeout_s=PATIENCE_S)
         yield service, made
 
 

@@ -29,7 +29,7 @@ def plan(url: str, *, patience_s: float = 20.0) -> PlayerPlan:
 async def longest_wait_s(service: Service) -> float:
     """Return how long ann has waited, of whom a new client has just joined."""
     client = SignalingClient()
-    await client.connect(service.url, "ann", timeout_s=5)
+    await client.connect(service.url, "ann", timeout_s=PATIENCE_S)
     await client.join_queue(QueueTicket(queue="lab", seats=SEATS))
     waited_s = service.queue_report().totals.longest_wait_s
     await client.close()
@@ -108,12 +108,12 @@ def test_a_bug_in_the_queues_stops_neither_rooms_nor_the_service(
         service._machines.queues.handle_timeout = broken  # type: ignore[method-assign]  # no real bug at hand
         ann, bob, eve = clients = [SignalingClient() for _ in range(3)]
         for client, name in zip(clients, ("ann", "bob", "eve"), strict=True):
-            await client.connect(service.url, name, timeout_s=5)
+            await client.connect(service.url, name, timeout_s=PATIENCE_S)
         await eve.join_queue(QueueTicket(queue="lab", seats=SEATS))  # who is to be events how it stands
         await eventually(lambda: "a bug" in caplog.text)
         await ann.join_room("r", SEATS)
         await bob.join_room("r", SEATS)
-        assert (await ann.wait_for_match(5)).match_id == (await bob.wait_for_match(5)).match_id
+        assert (await ann.wait_for_match(PATIENCE_S)).match_id == (await bob.wait_for_match(5)).match_id
         await asyncio.gather(*(client.close() for client in clients))
 
     with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:

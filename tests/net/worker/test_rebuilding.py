@@ -147,6 +147,22 @@ def test_attempts_follow_each_other_until_the_path_is_no_more_wanted_and_are_cou
     on_a_path(work)
 
 
+def test_who_comes_back_waits_for_nothing_and_offers_every_time_for_nobody_knows_of_them() -> None:
+    async def work(path: Path) -> None:
+        path.rebuilder.come_back()
+        await asyncio.sleep(5)
+        assert [made.began for made in path.made.values()] == pytest.approx([0.0, 4.25])
+        assert {made.offers_first for made in path.made.values()} == {True}
+        path.made[2].open()
+        path.made[2].say(PROOF)
+        assert len(path.taken) == 1
+        path.rebuilder.begin()  # from then on both know of a break
+        await asyncio.sleep(1)
+        assert path.made[3].offers_first is None
+
+    on_a_path(work)
+
+
 def test_a_path_that_soon_carries_again_costs_no_attempt() -> None:
     async def work(path: Path) -> None:
         path.rebuilder.begin()

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { browser, obey } from "./remote.mjs";
 
-const [, , , timeoutMs, folder] = process.argv;
+const [, , , , timeoutMs, folder] = process.argv;
 const scripts = new Map(readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`)]));
 const pages = new Map();
 

@@ -15,7 +15,7 @@ from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import metrics, settle
 from tests.server.raw import OFFER, RawClient, candidate, match_two
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 SECRET = "j" * 32
 TURN_SECRET = "t" * 32
@@ -153,7 +153,7 @@ def test_the_metrics_count_what_happened_and_name_nobody(tmp_path: Path) -> None
             # It is counted after both were told.
             until(lambda: ("gym_p2p_probes_total", "failed") in metrics(service))
             seen = metrics(service)
-            with urllib.request.urlopen(f"{service.url}/metrics", timeout=5) as answer:  # noqa: S310  # our own service
+            with urllib.request.urlopen(f"{service.url}/metrics", timeout=PATIENCE_S) as answer:  # noqa: S310  # our own service
                 text = answer.read().decode()
     assert seen["gym_p2p_connections", ""] == 2
     assert seen["gym_p2p_matches_running", ""] == 1

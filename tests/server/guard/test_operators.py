@@ -15,6 +15,7 @@ from gym_p2p.errors import UsageError
 from gym_p2p.server import Service
 from gym_p2p.server.guard.tokens import OperatorClaims, TokenSigner, UploadClaims, read_secret
 from tests.server.raw import RawClient
+from tests.waiting import PATIENCE_S
 
 SECRET = bytes(range(32))
 LOOKING = OperatorClaims(expires_at=100.0)
@@ -24,7 +25,7 @@ def ask(service: Service, *, token: str | None = None, method: str = "GET") -> t
     """Ask for the queues; return the status and the answer."""
     place = urlsplit(service.url)
     assert place.hostname is not None
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=5)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=PATIENCE_S)
     try:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         connection.request(method, "/v1/queues", headers=headers)

@@ -20,6 +20,7 @@ from gym_p2p.config import MatchmakingConfig, ServiceConfig
 from gym_p2p.core.probing.outcome import ProbeOutcome
 from gym_p2p.errors import UsageError
 from gym_p2p.server import mount
+from tests.waiting import PATIENCE_S
 
 KIND = sys.argv[1]
 INLINE = KIND.endswith("-inline")
@@ -318,7 +319,7 @@ def serve_flask(data_dir: str) -> None:
     def announce() -> None:
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", port), timeout=5):
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S):
                     break
             except OSError:
                 sockets.sleep(0.02)

@@ -1,0 +1,143 @@
+"""A person's seat in a real browser: what the page says of it, who has it, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from gym_p2p import PersonGone
+from tests.browser.driver import Driver
+from tests.browser.lone_person import Alone, Painter
+from tests.browser.seat_page import DRAWN, Page
+from tests.waiting import PATIENCE_S, until
+
+
+class Slow(Painter):
+    """Takes its time to begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begins = threading.Event()
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
+        assert self.begins.wait(PATIENCE_S)
+        return super().reset(seed=seed, options=options)
+
+
+def test_who_waits_is_told_for_how_long_though_nothing_else_changes(browser: Driver) -> None:
+    env = Slow()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.phase("waiting")
+        assert "waited" not in page.text()
+        # A minute that is over at once.
+        page.ask(
+            "value", expression="{ const now = performance.now(); performance.now = () => now + 61000; }"
+        )
+        page.until("document.body.innerText.includes('You have waited 1 min.')")
+        env.begins.set()
+        page.phase("playing")
+        page.until("!document.body.innerText.includes('You have waited')")
+
+
+def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("reload")
+        page.until(DRAWN)
+        second = Page(browser, alone.seat.url, beside=page.number)
+        second.until(DRAWN)
+        page.until("document.body.innerText.includes('another tab')")
+        second.ask("press", code="ArrowLeft")
+        until(lambda: 1 in env.actions)
+        page.ask("click", selector="#card-button")
+        page.until(DRAWN)
+        second.until("document.body.innerText.includes('another tab')")
+    assert alone.error is None
+
+
+class Forbidding(Painter):
+    """Forbids one action after another."""
+
+    forbidden = 1
+
+    def mask(self) -> list[int]:
+        return [number != self.forbidden for number in range(3)]
+
+
+def test_what_is_illegal_is_greyed_out_and_its_key_does_nothing(browser: Driver) -> None:
+    env = Forbidding()
+    with Alone(env, mask=env.mask) as alone:
+        page = Page(browser, alone.seat.url, touch=True)
+        page.until(DRAWN)
+        grey = "[...document.querySelectorAll('#pad .illegal')].map((one) => one.dataset.code).join()"
+        page.until(f"{grey} === 'ArrowLeft'")
+        assert page.ask("value", expression="document.querySelectorAll('#controls .illegal').length") == 1
+        page.ask("press", code="ArrowLeft")
+        page.until("window.page.screen.drawn.frame > 30")
+        assert set(env.actions) == {0}
+        env.forbidden = 2
+        page.until(f"{grey} === 'ArrowRight'")
+        until(lambda: env.actions[-1] == 1)
+
+
+def test_whose_turn_it_is_stands_beside_a_long_list_of_keys(browser: Driver, monkeypatch: Any) -> None:
+    keys = {letter: {"action": n, "label": f"the square of {letter}"} for n, letter in enumerate("qazwsxedc")}
+    with Alone(Painter(actions=9), keys=keys) as alone:
+        page = Page(browser, alone.seat.url, width=1024)
+        page.until(DRAWN)
+        status = "document.getElementById('status').textContent"
+        monkeypatch.setattr(alone.seat._stage, "own_turn", True)
+        page.until(f"{status}.startsWith('It is your turn.') && document.title.startsWith('Your turn')")
+        height = page.ask("value", expression="document.getElementById('leave').offsetHeight")
+        assert height < 60  # of two lines it is 63
+        monkeypatch.setattr(alone.seat._stage, "own_turn", False)
+        page.ask("press", code="KeyQ")  # which was waited for
+        page.until(f"{status}.startsWith('Another player')")
+
+
+def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("press", code="ArrowLeft")
+        until(lambda: env.actions[-3:] == [1, 1, 1])
+        # A headless page always says that it has the focus: the event by hand, as a real one would come.
+        page.ask("value", expression="document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
+        until(lambda: env.actions[-3:] == [0, 0, 0])
+        page.until("document.getElementById('status').textContent.includes('keys go elsewhere')")
+        page.ask("click", selector="#leave")
+        page.ask("click", selector="#leave")
+        until(lambda: alone.error is not None)
+    assert isinstance(alone.error, PersonGone)
+    assert alone.error.reason == "left"
+    page.until("document.getElementById('card-head').textContent === 'You left the game'")
+
+
+BAD = {
+    "garbage": "page.link.send('{')",
+    "ten thousand keys": "for (let n = 1; n <= 10000; n++) "
+    "page.link.send({ t: 'keys', held: [], changes: [[n, 1, 'ArrowLeft', 'keys']] })",
+}
+
+
+@pytest.mark.parametrize("link", ["websocket", "datachannel"])
+@pytest.mark.parametrize("what", BAD)
+def test_a_page_that_sends_what_no_page_does_reads_so_and_its_seat_is_a_lost_players(
+    browser: Driver, what: str, link: str
+) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, f"{alone.seat.url}?link={link}")
+        page.until(DRAWN)
+        assert page.ask("value", expression="window.page.link.kind") == link
+        page.ask("value", expression=BAD[what])
+        page.until("document.getElementById('card-head').textContent === 'Disconnected'")
+        until(lambda: alone.error is not None)
+        assert isinstance(alone.error, PersonGone)
+        assert alone.error.reason == "page_dropped"
+        page.ask("close")
