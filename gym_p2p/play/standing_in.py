@@ -14,6 +14,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import attrs
 
@@ -25,6 +26,7 @@ from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -87,8 +89,10 @@ class StandingIn:
     def _input_of(self, player: int, frame: int, seen: Outcome, *, newest: bool) -> tuple[bytes, ActedBy]:
         """Return an input, and who chose it: for frames that have gone by nobody was asked."""
         match, stand_in = self._match, self._match.away_stand_in
-        if stand_in is None or not newest:
+        if not newest:
             return match.inputs.default_of(player), ActedBy.DEFAULT
+        if stand_in is None:
+            return self._default_of(player, seen), ActedBy.DEFAULT
         index_of = match.game.seats.index
         try:
             data = match.inputs.input_of(
@@ -98,8 +102,19 @@ class StandingIn:
             if player not in self._failed:
                 self._failed.add(player)
                 _log.exception("stand_in failed at frame %d; the default action is played then", frame)
-            return match.inputs.default_of(player), ActedBy.DEFAULT
+            return self._default_of(player, seen), ActedBy.DEFAULT
         return data, ActedBy.STAND_IN
+
+    def _default_of(self, player: int, seen: Outcome) -> bytes:
+        """Return the default actions of a player's seats; one that is allowed where an action mask forbids it."""
+        game = self._match.game
+
+        def legal(seat: SeatId) -> Any:
+            index, default, space = game.seats.index(seat), game.default_action(seat), game.codec(seat).space
+            mask = mask_of(space, seen.observations[index], seen.infos[index])
+            return legal_or_nearest(space, mask, default, default)
+
+        return self._match.inputs.input_of(player, legal)
 
 
 @attrs.frozen
