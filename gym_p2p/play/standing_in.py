@@ -106,7 +106,7 @@ class StandingIn:
         return data, ActedBy.STAND_IN
 
     def _default_of(self, player: int, seen: Outcome) -> bytes:
-        """Return the default actions of a player's seats; one that is allowed where an action mask forbids it."""
+        """Return the default actions of a player's seats, or such as their action masks allow."""
         game = self._match.game
 
         def legal(seat: SeatId) -> Any:
