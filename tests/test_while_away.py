@@ -101,12 +101,15 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
     for key in ("playerId", "episode", "episodeLeft", "frameLeft", "frameReturned", "framesCaughtUp"):
         assert back[key] == own[key], key
     assert 60 <= back["frameLeft"] < back["frameReturned"] == back["framesCaughtUp"]
+    acted = back["frameReturned"] - back["frameLeft"]
+    stood_ms = sum(pause["durationMs"] for pause in ours["pauses"] if pause["reason"] == "away")
+    assert stood_ms <= back["awayMs"] - 5 * acted  # a frame takes 10 ms: of those the match did not stand
     for document in (ours, theirs):
         (episode,) = document["episodes"]
         runs = episode["actors"]["a"]
         assert episode["actors"].keys() == {"a"}
         assert runs[0][0] == back["frameLeft"]
-        assert sum(count for _, count, _ in runs) == back["frameReturned"] - back["frameLeft"]
+        assert sum(count for _, count, _ in runs) == acted
         who = {actor for _, _, actor in runs}
         assert who == ({"default"} if stand_in is None else {"default", "stand_in"})
     mine, his = (
