@@ -129,7 +129,7 @@ class _Player:
 
     def document(self) -> dict[str, Any]:
         """Return what it has to show of the match."""
-        (path,) = (self.folder / "exports").glob("*/*.multiplayer.json*")
+        (path,) = (self.folder / "exports").glob("[!.]*/*.multiplayer.json*")
         data = path.read_bytes()
         document: dict[str, Any] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
         return document

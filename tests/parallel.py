@@ -25,7 +25,7 @@ import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
-__all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "taken"]
+__all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait more than half of their time; more workers than this stretch the times that they take."""
@@ -55,16 +55,37 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     """Give whole files to the workers, and what belongs together to one of them."""
-    return _ByFile(config, log) if config.option.dist == "loadfile" else None
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
 
 
-class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # it publishes no types
+    """Gives whole files to the workers, in the order of the collection."""
+
     _units: Mapping[str, str] | None = None
 
     def _split_scope(self, nodeid: str) -> str:
         if self._units is None:
             self._units = dict(_units(self.collection))
         return self._units[nodeid]
+
+    def remove_node(self, node: Any) -> Any:
+        """Hand out what a worker that died has left; return the test that it died in.
+
+        That one is not tried again, for it would kill the next worker; nor is a file handed out that is done
+        with: a worker that is given nothing to do runs not even the last of what it has, and all never end.
+        """
+        units = self.assigned_work.pop(node)
+        left = [
+            (unit, test) for unit, tests in units.items() for test, is_done in tests.items() if not is_done
+        ]
+        if not left:
+            return None
+        (unit, died_in), *_ = left
+        units[unit][died_in] = True
+        self.workqueue.update({unit: tests for unit, tests in units.items() if not all(tests.values())})
+        for other in self.nodes:
+            self._reschedule(other)
+        return died_in
 
 
 def _units(collection: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Mapping
 
 import attrs
 
 from gym_p2p.bench.chromium import BrowserPage, Chromium, running_chromium
 from gym_p2p.bench.figures import ON_TIME, Report, Row, Series, times_between
-from gym_p2p.bench.hosted import PEOPLE, hosting, on_time, seat_bytes
+from gym_p2p.bench.hosted import PEOPLE, HostedPeople, hosted_people, hosted_rows, hosting, seat_bytes
 from gym_p2p.bench.others import Others
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress, Rounds
@@ -25,8 +24,6 @@ _PRESS_S = 0.13
 
 _OPENINGS = 3
 """Of a link, for the time to its first frame."""
-
-_HOSTED_FPS = 30.0
 
 _KEYS = ("ArrowLeft", "ArrowRight")
 
@@ -114,28 +111,67 @@ class _Found:
     skipped: int
 
 
-@attrs.frozen
-class _House:
-    """How hosted seats do: the memory of one, by the page's link, and many at a time."""
-
-    bytes_by_link: dict[str, int]
-    on_time: dict[str, float]
-    """By game."""
-
-
-def bench_human(*, count: int = 100, people: int | None = None, progress: Progress) -> Report:
-    """Measure a person's page at a seat of this machine, beside a page that reacts by itself.
+def bench_human(
+    *, count: int = 100, people: int | None = None, only: str | None = None, progress: Progress
+) -> Report:
+    """Measure a person's page at a seat of this machine, and how people do who are hosted together.
 
     Args:
         count: presses of keys a case; each is released again, which counts as well.
-        people: who are hosted at a time, at 30 frames a second; ``None`` is as many as are aimed at.
+        people: who come to a host at a time; ``None`` is as many as two cores are to do.
+        only: ``"page"`` leaves out hosted people, ``"hosted"`` the page, which wants a browser.
         progress: is called with what goes on.
 
     Raises:
         P2PError: there is no browser, or a game is not installed.
     """
-    chance, others = random.Random(1), Others()
-    crowds = {game: people or wanted for game, wanted in PEOPLE.items()}
+    others = Others()
+    rows: list[Row] = []
+    series: list[Series] = []
+    notes: list[str] = []
+    if only != "hosted":
+        page_rows, series = _bench_page(count, progress)
+        rows += page_rows
+        notes += _PAGE_NOTES
+    hosted: list[HostedPeople] = []
+    if only != "page":
+        for game, most in PEOPLE.items():
+            hosted.append(hosted_people(game, people or most, count * _PRESS_S, progress))
+            rows += hosted_rows(hosted[-1])
+        notes += _HOSTED_NOTES
+    return Report(
+        bench="human",
+        settings={
+            "count": count,
+            "people": {one.game: one.came for one in hosted},
+            "cases": [attrs.asdict(case) for case in _CASES],
+        },
+        notes=(*notes, ON_TIME, others.note()),
+        rows=rows,
+        series=series,
+        columns=("ours", "floor", "target"),
+    )
+
+
+_PAGE_NOTES = (
+    "action latency: from a trusted key event to the frame of the screen that draws its effect",
+    "floor: a page that reacts by itself; target: what is aimed at, from it",
+    "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
+    "processor time is the whole process's beyond env.step, rendering included",
+    "a hosted seat's memory is unshared (USS): its process, and its network process, of gym-p2p host",
+    "bytes are those of a frame as it was sent, times the rate",
+)
+_HOSTED_NOTES = (
+    "hosted people come one after the other, each with a link, and play with one another",
+    "let in: as many as the door finds room for; the others are told that all places are taken",
+    "their pages are one process and no browsers: they acknowledge frames and draw nothing",
+    "hosted people's frames are on time by when they come to their pages",
+    "a seat's processor time is that of all processes of the host, over the frames of all",
+)
+
+
+def _bench_page(count: int, progress: Progress) -> tuple[list[Row], list[Series]]:
+    chance = random.Random(1)
     latencies = Rounds("ms")
     found: dict[str, _Found] = {}
     with running_chromium() as browser:
@@ -147,32 +183,11 @@ def bench_human(*, count: int = 100, people: int | None = None, progress: Progre
             one = found[case.name] = _measured(browser, case, count, chance)
             latencies.add(case.name, one.latencies_ms)
         progress("hosted seats")
-        with hosting("Rally", len(_LINKS), _HOSTED_FPS) as urls:
+        options = ("--partner", "scripted", "--seats", str(len(_LINKS)))
+        with hosting("Rally", len(_LINKS), *options) as (urls, _):
             each = {kind: seat_bytes(browser, url, kind) for url, kind in zip(urls, _LINKS, strict=True)}
-    house = _House(each, {})
-    for game, crowd in crowds.items():
-        progress(f"{crowd} hosted people, {game}")
-        with hosting(game, crowd, _HOSTED_FPS) as urls:
-            house.on_time[game] = on_time(urls, _HOSTED_FPS, count * _PRESS_S)
-    return Report(
-        bench="human",
-        settings={"count": count, "people": crowds, "cases": [attrs.asdict(case) for case in _CASES]},
-        notes=(
-            "action latency: from a trusted key event to the frame of the screen that draws its effect",
-            "floor: a page that reacts by itself; target: what is aimed at, from it",
-            "a person alone plays, at a page of headless Chromium; 50 ms are added on the way to the page",
-            "processor time is the whole process's beyond env.step, rendering included",
-            "a hosted seat's memory is unshared (USS): its process, and its network process, of gym-p2p host",
-            "hosted people play Rally against programs with seats of their own, Pong against one another",
-            "their pages draw nothing",
-            "bytes are those of a frame as it was sent, times the rate",
-            ON_TIME,
-            others.note(),
-        ),
-        rows=[*_rows(floor_ms, found), *_house_rows(house, crowds)],
-        series=[*latencies.all(), *_series(found)],
-        columns=("ours", "floor", "target"),
-    )
+    rows = [*_rows(floor_ms, found), *_memory_rows(each)]
+    return rows, [*latencies.all(), *_series(found)]
 
 
 def _floor(browser: Chromium, count: int, chance: random.Random) -> list[float]:
@@ -266,15 +281,11 @@ def _rows(floor_ms: list[float], found: dict[str, _Found]) -> list[Row]:
     return rows
 
 
-def _house_rows(house: _House, crowds: Mapping[str, int]) -> list[Row]:
-    near, far = (house.bytes_by_link[kind] / 1e6 for kind in _LINKS)
+def _memory_rows(bytes_by_link: dict[str, int]) -> list[Row]:
+    near, far = (bytes_by_link[kind] / 1e6 for kind in _LINKS)
     return [
         Row("memory of a hosted seat", "MB", near, anchor=60.0),
         Row("the same, data channel", "MB", far, anchor=100.0),
-        *(
-            Row(f"on time: {crowds[game]} hosted people, {game}, 30 fps", "%", 100 * share, anchor=99.0)
-            for game, share in house.on_time.items()
-        ),
     ]
 
 

@@ -22,6 +22,7 @@ _STATIONS = {
     "opening": "gym_p2p.bench.opening:OpeningStation",
     "served": "gym_p2p.bench.served:ServedStation",
     "crowd": "gym_p2p.bench.crowd:CrowdStation",
+    "pages": "gym_p2p.bench.pages:PagesStation",
     "seat": "gym_p2p.bench.seat_host:SeatStation",
     "misbehaving": "gym_p2p.bench.misbehaviour:MisbehavingStation",
 }

@@ -102,7 +102,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--minutes", type=above_zero, metavar="M", help="each match (default: 10)")
     human = parser.add_argument_group("human")
     human.add_argument(
-        "--people", type=count, metavar="N", help="hosted at a time (default: 12 at Rally, 20 at Pong)"
+        "--people", type=count, metavar="N", help="who come to a host (default: 12 to Rally, 20 to Pong)"
+    )
+    human.add_argument(
+        "--only", choices=["page", "hosted"], help="a page in Chromium, or people at a host (default: both)"
     )
     matches = parser.add_argument_group("rollback and scale")
     matches.add_argument(
@@ -131,6 +134,7 @@ _ONLY_OF = {
     "table": ("faults",),
     "learner_ms": ("step",),
     "people": ("human",),
+    "only": ("human",),
     "matches": ("data",),
     "minutes": ("data",),
     "match": ("rollback", "scale"),
@@ -236,7 +240,7 @@ def _telemetry(args: argparse.Namespace, progress: Progress) -> Report:
 def _human(args: argparse.Namespace, progress: Progress) -> Report:
     from gym_p2p.bench.human import bench_human  # noqa: PLC0415 - see above
 
-    return bench_human(progress=progress, **_given(args, "count", "people"))
+    return bench_human(progress=progress, **_given(args, "count", "people", "only"))
 
 
 def _data(args: argparse.Namespace, progress: Progress) -> Report:

@@ -36,6 +36,14 @@ def add_meeting_options(meeting: argparse._ArgumentGroup) -> None:
         metavar="S",
         help="how long somebody waits for others at most (default: %(default)g)",
     )
+    meeting.add_argument(
+        "--rejoin-timeout",
+        type=between(0, 3600),
+        default=30.0,
+        metavar="S",
+        help="how long the others wait for a player whose process died and is started again; 0: it is not "
+        "(default: %(default)g)",
+    )
     meeting.add_argument("--episodes", type=count, default=1, metavar="N", help="of a match (default: 1)")
     meeting.add_argument(
         "--split",

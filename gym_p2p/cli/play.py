@@ -13,6 +13,7 @@ import attrs
 
 from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.seat_options import Reactions
+from gym_p2p.cli.surroundings import past_a_signal
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, PersonGone
@@ -179,7 +180,9 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         ending = "connect_failed" if env.p2p.progress.episode == 0 else "failed"
         raise
     finally:
-        finished = env.p2p.close("normal" if ending == "done" else ending)
+        # A Ctrl-C that comes too late costs no document; after one that did not, another breaks this off.
+        with contextlib.nullcontext() if ending == "interrupted" else past_a_signal():
+            finished = env.p2p.close("normal" if ending == "done" else ending)
     gone = env.p2p.ending
     return Summary(
         match_id=env.p2p.progress.match_id,

@@ -19,6 +19,7 @@ __all__ = [
     "ended_by_signals",
     "heeded",
     "let_go_of_output",
+    "past_a_signal",
     "require_working_directory",
     "run_until_interrupted",
     "steady_streams",
@@ -93,6 +94,29 @@ def ended_by_signals() -> Iterator[None]:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in heeded(signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def past_a_signal() -> Iterator[None]:
+    """Let the block, which is about to end by itself, do so although somebody asks for it.
+
+    Whoever presses Ctrl-C once more breaks it off; SIGTERM and SIGHUP, which one sender sends both, never do.
+    """
+    asked = False
+
+    def heed(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    numbers = heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, heed) for number in numbers}
     try:
         yield
     finally:

@@ -6,7 +6,9 @@ welcome here, and nothing of this may flow back into the game.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,16 @@ __all__ = ["METADATA", "picture", "text"]
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 60}
 
 _Image = np.ndarray[Any, np.dtype[np.float32]]
+_Place = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 _SCALE = 2  # picture pixels to a court's pixel
 _ROWS, _COLUMNS = HEIGHT // PIXEL * _SCALE, WIDTH // PIXEL * _SCALE
 _LEFT_COLOUR, _RIGHT_COLOUR = (255, 122, 89), (72, 202, 228)
 _BALL_COLOUR, _LINE_COLOUR = (255, 250, 225), (120, 140, 190)
 _PADDLE_THICKNESS = 5 * _SCALE
+_CENTRES = np.arange(max(_ROWS, _COLUMNS)) + 0.5
+"""Of the pixels of a row, or a column."""
 
 _FONT = {
     "0": "###/#.#/#.#/#.#/###",
@@ -41,18 +47,63 @@ _FONT = {
 
 def picture(court: Court) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the court as an RGB image of shape (288, 512, 3)."""
-    image = _backdrop().copy()
-    _number(image, court.left.points, _COLUMNS // 2 - 40, _LEFT_COLOUR)
-    _number(image, court.right.points, _COLUMNS // 2 + 40, _RIGHT_COLOUR)
+    backdrop = _backdrop(court.left.points, court.right.points)
     thickness = _PADDLE_THICKNESS
-    _paddle(image, court.left, FACES[0] * _SCALE / PIXEL - thickness / 2, _LEFT_COLOUR)
-    _paddle(image, court.right, FACES[1] * _SCALE / PIXEL + thickness / 2, _RIGHT_COLOUR)
-    _ball(image, court)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    with backdrop.drawn_on() as image:
+        places = [
+            *_paddle(image, court.left, FACES[0] * _SCALE / PIXEL - thickness / 2, _LEFT_COLOUR),
+            *_paddle(image, court.right, FACES[1] * _SCALE / PIXEL + thickness / 2, _RIGHT_COLOUR),
+            *_ball(image, court),
+        ]
+        return backdrop.with_what_was_drawn(image, places)
+
+
+class _Backdrop:
+    """What of the picture stands still. Of a frame only the places that are drawn on are computed anew.
+
+    Args:
+        image: what is drawn on, in floats.
+    """
+
+    def __init__(self, image: _Image) -> None:
+        self._image = image
+        self._shown = np.clip(image, 0, 255).astype(np.uint8)
+        self._copies: list[_Image] = []
+        """That nobody draws on: taken and given back whole, so that threads do not meet on one."""
+
+    @contextlib.contextmanager
+    def drawn_on(self) -> Iterator[_Image]:
+        """Lend a copy to draw on, until :meth:`with_what_was_drawn` has returned."""
+        try:
+            copy = self._copies.pop()
+        except IndexError:
+            copy = self._image.copy()
+        yield copy
+        self._copies.append(copy)  # one that drawing failed on is nobody's any more
+
+    def with_what_was_drawn(
+        self, copy: _Image, places: Sequence[_Place]
+    ) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return the picture, and wipe the copy clean."""
+        picture = self._shown.copy()
+        for place in places:
+            picture[place] = np.clip(copy[place], 0, 255).astype(np.uint8)
+        for place in places:
+            copy[place] = self._image[place]
+        return picture
+
+
+@functools.lru_cache(maxsize=2)
+def _backdrop(left_points: int, right_points: int) -> _Backdrop:
+    """Return the court without who plays: the score stands until the next point."""
+    image = _empty_court().copy()
+    _number(image, left_points, _COLUMNS // 2 - 40, _LEFT_COLOUR)
+    _number(image, right_points, _COLUMNS // 2 + 40, _RIGHT_COLOUR)
+    return _Backdrop(image)
 
 
 @functools.cache
-def _backdrop() -> _Image:
+def _empty_court() -> _Image:
     """Return the empty court: a soft light in the middle, a dashed net, a frame."""
     y, x = np.mgrid[0:_ROWS, 0:_COLUMNS].astype(np.float32)
     glow = 1 - np.hypot((x / _COLUMNS - 0.5) * 1.3, y / _ROWS - 0.5)
@@ -80,40 +131,45 @@ def _shape(
     rounding: float,
     strength: float = 1.0,
     glow: float = 0.0,
-) -> None:
-    """Blend a rounded rectangle in, by its signed distance: its cover of a pixel is close to exact."""
+) -> _Place:
+    """Blend a rounded rectangle in, by its signed distance: its cover of a pixel is close to exact.
+
+    Returns where.
+    """
     margin = max(2.0, 4 * glow)
     rows = _window(at[1], half[1] + margin, _ROWS)
     columns = _window(at[0], half[0] + margin, _COLUMNS)
-    y, x = np.ogrid[rows, columns]
-    dx = np.maximum(np.abs(x + 0.5 - at[0]) - half[0] + rounding, 0)
-    dy = np.maximum(np.abs(y + 0.5 - at[1]) - half[1] + rounding, 0)
-    distance = np.hypot(dx, dy) - rounding
+    dx = np.maximum(np.abs(_CENTRES[columns] - at[0]) - half[0] + rounding, 0)
+    dy = np.maximum(np.abs(_CENTRES[rows] - at[1]) - half[1] + rounding, 0)
+    distance = np.hypot(dx, dy[:, None]) - rounding
     cover = np.clip(0.5 - distance, 0, 1)
     if glow:
         cover = np.maximum(cover, 0.45 * np.exp(-np.maximum(distance, 0) / glow))
     part = image[rows, columns]
     part += (strength * cover)[..., None].astype(np.float32) * (np.asarray(colour, np.float32) - part)
+    return rows, columns
 
 
-def _paddle(image: _Image, paddle: Paddle, x: float, colour: tuple[int, int, int]) -> None:
+def _paddle(image: _Image, paddle: Paddle, x: float, colour: tuple[int, int, int]) -> Iterator[_Place]:
     at = (x, paddle.y * _SCALE / PIXEL)
     half = (_PADDLE_THICKNESS / 2, PADDLE_HALF * _SCALE / PIXEL)
     if paddle.swing:
-        _shape(image, at, (half[0] + 3, half[1] + 3), (255, 255, 255), rounding=8, glow=6, strength=0.8)
-    _shape(image, at, half, colour, rounding=5, glow=4)
+        around = (half[0] + 3, half[1] + 3)
+        yield _shape(image, at, around, (255, 255, 255), rounding=8, glow=6, strength=0.8)
+    yield _shape(image, at, half, colour, rounding=5, glow=4)
 
 
-def _ball(image: _Image, court: Court) -> None:
+def _ball(image: _Image, court: Court) -> Iterator[_Place]:
     radius = BALL_RADIUS * _SCALE / PIXEL
     x, y = court.x * _SCALE / PIXEL, court.y * _SCALE / PIXEL
     for back in range(9, 0, -1):  # the way it came, if it came straight: a picture has no memory
         at = (x - court.vx * _SCALE / PIXEL * back * 0.8, y - court.vy * _SCALE / PIXEL * back * 0.8)
         size = radius * (1 - back / 14)
         if court.vx and 0 <= at[0] < _COLUMNS:
-            _shape(image, at, (size, size), _BALL_COLOUR, rounding=size, strength=0.28 * (1 - back / 10))
+            strength = 0.28 * (1 - back / 10)
+            yield _shape(image, at, (size, size), _BALL_COLOUR, rounding=size, strength=strength)
     waiting = 1 + 0.5 * (court.serve_in % 20) / 20
-    _shape(image, (x, y), (radius, radius), _BALL_COLOUR, rounding=radius, glow=3 * waiting)
+    yield _shape(image, (x, y), (radius, radius), _BALL_COLOUR, rounding=radius, glow=3 * waiting)
 
 
 def _number(image: _Image, number: int, x: int, colour: tuple[int, int, int]) -> None:

@@ -1,7 +1,8 @@
 """What a seat costs on this machine: the environment is played and drawn for a moment, with random actions.
 
-What a match costs beside that (messages, checks, the path to the page) is known from measuring it; how many
-seats there is room for follows from both.
+What a match costs beside that (messages, checks, the path to the page) is known from measuring it. For how
+many people there is room follows from both, until it is known what their seats really cost
+(:mod:`gym_p2p.hosting.capacity`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gym_p2p.human.encoding import require_picture
 from gym_p2p.human.frames import FrameStream
 from gym_p2p.human.seat import HumanSeat
 
-__all__ = ["free_bytes", "measure", "room_for"]
+__all__ = ["cost_of", "free_bytes", "measure", "seats_in_memory"]
 
 MATCH_S = 0.0015
 """Processor time of a frame of a match of two beside the environment, of both processes of a seat."""
@@ -30,35 +31,41 @@ MATCH_S = 0.0015
 AGAIN = 1.5
 """How often a frame is stepped, those that are played again included."""
 
-USABLE = 0.75
-"""Of all cores: what is left takes the service, the host, and a moment in which all are busy at once."""
-
 _LEAST_STEPS = 3
 
 SEAT_BYTES = 60_000_000
 """Memory of a seat that it shares with no other, at most."""
 
+_USABLE_MEMORY = 0.75
 
-def room_for(measured: Measured, *, policies_each: float, cores: int, memory_bytes: int | None) -> int:
-    """Return how many people can play here on time; at least one.
+
+def cost_of(measured: Measured, *, policies_each: float) -> float:
+    """Return what a person takes with the programs beside them, as a share of a core.
 
     Args:
         measured: what a seat costs.
         policies_each: how many programs play beside each person.
-        cores: of this machine.
+
+    >>> seat = Measured(seats=["a", "b"], fps=30.0, person_share=0.1, policy_share=0.05, modules=[])
+    >>> cost_of(seat, policies_each=1), cost_of(seat, policies_each=0)
+    (0.15, 0.1)
+    """
+    return round(measured.person_share + policies_each * measured.policy_share, 6)
+
+
+def seats_in_memory(*, policies_each: float, memory_bytes: int | None) -> int | None:
+    """Return for how many people's seats there is memory; ``None`` where nobody knows.
+
+    Args:
+        policies_each: how many programs play beside each person.
         memory_bytes: that is free; ``None`` is unknown.
 
-    >>> seat = Measured(seats=["a", "b"], fps=30.0, person_share=0.1, policy_share=0.04, modules=[])
-    >>> room_for(seat, policies_each=1, cores=2, memory_bytes=None)
-    10
-    >>> room_for(seat, policies_each=0, cores=64, memory_bytes=10**9)
+    >>> seats_in_memory(policies_each=0, memory_bytes=10**9)
     12
     """
-    share = measured.person_share + policies_each * measured.policy_share
-    room = int(USABLE * cores / share)
-    if memory_bytes is not None:
-        room = min(room, int(USABLE * memory_bytes / (SEAT_BYTES * (1 + policies_each))))
-    return max(1, room)
+    if memory_bytes is None:
+        return None
+    return int(_USABLE_MEMORY * memory_bytes / (SEAT_BYTES * (1 + policies_each)))
 
 
 def free_bytes() -> int | None:

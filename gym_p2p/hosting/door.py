@@ -17,8 +17,7 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.hosting.hall import Hall
 from gym_p2p.hosting.house import Refuse, Why
 from gym_p2p.hosting.links import Link, Links
-from gym_p2p.hosting.messages import Visit
-from gym_p2p.hosting.processes import SeatProcess
+from gym_p2p.hosting.seat import Seat
 from gym_p2p.human.messages import CLOSE_CODES, MAX_OFFER_BYTES, MAX_PAGE_MESSAGE_BYTES, encode
 from gym_p2p.human.page_files import PAGE_HEADERS, page_files
 
@@ -163,7 +162,7 @@ class Door:
             return _nothing()  # the page opens its line then, and is told why there is none
         return _hand_over(request, seat, await request.read())
 
-    def _enter(self, link: Link) -> SeatProcess | Refuse:
+    def _enter(self, link: Link) -> Seat | Refuse:
         try:
             seat = self._hall.enter(link)
         except OSError:
@@ -200,7 +199,7 @@ async def _close(request: web.Request, why: str, told: str | None) -> web.Stream
     return page
 
 
-def _hand_over(request: web.Request, seat: SeatProcess, body: bytes = b"") -> web.StreamResponse:
+def _hand_over(request: web.Request, seat: Seat, body: bytes = b"") -> web.StreamResponse:
     """Give a connection to the process of a seat, with what was read of it; here it is over."""
     transport = request.transport
     connection = None if transport is None else transport.get_extra_info("socket")
@@ -208,7 +207,7 @@ def _hand_over(request: web.Request, seat: SeatProcess, body: bytes = b"") -> we
         return _nothing()
     descriptor = os.dup(connection.fileno())
     try:
-        seat.send(Visit(_head(request, body) + body), descriptor)
+        seat.visit(_head(request, body) + body, descriptor)
     finally:
         os.close(descriptor)
     transport.abort()  # it closes this process's descriptor alone

@@ -1,24 +1,29 @@
-"""The seats of a host while it runs: whose process is where, who plays beside whom, and how all of it ends.
+"""The seats of a host while it runs: whose seat is where, who plays beside whom, and how all of it ends.
 
-Runs on the host's event loop. Who may sit is :mod:`gym_p2p.hosting.house`'s to say; HTTP is the door's.
+Runs on the host's event loop. Who may sit is :mod:`gym_p2p.hosting.house`'s to say, for how many there is
+room :mod:`gym_p2p.hosting.capacity`'s; HTTP is the door's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 import msgspec
 
 from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.hosting.capacity import Capacity
 from gym_p2p.hosting.house import Enter, House, Refuse, Why
 from gym_p2p.hosting.links import Link
-from gym_p2p.hosting.messages import Began, End, Ended, Failed, FromProcess, Over, Part
-from gym_p2p.hosting.processes import SeatProcess, SeatProcesses
+from gym_p2p.hosting.messages import Began, Ended, Failed, Frames, FromProcess, Part
+from gym_p2p.hosting.processes import SeatProcesses
+from gym_p2p.hosting.seat import Seat
+from gym_p2p.processes.usage import seconds_below
 
 __all__ = ["Hall", "Setting"]
 
@@ -29,6 +34,9 @@ END_LIMIT_S = 25.0
 
 KILL_LIMIT_S = 2.0
 """For the line of a killed process to end."""
+
+MEASURE_EVERY_S = 2.0
+"""What the processes of the seats have used."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,80 +60,113 @@ class Setting:
     url: Callable[[Link], str]
 
 
+@attrs.define(eq=False, kw_only=True)
 class Hall:
     """All seats.
 
     Args:
         setting: what is played.
         house: who may sit.
+        capacity: for how many there is room.
         processes: starts them.
         say: is told what happens, in words.
+        spent: is told whose link is spent, and what its page was told last.
     """
 
-    def __init__(
-        self, setting: Setting, house: House, processes: SeatProcesses, say: Callable[[str], None]
-    ) -> None:
-        self._setting = setting
-        self._house = house
-        self._processes = processes
-        self._say = say
-        self._seats: dict[str, SeatProcess] = {}
-        self._states: dict[str, Over] = {}
-        self._left: set[str] = set()
-        """Whose process has said all that it had to say."""
-        self._rooms: dict[str, list[SeatProcess]] = {}
-        """The programs of each room."""
-        self._tasks: set[asyncio.Task[None]] = set()
+    _setting: Setting
+    _house: House
+    _capacity: Capacity
+    _processes: SeatProcesses
+    say: Callable[[str], None]
+    _spent: Callable[[str, Mapping[str, Any]], None]
+    _seats: dict[str, Seat] = attrs.field(factory=dict, init=False)
+    _programs: dict[str, dict[str, Seat]] = attrs.field(factory=dict, init=False)
+    """Of each room, by who they are."""
+    _asked_to_wait: set[str] = attrs.field(factory=set, init=False)
+    _leaving: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _measuring: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
-    def enter(self, link: Link) -> SeatProcess | Refuse:
-        """Return the process of a link's seat, which is started if need be; or why there is none."""
+    def enter(self, link: Link) -> Seat | Refuse:
+        """Return a link's seat, which is taken if need be; or why there is none."""
+        now = time.monotonic()
+        self._house.seats = self._capacity.seats(self._house.taken, now)
         answer = self._house.visit(link, time.time())
         match answer:
-            case Refuse():
+            case Refuse(why):
+                if why is Why.FULL:
+                    self._say_full(link.code)
                 return answer
             case Enter(new=False):
-                told = self._states.get(link.code)  # its page is closed, and the documents are being written
-                return self._seats[link.code] if told is None else Refuse(Why.OVER, told.state)
+                seat = self._seats[link.code]  # its page may be closed, and the documents being written
+                return seat if seat.last is None else Refuse(Why.OVER, seat.last.state)
         try:
-            self._seats[link.code] = seat = self._start(link, answer)
+            self._seats[link.code] = seat = Seat(
+                link.code, self._persons_part(link, answer), self._processes, self
+            )
             if answer.first and answer.room is not None:
-                self._rooms[answer.room] = []
+                self._programs[answer.room] = {}
                 for place in range(self._setting.people, len(self._setting.seats)):
-                    self._rooms[answer.room].append(self._start_program(answer.room, place))
+                    self._start_program(answer.room, place)
         except OSError as error:
             _log.error("no process for a seat could start: %s", error)
             if link.code in self._seats:  # but a program's could not
-                self._seats[link.code].send(End())
+                self._seats[link.code].end()
             else:
                 self._house.ended(link.code)
             raise
-        self._say(f"{link.code} took a seat ({self._house.taken} of {self._house.seats})")
+        self._capacity.came(now)
+        self._asked_to_wait.discard(link.code)
+        self.say(f"{link.code} took a seat ({self._house.taken} of {self._house.seats})")
         return seat
+
+    def begin_measuring(self) -> None:
+        """Measure from now on what the seats cost."""
+        self._measuring = asyncio.get_running_loop().create_task(self._keep_measuring())
 
     async def close(self) -> None:
         """Have everybody end in good order; kill who does not."""
         self._house.closing = True
-        running = [*self._seats.values(), *(one for room in self._rooms.values() for one in room)]
-        for process in running:
-            process.send(End())
+        if self._measuring is not None:
+            self._measuring.cancel()
+        running = [*self._seats.values(), *(one for room in self._programs.values() for one in room.values())]
+        for seat in running:
+            seat.end()
         if running:
-            ends = [asyncio.create_task(process.ended.wait()) for process in running]
+            ends = [asyncio.create_task(seat.ended.wait()) for seat in running]
             await asyncio.wait(ends, timeout=END_LIMIT_S)
-            for process in running:
-                if not process.ended.is_set():
+            for seat in running:
+                if not seat.ended.is_set():
                     _log.error("the process of a seat did not end; killing it")
-                    process.kill()
+                    seat.kill()
             await asyncio.wait(ends, timeout=KILL_LIMIT_S)
             for end in ends:
                 end.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         self._processes.close()
 
-    def _start(self, link: Link, answer: Enter) -> SeatProcess:
+    async def _keep_measuring(self) -> None:
+        while True:
+            await asyncio.sleep(MEASURE_EVERY_S)
+            seconds = await asyncio.to_thread(seconds_below, os.getpid())
+            if seconds is not None:
+                self._capacity.used(seconds, time.monotonic())
+
+    def _say_full(self, code: str) -> None:
+        if code in self._asked_to_wait:
+            return  # a page asks every few seconds
+        self._asked_to_wait.add(code)
+        why = f"each takes {100 * self._capacity.cost:.0f} % of a core"
+        if self._capacity.is_late(time.monotonic()):
+            why = "and their frames come late: this machine has enough to do"
+        self.say(f"{code} is asked to wait: {self._house.taken} seats are taken, {why}")
+
+    # What is played at a seat.
+
+    def _persons_part(self, link: Link, answer: Enter) -> Part:
         setting, person = self._setting, self._setting.part.person
         assert person is not None  # noqa: S101 - a person's part
         where = {"queue": setting.queue} if answer.room is None else {"room": answer.room}
-        part = msgspec.structs.replace(
+        return msgspec.structs.replace(
             setting.part,
             seat=setting.part.seat if answer.room is None else setting.seats[answer.place],
             options={**setting.part.options, **where, "subject_id": link.code},
@@ -135,66 +176,94 @@ class Hall:
                 next_url=(person.next_url or "").replace("{code}", link.code) or None,
             ),
         )
-        return self._processes.start(
-            part, hear=lambda message: self._hear(link.code, message), gone=lambda: self._seat_gone(link.code)
-        )
 
-    def _start_program(self, room: str, place: int) -> SeatProcess:
-        setting = self._setting
+    def _start_program(self, room: str, place: int) -> None:
+        setting, code = self._setting, f"{room}.{place}"
         part = msgspec.structs.replace(
             setting.part,
             seat=setting.seats[place],
-            options={**setting.part.options, "room": room, "subject_id": f"{room}.{place}"},
+            options={**setting.part.options, "room": room, "subject_id": code},
             person=None,
             policy=setting.policy,
         )
-        return self._processes.start(part, hear=self._hear_program, gone=lambda: self._program_gone(room))
+        self._programs[room][code] = Seat(code, part, self._processes, _Beside(self, room))
 
-    # What the processes say.
+    # What becomes of the seats; see Sitting.
 
-    def _hear(self, code: str, message: FromProcess) -> None:
+    def heard(self, code: str, message: FromProcess) -> None:
+        """Note what a person's process says."""
         match message:
             case Began(match_id, seat):
                 self._house.began(code)
-                self._say(f"{code} plays as {seat} in {match_id}")
-            case Over():
-                self._states[code] = message
-            case Ended(ending=ending, problems=problems):
-                self._left.add(code)
-                self._say(f"{code} has played: {ending}")
+                self._capacity.began(code, time.monotonic())
+                self.say(f"{code} plays as {seat} in {match_id}")
+            case Frames(count, late):
+                self._capacity.played(count, late, time.monotonic())
+            case Ended(ending=ending, problems=problems, spends=spends):
+                good = "" if spends else " (the link is still good)"
+                self.say(f"{code} has played: {ending}{good}")
                 for problem in problems:
-                    self._say(f"{code}: {problem}")
-            case Failed(problem):
-                self._left.add(code)
-                self._say(f"{code} did not play: {problem}")
+                    self.say(f"{code}: {problem}")
+            case Failed():
+                self.say(f"{code} did not play: {message.words}")
 
-    def _hear_program(self, message: FromProcess) -> None:
-        match message:
-            case Failed(problem) if problem != "interrupted":
-                _log.error("a partner failed: %s", problem)
+    def died(self, code: str, how: str, *, started_again: bool) -> None:
+        """Note that a process has died."""
+        again = "; it is started again" if started_again else ""
+        self.say(f"{code}: the seat's process has died ({how}){again}")
 
-    def _seat_gone(self, code: str) -> None:
-        seat = self._seats.pop(code)
-        told = self._states.pop(code, None)
-        crashed = code not in self._left
-        self._left.discard(code)
-        room = self._house.ended(code, None if told is None else told.state, crashed=crashed)
-        for program in self._rooms.pop(room, []) if room is not None else []:
-            if not program.ended.is_set():
-                program.send(End())
-            self._keep(program.let_go())
-        self._keep(self._say_crash(code, seat) if crashed else seat.let_go())
+    def gone(self, seat: Seat, *, crashed: bool) -> None:
+        """Note that a person's seat is free."""
+        code = seat.code
+        del self._seats[code]
+        self._capacity.ended(code, time.monotonic())
+        state = None if seat.last is None else seat.last.state
+        spends = seat.spends and not crashed
+        if self._house.has_begun(code) and spends and state is not None:
+            self._spent(code, state)
+        room = self._house.ended(code, state, crashed=crashed, spends=spends)
+        if room is not None:
+            for program in self._programs.get(room, {}).values():
+                program.end()
+        self._let_go(seat)
 
-    async def _say_crash(self, code: str, seat: SeatProcess) -> None:
-        self._say(f"{code}: the seat's process has died ({await seat.ending()})")
-        await seat.let_go()
-
-    def _program_gone(self, room: str) -> None:
+    def program_gone(self, room: str, seat: Seat) -> None:
         """See to it that nobody waits for a program that will not come."""
+        self._programs[room].pop(seat.code, None)
+        if not self._programs[room]:
+            del self._programs[room]
         for code in self._house.waiting_in(room):
-            self._seats[code].send(End())
+            self._seats[code].end()
+        self._let_go(seat)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _let_go(self, seat: Seat) -> None:
+        task = asyncio.get_running_loop().create_task(seat.let_go())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+@attrs.frozen
+class _Beside:
+    """Is told what becomes of a program beside people.
+
+    Attributes:
+        hall: whose it is.
+        room: where they play.
+    """
+
+    hall: Hall
+    room: str
+
+    def heard(self, code: str, message: FromProcess) -> None:
+        """Note what its process says."""
+        if isinstance(message, Failed) and message.problem != "interrupted":
+            self.hall.say(f"{code}: the program failed: {message.words}")
+
+    def died(self, code: str, how: str, *, started_again: bool) -> None:
+        """Note that a process has died."""
+        self.hall.died(code, how, started_again=started_again)
+
+    def gone(self, seat: Seat, *, crashed: bool) -> None:
+        """Note that it plays no more."""
+        del crashed
+        self.hall.program_gone(self.room, seat)

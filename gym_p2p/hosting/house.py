@@ -4,7 +4,8 @@ States of a link::
 
     FREE  --its page comes, and there is room-->  SEATED
     SEATED  --the seat is given up before a match began-->  FREE
-    SEATED  --the match is over, or the seat's process has died-->  OVER
+    SEATED  --the match is over, as its players had it-->  OVER
+    SEATED  --the host's programs broke it off-->  FREE, once its page is told
 
 People meet in the service's queue, or, where programs play beside them, in rooms that this hands out: the
 first one of a match opens a room, and whoever gives up before it began makes room for somebody else.
@@ -57,7 +58,7 @@ class Refuse:
     Attributes:
         why: the reason.
         state: what the page is told first: of a match that is over what it was told last, of a process that
-            died whether the link is still good; else ``None``.
+            died that the link is still good; else ``None``.
     """
 
     why: Why
@@ -99,6 +100,15 @@ class House:
         """How many seats are taken."""
         return len(self._seated)
 
+    def spend(self, code: str, state: Mapping[str, Any]) -> None:
+        """Note that a link was spent before, and what its page was told last."""
+        self._begun.add(code)
+        self._over[code] = Refuse(Why.OVER, state)
+
+    def has_begun(self, code: str) -> bool:
+        """Return whether a match has begun with this link."""
+        return code in self._begun
+
     def visit(self, link: Link, now_unix: float) -> Answer:
         """Return what becomes of somebody who opens a link, which is no door."""
         if link.code in self._seated:
@@ -125,14 +135,15 @@ class House:
             self._open.remove(room)
 
     def ended(
-        self, code: str, state: Mapping[str, Any] | None = None, *, crashed: bool = False
+        self, code: str, state: Mapping[str, Any] | None = None, *, crashed: bool = False, spends: bool = True
     ) -> str | None:
         """Note that a seat is free again.
 
         Args:
             code: of its link.
             state: what its page was told last; ``None`` where nobody knows.
-            crashed: whether its process died.
+            crashed: whether its process died: the page is told so, once, and may come again.
+            spends: whether its match, if one had begun, was what the link is for.
 
         Returns:
             The room whose programs nobody waits for any more; ``None`` where there is none such.
@@ -141,9 +152,11 @@ class House:
             return None
         room = self._seated.pop(code)
         if crashed:
-            self._over[code] = Refuse(Why.CRASHED, {"phase": "over", "again": code not in self._begun})
-        elif code in self._begun:
+            self._over[code] = Refuse(Why.CRASHED, {"phase": "over", "again": True})
+        elif code in self._begun and spends:
             self._over[code] = Refuse(Why.OVER, state)
+        if crashed or not spends:
+            self._begun.discard(code)
         if room is None:
             return None
         del room.people[code]

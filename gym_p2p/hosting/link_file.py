@@ -1,27 +1,81 @@
-"""The file of links: codes and addresses, for whoever invites people; read again by the next start.
+"""The links of a host from one start to the next: made, written for whoever invites people, read again.
 
-A link that somebody was sent holds though the host was stopped in between.
+A link that somebody was sent holds though the host was stopped in between, and is spent though it was. Beside
+the file of links stands one of those that are spent, ``NAME.spent.jsonl``: a line for each, which is appended
+when its match is over, with what its page was told last.
 """
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Callable, Sequence
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from gym_p2p.config.public_ids import public_id_problem
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.files.lines import append_line, read_lines
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.whole import write_bytes
 from gym_p2p.hosting.links import Link
 
-__all__ = ["read_links", "write_links"]
+__all__ = [
+    "link_for_visitor",
+    "new_door",
+    "new_links",
+    "note_spent",
+    "read_links",
+    "read_spent",
+    "write_links",
+]
+
+_log = logging.getLogger(__name__)
+
+_TOKEN_BYTES = 24
 
 _COLUMNS = ("code", "expires", "link")
 
 _LEAST_TOKEN = 20
 """Characters: with 120 bits nobody finds a link by trying."""
+
+
+class _Spent(msgspec.Struct, frozen=True):
+    """A line of the file of links that are spent."""
+
+    code: str
+    state: dict[str, Any]
+
+
+def new_links(before: Collection[Link], count: int, *, expires_at: float) -> list[Link]:
+    """Return as many new links as are missing of so many, each for one person.
+
+    Args:
+        before: those that are there.
+        count: of all together.
+        expires_at: the new ones, in Unix seconds.
+    """
+    taken = {link.code for link in before}
+    codes = (code for number in itertools.count(1) if (code := f"p{number:03}") not in taken)
+    return [
+        Link(code=code, token=secrets.token_urlsafe(_TOKEN_BYTES), expires_at=expires_at)
+        for code in itertools.islice(codes, max(0, count - len(before)))
+    ]
+
+
+def new_door() -> Link:
+    """Return a link for everybody."""
+    return Link(code="open", token=secrets.token_urlsafe(_TOKEN_BYTES), door=True)
+
+
+def link_for_visitor() -> Link:
+    """Return a link for somebody who comes through a door."""
+    return Link(code=f"v-{secrets.token_hex(5)}", token=secrets.token_urlsafe(_TOKEN_BYTES))
 
 
 def read_links(path: Path) -> list[Link]:
@@ -69,3 +123,40 @@ def write_links(path: Path, links: Sequence[Link], address: Callable[[Link], str
         write_bytes(path, [f"{line}\n".encode() for line in lines])
     except OSError as error:
         raise ConfigurationError("links_file", f"cannot write {path}: {disk_problem(error)}") from error
+
+
+def read_spent(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the pages of those links were told last that are spent, by their codes.
+
+    Args:
+        path: of the file of links.
+
+    Raises:
+        ConfigurationError: it is there and cannot be read.
+    """
+    spent = _spent_file(path)
+    try:
+        return {line.code: line.state for line in read_lines(spent, _Spent)}
+    except NotADirectoryError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError("links_file", f"cannot read {spent}: {disk_problem(error)}") from error
+
+
+def note_spent(path: Path, code: str, state: Mapping[str, Any]) -> None:
+    """Note that a link is spent; where that cannot be written the log says so, and the host goes on.
+
+    Args:
+        path: of the file of links.
+        code: of the link.
+        state: what its page was told last.
+    """
+    spent = _spent_file(path)
+    try:
+        append_line(spent, msgspec.json.encode(_Spent(code, dict(state))))
+    except OSError as error:
+        _log.error("%s: the next start will not know that %s is spent: %s", spent, code, disk_problem(error))
+
+
+def _spent_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.spent.jsonl")

@@ -17,6 +17,7 @@ __all__ = [
     "End",
     "Ended",
     "Failed",
+    "Frames",
     "FromProcess",
     "Inbox",
     "Measure",
@@ -133,6 +134,13 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
     seat: str | int
 
 
+class Frames(msgspec.Struct, frozen=True, tag="frames"):
+    """So many frames were played since the last time, and so many of them came late."""
+
+    count: int
+    late: int
+
+
 class Over(msgspec.Struct, frozen=True, tag="over"):
     """The page is closed; it was told this last."""
 
@@ -145,10 +153,12 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     Attributes:
         ending: ``done``, ``interrupted``, or why the match ended early.
         problems: what went wrong with the documents.
+        spends: whether the person's link is spent: not by a match that this host has broken off.
     """
 
     ending: str
     problems: list[str]
+    spends: bool = True
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -157,14 +167,21 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     Attributes:
         problem: why, in words.
         usage: whether what was wanted cannot be.
+        option: of the wrapper or the seat, where the problem is one's.
     """
 
     problem: str
     usage: bool = False
+    option: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The problem, with the option's name."""
+        return self.problem if self.option is None else f"{self.option}: {self.problem}"
 
 
 ToProcess = Part | Measure | Visit | End
-FromProcess = Measured | Began | Over | Ended | Failed
+FromProcess = Measured | Began | Frames | Over | Ended | Failed
 
 _TO_PROCESS = msgspec.json.Decoder(ToProcess)
 _FROM_PROCESS = msgspec.json.Decoder(FromProcess)

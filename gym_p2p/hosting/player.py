@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, PersonGone
 from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
-from gym_p2p.hosting.messages import Began, Ended, FromProcess, Over, Part
+from gym_p2p.hosting.capacity import Punctuality
+from gym_p2p.hosting.messages import Began, Ended, Frames, FromProcess, Over, Part
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
 from gym_p2p.policies.seat import PolicySeat
@@ -24,6 +27,19 @@ if TYPE_CHECKING:
     from gym_p2p.wrapper import P2POptions
 
 __all__ = ["Player", "make_environment", "seat_policy"]
+
+_OURS = frozenset(
+    {
+        "interrupted",
+        "failed",
+        "environment_failed",
+        "network_failed",
+        "desync",
+        "protocol_error",
+        "peer_crashed",
+    }
+)
+"""How a match ends that no person has ended: the program that plays had a fault, or the host was stopped."""
 
 OPEN_LIMIT_S = 30.0
 """A page has asked for its seat before there is one: if it does not come any more, it is gone."""
@@ -108,7 +124,20 @@ class Player:
         finally:
             with _to_its_end():
                 finished = session.close("normal" if ending == "done" else ending)
-        self._tell(Ended(ending=ending, problems=[] if finished is None else list(finished.problems)))
+        problems = [] if finished is None else list(finished.problems)
+        self._tell(Ended(ending=ending, problems=problems, spends=self._spends(ending)))
+
+    def _spends(self, ending: str) -> bool:
+        """Return whether a match that ended so was a try: played to its end, or ended by a person."""
+        gone = self._env.p2p.ending
+        if ending in _OURS or (gone is not None and gone.stated_reason in _OURS):
+            return False
+        return gone is None or gone.player is None or not self._is_program(gone.player)
+
+    def _is_program(self, player: SeatId) -> bool:
+        recorder = self._env.p2p.recorder
+        known = () if recorder is None else recorder.record.identities
+        return any(one.player_id == str(player) and one.played_by == "policy" for one in known)
 
     def _play_for_person(self) -> str:
         person = self._part.person
@@ -127,29 +156,42 @@ class Player:
         )
         try:
             with seat:
-                return self._episodes(seat.action)
+                return self._told_if_again(seat)
         finally:
             self._tell(Over(seat.told))
+
+    def _told_if_again(self, seat: HumanSeat) -> str:
+        """Play; have the page offer another match where this one was none of the person's tries."""
+        try:
+            ending = self._episodes(seat.action)
+        except Exception as error:
+            seat.again = not isinstance(error, PersonGone)
+            raise
+        seat.again = ending not in {"interrupted", "done"} and not self._spends(ending)
+        return ending
 
     def _play(self) -> str:
         return self._episodes(seat_policy(self._env, self._part).action)
 
     def _episodes(self, act: Callable[[], Any]) -> str:
         session, part = self._env.p2p, self._part
-        episodes = 0
+        punctuality = Punctuality(session.config.sync.fps or 1.0)
+        began = False
         while True:
             self._env.reset(seed=part.seed)
-            if episodes == 0:
+            if not began:
+                began = True
                 self._tell(Began(str(session.progress.match_id), session.seat))
             over = False
             while not over:
-                if session.progress.frames_total == part.frames:
+                if part.frames is not None and session.progress.frames_total == part.frames:
                     return "done"
                 _, _, terminated, truncated, _ = self._env.step(act())
+                if (frames := punctuality.frame(time.monotonic())) is not None:
+                    self._tell(Frames(*frames))
                 over = terminated or truncated
                 ending = session.ending
                 if ending is not None and ending.reason != "peer_reset":
                     return ending.reason
-            episodes += 1
-            if episodes == part.episodes:
+            if session.progress.episode == part.episodes:  # of the match: who came back has not played all
                 return "done"

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.errors import ConfigurationError, P2PError, UsageError
 from gym_p2p.hosting.messages import End, Failed, FromProcess, Measure, Part, Visit, receive, send
 from gym_p2p.processes.name import call_this_process
 from gym_p2p.processes.owner import SIGNALS_OF_OWNER, Owner
@@ -141,6 +141,8 @@ def run(work: int, owner: Owner) -> None:
             _do(wanted, lent, entrance, orders)
     except KeyboardInterrupt:
         orders.tell(Failed("interrupted"))
+    except ConfigurationError as error:
+        orders.tell(Failed(error.problem, usage=True, option=error.option))
     except P2PError as error:
         orders.tell(Failed(str(error), usage=isinstance(error, UsageError)))
     except Exception as error:  # noqa: BLE001 - the environment's, or a bug of ours: told, and the process ends

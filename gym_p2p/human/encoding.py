@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -90,11 +89,13 @@ def changed_rectangles(before: Picture, now: Picture) -> list[Rectangle]:
     height, width = now.shape[:2]
     rows, columns = -(-height // _TILE_PX), -(-width // _TILE_PX)
     one, other = (_in_words(picture, rows, columns) for picture in (before, now))
-    tiles = np.asarray((one != other).reshape(rows, _TILE_PX, columns, 3).any(axis=(1, 3)))
+    # In two steps: over whole rows of words first, which lie side by side.
+    in_words = (one != other).reshape(rows, _TILE_PX, columns * 3).any(axis=1)
+    runs_of = _runs(np.asarray(in_words.reshape(rows, columns, 3).any(axis=2)))
     found: list[Rectangle] = []
     growing: dict[tuple[int, int], int] = {}
     for row in range(rows + 1):
-        runs = set(_runs(tiles[row])) if row < rows else set()
+        runs = runs_of.get(row, set())
         ended = [run for run in growing if run not in runs]
         found += [_in_pixels(run, growing.pop(run), row, width, height) for run in ended]
         for run in runs:
@@ -114,9 +115,15 @@ def _in_words(picture: Picture, rows: int, columns: int) -> np.ndarray[Any, np.d
     return picture.reshape(rows * _TILE_PX, -1).view(np.uint64)
 
 
-def _runs(tiles: np.ndarray[Any, np.dtype[np.bool_]]) -> Iterator[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], tiles.view(np.int8), [0]))))
-    yield from ((int(begin), int(end)) for begin, end in edges.reshape(-1, 2))
+def _runs(tiles: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[int, set[tuple[int, int]]]:
+    """Return the runs of each row that has some: where they begin, and where they have ended."""
+    padded = np.zeros((tiles.shape[0], tiles.shape[1] + 2), np.bool_)
+    padded[:, 1:-1] = tiles
+    rows, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    found: dict[int, set[tuple[int, int]]] = {}
+    for row, begin, end in zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        found.setdefault(row, set()).add((begin, end))
+    return found
 
 
 def _in_pixels(run: tuple[int, int], top: int, bottom: int, width: int, height: int) -> Rectangle:

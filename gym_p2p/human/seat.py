@@ -122,6 +122,8 @@ class HumanSeat:
         self._browser, self._next_url = browser, next_url
         self._elsewhere = entrance is not None
         """Whether somebody else decides what a link is good for once this seat is given up."""
+        self.again = False
+        """Whether the link is good for another match once this one is over."""
         self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         self._person = Person(
@@ -338,7 +340,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
-            standing["again"] = self._elsewhere and standing.get("code") is None
+            standing["again"] = self.again or (self._elsewhere and standing.get("code") is None)
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
             reason = reason_of(self._error, met=standing.get("code") is not None)

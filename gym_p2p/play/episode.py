@@ -39,6 +39,8 @@ class Viewer(Protocol):
         """Called now and then while others are waited for; raises to wait no longer."""
 
 
+_ENDS = (WorkerFailed, WorkerStopped)
+
 _LOOK_EVERY_S = 0.002
 
 _CORRECTIONS_KEPT = 4096
@@ -153,7 +155,7 @@ class LiveEpisode:
         else:
             waits.for_inputs(self.runner.session.waits_for(), since=since)
             event = self._client.receive()
-        return Ending("network_failed") if isinstance(event, WorkerFailed | WorkerStopped) else None
+        return Ending("network_failed") if isinstance(event, _ENDS) else None
 
     def catch_up(self) -> None:
         """Play on until this player has something to decide, who has come back: up to there they had."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from benchmarks import before_after_rows, rejoin_memory
+from benchmarks import before_after_rows, hosted_study, rejoin_memory
 from benchmarks.before_after import table
 from benchmarks.before_after_rows import GROUPS, NETWORKS, ROWS
 from benchmarks.probe_figures import ROUND_TRIPS_MS, LabPath, paths, probed, summarize, target_ms, truth
@@ -122,3 +123,52 @@ def test_outcomes_are_sorted_into_reports_of_each_side_and_failures() -> None:
     )
     assert found.sides_ms == {"a": [50.2]}
     assert (found.pair_ms, found.failed, found.samples, found.took_s) == ([50.3], ["timeout"], [3], [0.6])
+
+
+def study(folder: Path, *, players: tuple[str, str] = ("p001", "p002")) -> Path:
+    """Make what a match of a study leaves; return the folder of all."""
+    exports, name = folder / "pairs", "2027-01-15T080000Z-lab-c0ffee00"
+    for place in (exports / name, exports / "service" / name):
+        place.mkdir(parents=True)
+    (exports / "service" / name / "aggregate.json").write_text("{}")
+    for seat in ("left", "right"):
+        (exports / name / f"{seat}.p2preplay").touch()
+        told = [
+            {"seats": [one], "subjectId": code, "local": one == seat}
+            for one, code in zip(("left", "right"), players, strict=True)
+        ]
+        document = json.dumps({"gameId": "match-0c0ffee00", "players": told})
+        for kind in ("multiplayer", "session", "validation"):
+            (exports / name / f"{seat}.{kind}.json").write_text(document)
+        (exports / "service" / name / f"{seat}.multiplayer.json").write_text(document)
+    return exports
+
+
+def test_the_audit_of_a_study_finds_what_is_missing_and_what_is_mixed_up(tmp_path: Path) -> None:
+    seen = {"p001": {"code": "c0ffee00"}, "p002": {"code": "c0ffee00"}}
+    exports = study(tmp_path)
+    assert hosted_study.audit(exports, seen) == []
+    (match,) = exports.glob("*T*Z-*")
+    for lost, told in (
+        (match / "left.session.json", "has ["),
+        (match / "right.p2preplay", "no recording of both"),
+        (exports / "service" / match.name / "aggregate.json", "not whole at the service"),
+    ):
+        kept = lost.read_bytes()
+        lost.unlink()
+        (problem,) = hosted_study.audit(exports, seen)
+        assert told in problem
+        lost.write_bytes(kept)
+    (match / "left.session.json").write_bytes((match / "right.session.json").read_bytes())
+    assert hosted_study.audit(exports, seen) == [f"{match.name}/left.session.json is ['right']'s account"]
+
+
+def test_the_audit_of_a_study_finds_who_was_told_another_match(tmp_path: Path) -> None:
+    exports = study(tmp_path, players=("p001", "p003"))
+    seen: dict[str, dict[str, Any]] = {code: {"code": "c0ffee00"} for code in ("p001", "p002")}
+    seen["p004"] = {"code": None}
+    assert hosted_study.audit(exports, seen) == [
+        "p002 was told c0ffee00, and stands in the documents of None",
+        "p004 was told no code of a match",
+        "p003 is nobody's",
+    ]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
 
-from gym_p2p.bench import human
+from gym_p2p.bench import hosted, human
 from gym_p2p.bench.chromium import running_chromium
-from gym_p2p.bench.hosted import PEOPLE
+from gym_p2p.bench.hosted import HostedPeople, hosted_rows
 from gym_p2p.bench.others import Others
+from gym_p2p.bench.pages import PagesStation
+from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.seat_host import SeatStation
 from gym_p2p.errors import P2PError
+from gym_p2p.human.messages import CLOSE_CODES
 from tests.human.fake_page import FakePage
 from tests.waiting import until
 
@@ -41,12 +44,16 @@ def test_figures_stand_beside_their_floor_and_their_target() -> None:
     assert rows["action latency p50: Pong, 60 fps, 50 ms"].anchor == 24.0 + 54
     assert rows["to the page: Rally, 60 fps"].anchor == 250.0
     assert "action latency p50: Rally, 60 fps" not in rows
-    house = human._House({"websocket": 49_000_000, "datachannel": 54_000_000}, {"Rally": 0.998, "Pong": 1.0})
-    hosted = human._house_rows(house, PEOPLE)
-    assert [row.ours for row in hosted] == [49.0, 54.0, 99.8, 100.0]
-    assert [row.what for row in hosted[2:]] == [
-        "on time: 12 hosted people, Rally, 30 fps",
-        "on time: 20 hosted people, Pong, 30 fps",
+    memory = human._memory_rows({"websocket": 49_000_000, "datachannel": 54_000_000})
+    assert [row.ours for row in memory] == [49.0, 54.0]
+    house = HostedPeople(
+        game="Rally", came=12, asked_to_wait=2, on_time=[1.0, 0.996], share=0.1, pages_share=0.2
+    )
+    let_in, all_of_them, worst, *_ = hosted_rows(house)
+    assert [(row.ours, row.anchor) for row in (let_in, all_of_them, worst)] == [
+        (10.0, 12.0),
+        (99.8, 99.0),
+        (99.6, 99.0),
     ]
     assert rows["link opened to first frame"].per_anchor == 0.75
 
@@ -90,3 +97,53 @@ def test_a_seat_of_the_bench_plays_and_says_what_it_has_used() -> None:
             until(lambda: station.measured()["shown"] > 5)
     finally:
         station.close()
+
+
+def test_pages_that_are_no_browsers_note_when_frames_come() -> None:
+    station, pages = SeatStation("Rally", 60.0), PagesStation()
+    try:
+        place = pages.open(station.open())
+        until(lambda: pages.standing()[place]["frames"] > 5)
+        assert len(pages.took()["frames_at"][place]) > 5
+        pages.open_again(place)
+        before = pages.standing()[place]["frames"]
+        until(lambda: pages.standing()[place]["frames"] > before)
+        assert pages.standing()[place]["state"]["phase"] == "playing"
+        until(lambda: station.measured()["shown"] > 5)
+        assert pages.standing()[place]["code"] is None
+        pages.shut(place)
+        assert pages.standing()[place]["code"] is not None
+    finally:
+        pages.close()
+        station.close()
+
+
+def standing(frames: int, code: int | None = None, phase: str = "waiting") -> dict[str, Any]:
+    return {"frames": frames, "code": code, "state": {"phase": phase}}
+
+
+class Standing(Worker):
+    """Pages that stand so, one time after the other."""
+
+    def __init__(self, *times: list[dict[str, Any]]) -> None:
+        self.times = list(times)
+        self.reopened: list[int] = []
+
+    def request(self, operation: str, **arguments: Any) -> Any:
+        if operation == "open_again":
+            return self.reopened.append(arguments["place"])
+        assert (operation, arguments) == ("standing", {})
+        return self.times.pop(0)
+
+
+def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over() -> None:
+    playing, refused = standing(3, phase="playing"), standing(0, CLOSE_CODES["full"])
+    waiting, countdown = standing(0), standing(1, phase="countdown")
+    settled = [playing, playing, refused, waiting]
+    assert hosted._settled(Standing([waiting] * 4, [playing, waiting, refused, waiting], settled)) == settled
+    assert hosted._settled(Standing([countdown, countdown])) == [countdown, countdown]
+    broken = Standing([playing, standing(0, 1006)], [playing, waiting], [playing, playing])
+    assert hosted._settled(broken) == [playing, playing]
+    assert broken.reopened == [1]
+    with pytest.raises(P2PError, match="closed with 4007"):
+        hosted._settled(Standing([playing, standing(0, 4007)]))

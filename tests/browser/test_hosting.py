@@ -83,7 +83,19 @@ def test_a_door_gives_a_seat_that_the_page_keeps_and_a_way_to_leave_and_come_aga
 def test_a_page_is_told_that_its_process_died_and_that_the_host_is_stopped(
     browser: Driver, tmp_path: Path
 ) -> None:
-    with Host(tmp_path, "--partner", "random", "--links", "2", "--hold", "5") as host:
+    arguments = (
+        "--partner",
+        "random",
+        "--links",
+        "2",
+        "--seats",
+        "2",
+        "--hold",
+        "5",
+        "--rejoin-timeout",
+        "0",
+    )
+    with Host(tmp_path, *arguments) as host:
         one, two = host.links
         first = Page(browser, one)
         first.phase("playing")

@@ -33,6 +33,9 @@ def pictured() -> Picture:
     return picture()
 
 
+STATUS = "document.getElementById('status').textContent"
+
+
 def states(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Have a page in every state, one after the other; yield what each is."""
     for name, state in TOLD.items():
@@ -46,10 +49,13 @@ def states(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"closed, {reason}"
     stage.again(TOLD["playing"])
     stage.page.ask("value", expression="document.hasFocus = () => false; dispatchEvent(new Event('blur'))")
-    stage.page.until("document.getElementById('status').textContent.includes('keys go elsewhere')")
+    stage.page.until(f"{STATUS}.includes('to play')")
     yield "playing, without the focus"
+    stage.page.ask("value", expression="document.hasFocus = () => true; dispatchEvent(new Event('focus'))")
+    stage.page.until(f"{STATUS} === 'Your connection is good.'")
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 0)
     stage.close_with("silent")
+    stage.page.until(f"{STATUS} === ''")  # a connection that is lost is not good
     yield "the line is broken"
     stage.page.ask(
         "value", expression="{ const now = performance.now(); performance.now = () => now + 60000; }"

@@ -21,7 +21,7 @@ import pytest
 from gym_p2p import P2PEnv
 from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS
-from gym_p2p.cli.surroundings import ended_by_signals, heeded
+from gym_p2p.cli.surroundings import ended_by_signals, heeded, past_a_signal
 from gym_p2p.game.env.load import load_environment
 from tests.players import Lobby, auto_peers, together
 from tests.waiting import PATIENCE_S, until
@@ -337,3 +337,20 @@ def test_output_that_a_full_disk_does_not_take_is_told_in_a_line(command: str, t
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "gym-p2p: the output was not written: the disk is full\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_by_itself_does_so_though_it_is_asked_to_and_two_ctrl_c_break_it_off(number: int) -> None:
+    with ended_by_signals():
+        before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+        ended = False
+        with past_a_signal():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            ended = True
+        assert ended
+        assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+        with pytest.raises(KeyboardInterrupt), past_a_signal():  # noqa: PT012 - signals come between statements
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGINT)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import gym_p2p.envs  # noqa: F401 registers
+from gym_p2p.envs import rally_view
 from gym_p2p.envs.rally import ACTIONS, OBSERVED, RallyEnv, parallel_env, scripted_policy
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.game.checksum import checksum
@@ -208,6 +209,20 @@ def test_the_picture_is_an_rgb_image_that_moves() -> None:
     list(_scripted_game(env, 1, 60))
     assert (env.render() != first).any()
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 500, "smooth edges and lights have many colours"
+
+
+def test_a_picture_has_nothing_of_those_before_it() -> None:
+    one, other = RallyEnv(render_mode="rgb_array", points=2), RallyEnv(render_mode="rgb_array", points=2)
+    games = zip(_scripted_game(one, 5), _scripted_game(other, 6), strict=False)
+    seen = set()
+    for number, _ in enumerate(games):
+        both = one.render(), other.render()
+        if number % 3 == 0:
+            rally_view._backdrop.cache_clear()
+            np.testing.assert_array_equal(one.render(), both[0])
+            np.testing.assert_array_equal(other.render(), both[1])
+            seen.add(both[0].tobytes())
+    assert len(seen) > 50
 
 
 def test_the_text_is_always_eighteen_lines_of_sixty() -> None:

@@ -22,6 +22,9 @@ from tests.faults.reading import KINDS, Evidence, Left
 
 __all__ = ["audit", "came_too_late"]
 
+_LATE_FRAMES = 10
+"""What is played while a fault is injected, at most: it was meant for the end then."""
+
 SCHEMAS = Path(__file__).parents[2] / "gym_p2p" / "schemas"
 
 
@@ -40,10 +43,15 @@ def audit(evidence: Evidence) -> Verdict:
 
 def came_too_late(evidence: Evidence) -> bool:
     """Whether a fault was injected when the match was over: the bench itself was late, and shows nothing."""
+    scene = evidence.scene
     newest = max(
         (max(left.account.step_times, default=0.0) for left in evidence.players.values()), default=0.0
     )
-    return any(fault["when"] == "playing" and fault["from"] > newest for fault in evidence.scene["faults"])
+    return any(
+        fault["from"] > newest or fault["frame"] + _LATE_FRAMES < scene["frames"] <= fault["played"]
+        for fault in scene["faults"]
+        if fault["when"] == "playing"
+    )
 
 
 def _is_among(who: str, left: Left) -> bool:
@@ -204,7 +212,7 @@ def _who_can_know(evidence: Evidence, fault: Mapping[str, Any], names: str) -> S
     began_anew = {
         host
         for later in evidence.scene["faults"]
-        if later["naming"] == "rejoin" and later["from"] > fault["from"]
+        if later["naming"] == "rejoin" and (later["to"] or later["from"]) > fault["from"]
         for host in later["hosts"]
     }
     return [

@@ -241,7 +241,8 @@ class Scene:
     def _begin(self, fault: Fault) -> list[tuple[float, Fault, dict[str, Any]]]:
         act, expected = ACTS[fault.what], KINDS[fault.of or self._plan.kind].expected
         named = {"naming": expected.naming, "names": expected.names}
-        happened = {**attrs.asdict(fault), **named, "from": time.monotonic(), "to": None}
+        played = max(player.follow() for player in self._players.values())
+        happened = {**attrs.asdict(fault), **named, "played": played, "from": time.monotonic(), "to": None}
         act.begin(self, fault)
         happened["begun"] = time.monotonic()
         if act.strikes:

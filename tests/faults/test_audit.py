@@ -268,6 +268,7 @@ def _inject(folder: Path, naming_rule: str, *, frame: int = 60) -> float:
         "begun": at,
         "seconds": 1.0,
         "when": "playing",
+        "played": frame,
     }
 
     def note(scene: dict[str, Any]) -> None:
@@ -334,7 +335,10 @@ def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -
 def test_a_fault_that_came_when_the_match_was_over_is_known_for_it(folder: Path) -> None:
     _inject(folder, "pause")
     assert not came_too_late(read(folder))
-    _change(folder / "scene.json", lambda scene: scene["faults"][0].update({"from": time.monotonic()}))
+    _change(folder / "scene.json", lambda scene: scene["faults"][0].update({"played": FRAMES}))
+    assert came_too_late(read(folder))  # while documents are written
+    later = {"played": 60, "from": time.monotonic()}
+    _change(folder / "scene.json", lambda scene: scene["faults"][0].update(later))
     assert came_too_late(read(folder))
 
 

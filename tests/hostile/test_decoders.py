@@ -214,6 +214,7 @@ def _judge(decoder: Decoder, data: Any) -> None:
     assert most_bytes <= ALLOWANCE_BYTES + BYTES_A_BYTE * size_bytes, "too much memory"
 
 
+@pytest.mark.timeout(400)  # it computes all the while, and others beside it may, too
 @pytest.mark.parametrize("name", _table())
 @settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

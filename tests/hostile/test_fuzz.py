@@ -44,6 +44,7 @@ def test_a_shallow_fault_is_found_soon(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # it computes all the while, and others beside it may, too
 @pytest.mark.parametrize(  # one is found with the first seed, as the generators are; with others later on
     ("name", "seed"), [("an acknowledgement of one too many", 6), ("an input after a gap", 0)]
 )

@@ -21,6 +21,7 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.timeout(400)  # it computes all the while, and others beside it may, too
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_whatever_comes_in_it_holds(name: str) -> None:
     # By chance others are tried in every run of tests.hostile.fuzz.

@@ -14,6 +14,7 @@ import pytest
 
 import gym_p2p
 from gym_p2p.core.record.folders import short_id
+from gym_p2p.human.messages import CLOSE_CODES
 from tests.hosting.hosts import Host
 from tests.human.fake_page import FakePage
 from tests.waiting import until
@@ -36,7 +37,7 @@ def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host where people meet for a moment; its links are used up, and it has nothing to complain of."""
     folder = tmp_path_factory.mktemp("people")
     next_url = "https://x.example/?who={code}&match={match}"
-    arguments = ("--links", "7", "--open", "--hold", "1", *SHORT, "--next", next_url)
+    arguments = ("--links", "7", "--seats", "8", "--open", "--hold", "1", *SHORT, "--next", next_url)
     with Host(folder, *arguments) as host:
         host.unused = host.links
         yield host
@@ -105,24 +106,36 @@ def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(again
         wait_for(second, "countdown")
 
 
-def test_a_seat_whose_process_is_killed_is_told_to_its_page(against_a_program: Host) -> None:
-    one, code = against_a_program.take()
+@pytest.fixture(scope="module")
+def host_that_waits_for_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host that starts no process again."""
+    folder = tmp_path_factory.mktemp("nobody")
+    with Host(folder, "--partner", "random", "--links", "1", "--rejoin-timeout", "0") as host:
+        yield host
+
+
+def test_a_seat_whose_process_is_killed_is_told_to_its_page(host_that_waits_for_nobody: Host) -> None:
+    host = host_that_waits_for_nobody
+    (one,), code = host.links, "p001"
     with FakePage(one) as page:
         wait_for(page, "playing")
-        persons = against_a_program.heard(rf"{code} plays as (\w+) in")
-        seats = against_a_program.seats()
+        assert host.heard(rf"{code} plays as (\w+) in") == "left"
+        seats = host.seats()
         assert len(seats) == 2
-        assert persons == "left"
         os.kill(seats[0].pid, signal.SIGKILL)
         until(lambda: page.code is not None)
+    until(lambda: host.said(f"{code}: the seat's process has died (exit code -9)"))
     with FakePage(one) as page:
         until(lambda: page.code == 4007)
-    until(lambda: against_a_program.said(f"{code}: the seat's process has died (exit code -9)"))
-    until(lambda: not against_a_program.seats())  # nor is its program left
+        assert page.states[-1]["again"] is True
+    until(lambda: not host.seats())  # nor is its program left
+    with FakePage(one) as page:  # it was no fault of theirs
+        wait_for(page, "countdown")
 
 
 def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "2", "--reconnect-timeout", "1") as host:
+    arguments = ("--links", "2", "--reconnect-timeout", "1", "--rejoin-timeout", "0")
+    with Host(tmp_path, *arguments) as host:
         one, two = host.links
         with FakePage(one) as first:
             wait_for(first, "waiting")
@@ -131,7 +144,66 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -
                 host.seats()[0].kill()  # the first one's
                 wait_for(second, "over")
                 assert reason(second) == "peer_crashed"
-        until(lambda: host.said("p002 has played: peer_crashed"))
+                assert second.states[-1]["again"] is True
+        until(lambda: host.said("p002 has played: peer_crashed (the link is still good)"))
+
+
+@pytest.mark.parametrize("whose", ["the person's", "the program's"])
+def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(tmp_path: Path, whose: str) -> None:
+    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
+    with Host(tmp_path, *arguments) as host:
+        (link,) = host.links
+        with FakePage(link) as page:
+            wait_for(page, "playing")
+            until(lambda: page.frames > 10)
+            host.seats()[0 if whose == "the person's" else 1].kill()
+            if whose == "the person's":
+                until(lambda: page.code is not None)
+                assert page.code not in CLOSE_CODES.values()  # a page comes again after that
+            else:
+                wait_for(page, "over")
+        if whose == "the person's":
+            with FakePage(link) as page:
+                wait_for(page, "over")
+        assert reason(page) is None
+        until(lambda: host.said("the seat's process has died (exit code -9); it is started again"))
+        until(lambda: host.said("p001 has played: done"))
+        until(lambda: not host.seats())
+    folders = list((tmp_path / "p2p-exports").glob("*T*Z-*"))
+    assert len(folders) == 1
+    documents = [json.loads(path.read_text()) for path in folders[0].glob("*.multiplayer.json")]
+    assert len(documents) == 2
+    assert all(len(document["rejoins"]) == 1 for document in documents)
+    matches = gym_p2p.load(tmp_path / "p2p-exports").players
+    assert sorted(row["subject"] == "p001" for row in matches) == [False, True]
+
+
+AWKWARD = """
+calls = 0
+
+def act(observation, frame):
+    global calls
+    calls += 1
+    if calls > 20:
+        raise RuntimeError("no such move")
+    return 0
+"""
+
+
+def test_a_program_that_fails_is_told_and_spends_no_link(tmp_path: Path) -> None:
+    (tmp_path / "awkward.py").write_text(AWKWARD)
+    with Host(tmp_path, "--partner", "awkward:act", "--links", "1") as host:
+        (link,) = host.links
+        for _ in range(2):
+            with FakePage(link) as page:
+                wait_for(page, "over")
+                assert page.states[-1]["again"] is True
+            until(lambda: not host.seats())
+        assert sum("p001 has played" in line for line in host.lines) == 2
+        until(
+            lambda: sum("the program failed" in line and "no such move" in line for line in host.lines) == 2
+        )
+    assert len(list((tmp_path / "p2p-exports").glob("*T*Z-*"))) == 2
 
 
 def test_two_people_and_a_program_play_an_environment_of_three_seats(tmp_path: Path) -> None:
@@ -194,7 +266,7 @@ def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
 
 
 def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "3") as host:
+    with Host(tmp_path, "--links", "3", "--seats", "3") as host:
         pages = [FakePage(link) for link in host.links]
         with pages[0], pages[1]:
             for page in pages[:2]:
@@ -220,6 +292,24 @@ def test_who_comes_through_the_door_gets_a_link_of_their_own(among_people: Host)
     with FakePage(f"{door.rstrip('/').rpartition('/')[0]}/{token}/") as page, FakePage(one):
         wait_for(page, "over")
     until(lambda: among_people.heard(r"(v-\w+) has played: done") is not None)
+
+
+def test_a_link_that_is_spent_is_so_when_a_host_is_started_again(tmp_path: Path) -> None:
+    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=20")
+    with Host(tmp_path, *arguments) as host:
+        (link,) = host.links
+        with FakePage(link) as page:
+            wait_for(page, "over")
+        until(lambda: host.said("p001 has played: done"))
+    path = tmp_path / "p2p-exports" / "links.spent.jsonl"
+    assert path.stat().st_mode & 0o077 == 0
+    with Host(tmp_path, *arguments) as host:
+        assert host.said("1 of these links are spent")
+        (link,) = host.links
+        with FakePage(link) as again:
+            until(lambda: again.code == 4003)
+        assert again.states[-1] == page.states[-1]
+        assert host.seats() == []
 
 
 def test_links_that_were_given_out_hold_when_a_host_is_started_again(

@@ -55,7 +55,7 @@ def test_an_expired_link_takes_no_seat_and_keeps_the_one_it_has() -> None:
     assert house.visit(link("b", expires_at=NOW), NOW) == Refuse(Why.EXPIRED)
 
 
-def test_a_process_that_died_is_told_and_one_that_had_no_match_yet_is_started_again_by_a_reload() -> None:
+def test_a_process_that_died_is_told_and_started_again_by_a_reload() -> None:
     house = House(seats=2)
     house.visit(link("a"), NOW)
     house.ended("a", crashed=True)
@@ -63,8 +63,28 @@ def test_a_process_that_died_is_told_and_one_that_had_no_match_yet_is_started_ag
     assert house.visit(link("a"), NOW) == Enter(new=True)
     house.began("a")
     house.ended("a", crashed=True)
-    told = Refuse(Why.CRASHED, {"phase": "over", "again": False})
+    assert house.visit(link("a"), NOW) == Refuse(Why.CRASHED, {"phase": "over", "again": True})
+    assert house.visit(link("a"), NOW) == Enter(new=True)
+
+
+def test_a_match_that_the_host_broke_off_does_not_spend_a_link_and_one_that_was_played_does() -> None:
+    house = House(seats=2)
+    house.visit(link("a"), NOW)
+    house.began("a")
+    house.ended("a", {"phase": "over"}, spends=False)
+    assert not house.has_begun("a")
+    assert house.visit(link("a"), NOW) == Enter(new=True)
+    house.began("a")
+    house.ended("a", {"phase": "over"})
+    assert house.visit(link("a"), NOW) == Refuse(Why.OVER, {"phase": "over"})
+
+
+def test_a_link_that_was_spent_before_a_host_was_started_again_tells_how_its_match_ended() -> None:
+    house = House(seats=2)
+    house.spend("a", {"phase": "over", "code": "c0de"})
+    told = Refuse(Why.OVER, {"phase": "over", "code": "c0de"})
     assert house.visit(link("a"), NOW) == house.visit(link("a"), NOW) == told
+    assert house.visit(link("b"), NOW) == Enter(new=True)
 
 
 def test_nobody_new_is_let_into_a_house_that_closes() -> None:

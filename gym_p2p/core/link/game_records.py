@@ -90,6 +90,9 @@ class GameTransport(enum.StrEnum):
     RECORDS = "dtls"
 
 
+_RECORDS = GameTransport.RECORDS
+
+
 def takes_records(about: object) -> bool:
     """Return whether somebody says of themselves that they take records.
 
@@ -173,7 +176,7 @@ class GameRecords:
             return b"", None
         self.received += 1
         self._note_count(record[1] << 8 | record[2], now)
-        if self.transport is GameTransport.RECORDS and self.received > 1:  # nearly always
+        if self.transport is _RECORDS and self.received > 1:  # nearly always
             return record[HEAD_BYTES:], None
         # Where ours do not go yet the other side may be waiting for a count, too.
         confirmed = self.transport is GameTransport.CHANNEL and self._confirm(now)

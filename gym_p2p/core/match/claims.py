@@ -21,6 +21,8 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["AHEAD_MOST", "check_frames", "check_inputs"]
 
+_PLAYING = PeerState.PLAYING
+
 AHEAD_MOST = 2 * MAX_INPUT_DELAY + MAX_PREDICTION_WINDOW + 1
 """How many inputs more a player may have given than they hold of somebody whom they wait for."""
 
@@ -53,7 +55,7 @@ def check_inputs(peer: Peer, message: Inputs, *, local: int, given: int, peers: 
     needed = end - 2 * AHEAD_MOST
     if min(received) < needed:
         for player, other in peers.items():
-            waited_for = player != peer.index and other.state is PeerState.PLAYING
+            waited_for = player != peer.index and other.state is _PLAYING
             if waited_for and received[player] < needed:
                 raise ProtocolError("inputs too far ahead of what was acknowledged")
     ahead = (received[peer.index] - message.delay) - received[local]

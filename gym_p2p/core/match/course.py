@@ -22,6 +22,8 @@ from gym_p2p.core.wire.past import TookSeat
 
 __all__ = ["Course"]
 
+_RETURNING = PeerState.RETURNING
+
 
 class Course:
     """The course of one match, at one player.
@@ -89,7 +91,7 @@ class Course:
         Raises:
             ProtocolError: the sender cannot hold, have given, or be ahead as they say.
         """
-        if peer.state is PeerState.RETURNING:
+        if peer.state is _RETURNING:
             return  # ahead of the word that they play on, which comes over another channel
         is_early = message.episode == self._exchange.episode + 1
         if message.episode != self._exchange.episode and not is_early:

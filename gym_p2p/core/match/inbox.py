@@ -57,6 +57,7 @@ from gym_p2p.errors import ProtocolError
 
 __all__ = ["Inbox"]
 
+_PLAYING = PeerState.PLAYING
 _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
@@ -65,8 +66,7 @@ _PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings, Keep, Ac
 """What a player who catches up takes in once they have."""
 _NOT_FOR_WHO_CATCHES_UP = frozenset({Inputs, StatePart})
 _AMID_A_CHANGE = frozenset({Inputs, Ping, Pong, ForwardedGame, Continue})
-"""What is taken in over another way than messages take, and before a way is agreed upon: what may come twice
-and in any order, and what agrees."""
+"""What is taken in over any way: what may come twice and in any order, and what agrees on a way."""
 
 
 class Inbox:
@@ -180,7 +180,7 @@ class Inbox:
             if whole is None:
                 return
             message = decode(whole)
-            if type(message) is Inputs and peer.state is PeerState.PLAYING and self.catching_up is None:
+            if type(message) is Inputs and peer.state is _PLAYING and self.catching_up is None:
                 self._on_inputs(peer, message, now)  # nearly always
             else:
                 self._handle(peer, way, message, now)

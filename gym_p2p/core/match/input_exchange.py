@@ -35,6 +35,8 @@ from gym_p2p.core.wire.messages import Inputs, Share
 
 __all__ = ["InputExchange"]
 
+_PLAYING = PeerState.PLAYING
+
 TICK_MOST_S = 0.25
 """A longer time between two inputs is thinking, and no rate."""
 
@@ -126,7 +128,7 @@ class InputExchange:
         """For how many frames everybody who plays on holds every player's input."""
         if not self._settled:
             peers = self._peers.items()
-            rows = {player: peer.received for player, peer in peers if peer.state is PeerState.PLAYING}
+            rows = {player: peer.received for player, peer in peers if peer.state is _PLAYING}
             finals = {player: peer.final for player, peer in peers if peer.final is not None}
             self._settled = self._confirmed.look({**rows, self.local: self._held}, finals)
         return self._confirmed.count
@@ -153,7 +155,7 @@ class InputExchange:
         self._given_at = now
         ahead = self._ahead(now) if self._paced else None
         for peer in self._peers.values():
-            if peer.state is PeerState.PLAYING:
+            if peer.state is _PLAYING:
                 return [] if ahead is None else [ahead]
         arrived = [self.arrived(peer, peer.remote_inputs.count, (), now) for peer in self._peers.values()]
         return [event for event in (ahead, *arrived) if event is not None]
@@ -228,7 +230,7 @@ class InputExchange:
             peer.remote_inputs.forget(least[whose])
 
     def _ahead(self, now: float) -> FramesAhead | None:
-        peers = [peer for peer in self._peers.values() if peer.state is PeerState.PLAYING]
+        peers = [peer for peer in self._peers.values() if peer.state is _PLAYING]
         for peer in peers:
             if peer.acknowledged:  # before that, one of us has sent without having received
                 peer.ahead.add(peer.frames_ahead(self._local_inputs.count, self.delay), peer.advantage)

@@ -49,6 +49,8 @@ from gym_p2p.core.wire.messages import Cause, Checksum, Ready
 
 __all__ = ["Match", "MatchOutput", "Transmit"]
 
+_PLAYING = PeerState.PLAYING
+
 STALL_S = 0.5
 """A timer that is this late means that we stood still ourselves (a suspended machine), not the peers."""
 
@@ -203,7 +205,7 @@ class Match:
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
-        if peer.state is not PeerState.PLAYING:  # hardly ever
+        if peer.state is not _PLAYING:  # hardly ever
             if peer.state is PeerState.AWAY:
                 self._deadlines.forget()
                 if self._returning.may_wake(peer):

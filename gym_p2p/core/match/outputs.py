@@ -21,6 +21,7 @@ from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping,
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 
+_GAME = Channel.GAME
 _ON_GAME_CHANNEL = (Inputs, Ping, Pong, ForwardedGame)
 
 
@@ -63,7 +64,7 @@ class Outputs:
             data = encode_plain(message)
             peer.sent_at = now
             if peer.ways.now is DIRECT:
-                self._outputs.append(Transmit(peer.index, Channel.GAME, data))
+                self._outputs.append(Transmit(peer.index, _GAME, data))
             else:
                 self._send_game_around(peer, message, data, now)
             return
@@ -73,7 +74,7 @@ class Outputs:
 
     def send_beside(self, peer: Peer, message: Ping | Pong) -> None:
         """Append what carries a message directly, whichever way the others take."""
-        self._outputs.append(Transmit(peer.index, Channel.GAME, encode(message)))
+        self._outputs.append(Transmit(peer.index, _GAME, encode(message)))
 
     def send_control(self, peer: Peer, data: bytes) -> None:
         """Append what carries an encoded control message to a peer, which is in its log."""
@@ -106,10 +107,10 @@ class Outputs:
     def _send_game_around(self, peer: Peer, message: Message, data: bytes, now: float) -> None:
         """Have a message passed on; inputs go directly as well where there is a link, however bad."""
         if isinstance(message, Inputs) and peer.ways.link_open:
-            self._outputs.append(Transmit(peer.index, Channel.GAME, data))
+            self._outputs.append(Transmit(peer.index, _GAME, data))
         wrapped = self._forwards.game(peer.index, data)
         if peer.ways.now is SERVICE:
-            self._outputs.append(Transmit(peer.index, Channel.GAME, encode(wrapped), by_service=True))
+            self._outputs.append(Transmit(peer.index, _GAME, encode(wrapped), by_service=True))
         elif (carrier := self._carrier(peer)) is not None:
             self.send(carrier, wrapped, now)
 

@@ -26,8 +26,7 @@ from gym_p2p.core.wire.past import TookSeat
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
-"""About one a second, but not in step with what is done every second (the measurement of latency): packets
-that leave together delay each other, and a measurement that always meets a ping comes out too long."""
+"""Not in step with measurements every second: packets that leave together delay each other, as never else."""
 
 SUSPECT_INTERVAL_S = 0.1
 """While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
@@ -85,6 +84,10 @@ class PeerState(enum.Enum):
     GONE = "gone"
 
 
+_PLAYING, _GREETING = PeerState.PLAYING, PeerState.GREETING
+_LEAVING, _RETURNING = PeerState.LEAVING, PeerState.RETURNING
+
+
 class Due(enum.Enum):
     """What a peer's timers request."""
 
@@ -140,9 +143,9 @@ class Peer:
     away_at: float | None = None
     """Since when its player has been away; ``None`` where they are not, and once they have caught up."""
     played_for: bool = False
-    """Whether others have played for them since, or may have: that process is over, should it be there."""
+    """Whether others may have played for them since: that process is over, should it be there."""
     acted_until: TookSeat | None = None
-    """Its word that it plays on, while inputs may come from before, which others chose; else ``None``."""
+    """Its word that it plays on, while inputs may come from before; else ``None``."""
     seated: bool = True
     """Whether the process that was greeted last plays, or did; ``False`` while it catches up."""
     line_closed_at: float | None = None
@@ -193,14 +196,12 @@ class Peer:
     def present(self) -> bool:
         """Whether messages can be exchanged with it."""
         state = self.state
-        if state is PeerState.PLAYING or state is PeerState.GREETING or state is PeerState.LEAVING:
-            return True
-        return state is PeerState.RETURNING
+        return state is _PLAYING or state is _GREETING or state is _LEAVING or state is _RETURNING
 
     @property
     def playing(self) -> bool:
         """Whether inputs are exchanged with it."""
-        return self.state is PeerState.PLAYING or self.state is PeerState.LEAVING
+        return self.state is _PLAYING or self.state is _LEAVING
 
     def opened(self, now: float) -> None:
         """Note that the link is open."""
@@ -370,11 +371,11 @@ class Peer:
         """
         interval_s = SUSPECT_INTERVAL_S if self.ways.suspect else PING_INTERVAL_S
         ping = min(self.pings.sent_at + interval_s, self.sent_at + KEEP_ALIVE_S)
-        if self.state is PeerState.GREETING:
+        if self.state is _GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.
             return ping, math.inf, self.opened_at + GREETING_TIMEOUT_S, math.inf
         silent_until = self.lost_at if self.interrupted else self.received_at + self.sync.disconnect_notice_s
-        if self.state is PeerState.RETURNING:
+        if self.state is _RETURNING:
             return ping, silent_until, math.inf, math.inf
         lacking = self.acknowledged < held[local] or (len(held) > 2 and held[local] and self.lacks(held))
         resend = self.repeated_at(tick_s) if lacking else math.inf

@@ -34,7 +34,10 @@ const link = new Link({
     }
   },
   message: hear,
-  broken: () => finished || card(texts.reconnecting),
+  broken: () => {
+    if (!finished) card(texts.reconnecting);
+    status();
+  },
   closed: (why) => ended(why),
 });
 const screen = new Screen($("screen"), link);
@@ -205,9 +208,9 @@ function note(text) {
 }
 
 function line({ quality, turn, phase: now }) {
-  if (finished) return "";
+  if (finished || !link.open) return "";
   if (notice) return notice;
-  if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused;
+  if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused[$("pad").hidden ? "keys" : "touch"];
   if (now !== "playing") return "";
   const whose = { true: texts.turn.yours, false: texts.turn.others }[turn];
   return [whose, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");

@@ -87,7 +87,10 @@ export const texts = {
     disconnected: "Gamepad disconnected.",
     unknown: "Your browser does not know the buttons of this gamepad.",
   },
-  unfocused: "Click here, or press Tab, to play: the keys go elsewhere now.",
+  unfocused: {
+    keys: "Click here, or press Tab, to play: the keys go elsewhere now.",
+    touch: "Touch the page to play on.",
+  },
   arrows: { up: "↑", left: "←", down: "↓", right: "→" },
   keyNames: { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" },
 };

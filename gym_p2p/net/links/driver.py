@@ -20,6 +20,8 @@ __all__ = ["Clock", "Driver", "Timer"]
 
 _log = logging.getLogger(__name__)
 
+_GAME = Channel.GAME
+
 
 class Timer(Protocol):
     """A scheduled call that can be taken back."""
@@ -138,7 +140,7 @@ class Driver:
         if not link.send(request.channel, request.data):
             # On the game channel the next tick repeats it; on the other one the link is closing.
             _log.debug("not sent to player %d: %s", request.player, request.channel.value)
-        elif request.channel is Channel.GAME:
+        elif request.channel is _GAME:
             self.game_messages_sent += 1
             self.game_bytes_sent += len(request.data)
 

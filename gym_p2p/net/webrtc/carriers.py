@@ -23,6 +23,8 @@ from gym_p2p.net.webrtc.sockets import Sockets
 
 __all__ = ["Carriers"]
 
+_GAME = Channel.GAME
+
 LINGER_S = 0.5
 """How long closing waits for the other side to have got what must arrive."""
 
@@ -67,7 +69,7 @@ class Carriers:
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of an open connection, by the way that is right for it at present."""
-        if channel is Channel.GAME and isinstance(data, bytes):
+        if channel is _GAME and isinstance(data, bytes):
             sent = self.game_way.send(data)
             if sent is not None:
                 return sent

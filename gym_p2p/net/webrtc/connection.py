@@ -41,6 +41,8 @@ OnCandidate = Callable[[Mapping[str, Any]], None]
 CLOSE_TIMEOUT_S = 3.0
 """Longer than an emulated path drains; a TURN server that is gone would take a minute."""
 
+_OPEN = LinkState.OPEN
+
 _HANDLER_FAILED = "a handler of a peer connection failed"
 
 
@@ -217,7 +219,7 @@ class PeerConnection:
 
     def send(self, channel: Channel, data: bytes | str) -> bool:
         """Send one message of at most 1,160 bytes; see :meth:`gym_p2p.net.links.transport.Link.send`."""
-        return self._state is LinkState.OPEN and self._carriers.send(channel, data)
+        return self._state is _OPEN and self._carriers.send(channel, data)
 
     def use_game_records(self) -> None:
         """Send game messages as DTLS records beside SCTP, as soon as those are seen to arrive.
@@ -318,7 +320,7 @@ class PeerConnection:
             self._guard(self.on_candidate, candidate_payload(candidate, ufrag))
 
     def _receive(self, channel: Channel, data: bytes | str) -> None:
-        if self._state is not LinkState.OPEN:
+        if self._state is not _OPEN:
             return
         try:  # as _guard does it, for every message
             self._on_message(channel, data)

@@ -28,6 +28,8 @@ __all__ = ["Records"]
 
 _log = logging.getLogger(__name__)
 
+_CONNECTED = State.CONNECTED
+
 FLIGHT_REPEAT_S = 0.15
 FLIGHT_REPEATS = 5
 """The last flight goes out again 0.15, 0.45, 1.05, 2.25 and 4.65 s after the first time."""
@@ -70,7 +72,7 @@ class Records:
         if alone and size == HEAD_BYTES + (data[11] << 8 | data[12]):  # nearly always
             if self._repeater is not None:
                 self.close()
-            if self._dtls._state is State.CONNECTED and self._connection._queue.empty():
+            if self._dtls._state is _CONNECTED and self._connection._queue.empty():
                 self._decrypt(data)
                 return
         elif not _holds_no_data(data):
@@ -119,7 +121,7 @@ class Records:
         dtls, session = self._dtls, self._sealing
         if session is None or session.connection is not dtls._ssl:
             session = self._session()
-        if dtls._state is not State.CONNECTED or session is None:
+        if dtls._state is not _CONNECTED or session is None:
             raise ConnectionError("DTLS is not connected")
         try:
             record = session.seal(data)

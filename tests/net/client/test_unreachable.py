@@ -19,6 +19,7 @@ from gym_p2p.net.client.operator import QueueView
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.server import Service, serve_in_thread
 from tests.certificates import write_certificate
+from tests.waiting import PATIENCE_S
 
 
 def http(status: str) -> bytes:
@@ -59,10 +60,10 @@ async def failure(url: str, timeout_s: float = 5) -> str:
 
 
 def told(
-    scheme: str, answer: bytes = NOT_FOUND, certificate: Path | None = None, timeout_s: float = 5
+    scheme: str, answer: bytes = NOT_FOUND, certificate: Path | None = None, timeout_s: float = PATIENCE_S
 ) -> str:
     async def main() -> str:
-        async with asyncio.timeout(20), answering(answer, certificate) as rest:
+        async with asyncio.timeout(2 * PATIENCE_S), answering(answer, certificate) as rest:
             return await failure(scheme + rest, timeout_s)
 
     return asyncio.run(main())
@@ -86,7 +87,7 @@ def test_what_is_wrong_with_a_trusted_certificate_is_named(
 
     async def main() -> str:
         context = ssl.create_default_context(cafile=str(certificate))
-        async with asyncio.timeout(20), answering(NOT_FOUND, certificate) as rest:
+        async with asyncio.timeout(2 * PATIENCE_S), answering(NOT_FOUND, certificate) as rest:
             host, port = rest.removeprefix("://").split(":")
             with pytest.raises(ssl.SSLCertVerificationError) as caught:
                 await asyncio.open_connection(host, int(port), ssl=context)
@@ -130,14 +131,14 @@ def test_name_servers_that_do_not_answer_are_not_an_unknown_name() -> None:
 def test_an_upload_tells_the_same_causes_in_the_same_words(tmp_path: Path) -> None:
     async def upload_to(url: str) -> str:
         target = Upload(url, "/v1", "token")
-        reply = await asyncio.to_thread(upload, target, [b"{}"], deadline_s=0)
+        reply = await asyncio.to_thread(upload, target, [b"{}"], deadline_s=PATIENCE_S, give_up=lambda: True)
         assert reply.outcome is UploadOutcome.UNREACHABLE
         return reply.detail
 
     async def main() -> tuple[str, str]:
         certificate = write_certificate(tmp_path / "own.pem")
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(2 * PATIENCE_S),
             answering(NOT_FOUND, certificate) as tls,
             answering(NOT_FOUND) as plain,
         ):
@@ -152,7 +153,7 @@ def test_the_operators_view_tells_them_too(tmp_path: Path) -> None:
     async def main() -> None:
         certificate = write_certificate(tmp_path / "own.pem")
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(2 * PATIENCE_S),
             answering(NOT_FOUND, certificate) as rest,
             QueueView("https" + rest) as view,
         ):
@@ -172,9 +173,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
 def test_whoever_comes_while_too_many_others_do_is_let_in_a_little_later(service: Service) -> None:
     async def main() -> None:
         clients = [SignalingClient() for _ in range(3)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(2 * PATIENCE_S):
             await asyncio.gather(
-                *(client.connect(service.url, f"s{n}", timeout_s=10) for n, client in enumerate(clients))
+                *(
+                    client.connect(service.url, f"s{n}", timeout_s=PATIENCE_S)
+                    for n, client in enumerate(clients)
+                )
             )
         await asyncio.gather(*(client.close() for client in clients))
 

@@ -114,9 +114,7 @@ def test_who_has_said_goodbye_is_not_heard_any_more(service: Service) -> None:
         read_until(one, b'40{"sid"')
         said = (b'421["probe_wait",{"waiting":true}]', b"41", b'422["probe_wait",{"waiting":true}]')
         one.sendall(b"".join(map(frame, said)))
-        read = b""
-        while piece := one.recv(65_536):
-            read += piece
+        read = read_until(one, b"\x88")  # RFC 6455, section 5.5.1: nothing comes after a frame that closes
         assert b"431[" in read
         assert b"432[" not in read
 

@@ -62,12 +62,13 @@ def upgraded(service: Service) -> socket.socket:
     return one
 
 
-def read_until(one: socket.socket, wanted: bytes) -> None:
+def read_until(one: socket.socket, wanted: bytes) -> bytes:
     read = b""
     while wanted not in read:
         piece = one.recv(65_536)
         assert piece, read
         read += piece
+    return read
 
 
 def unfinished(payload: bytes, opcode: int) -> bytes:

@@ -1,0 +1,261 @@
+"""The hall, with processes that do what a test says: who is let in, what becomes of a process that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from gym_p2p.hosting.capacity import Capacity
+from gym_p2p.hosting.hall import Hall, Setting
+from gym_p2p.hosting.house import House, Refuse, Why
+from gym_p2p.hosting.links import Link
+from gym_p2p.hosting.messages import (
+    Began,
+    End,
+    Ended,
+    Failed,
+    Frames,
+    FromProcess,
+    Over,
+    Part,
+    PersonsPart,
+    ToProcess,
+)
+from gym_p2p.hosting.processes import SeatProcess, SeatProcesses
+from gym_p2p.hosting.seat import MOST_DEATHS, Seat
+
+GONE = {"phase": "over", "code": "c0de"}
+
+
+class FakeProcess(SeatProcess):
+    """Says what the test has it say, and ends when the test wants."""
+
+    def __init__(self, part: Part, hear: Callable[[FromProcess], None], gone: Callable[[], None]) -> None:
+        self.part = part
+        self.say, self.end = hear, gone
+        self.told: list[ToProcess] = []
+
+    def send(self, message: ToProcess, descriptor: int | None = None) -> None:
+        del descriptor
+        self.told.append(message)
+
+    def kill(self) -> None:
+        self.end()
+
+    async def ending(self) -> str:
+        return "exit code -9"
+
+    async def let_go(self) -> None:
+        pass
+
+
+class FakeProcesses(SeatProcesses):
+    """Remembers what it has started."""
+
+    def __init__(self) -> None:
+        self.started: list[FakeProcess] = []
+
+    def start(
+        self, first: Any, *, hear: Callable[[FromProcess], None], gone: Callable[[], None]
+    ) -> FakeProcess:
+        self.started.append(FakeProcess(first, hear, gone))
+        return self.started[-1]
+
+    def close(self) -> None:
+        pass
+
+
+@attrs.define
+class Scene:
+    hall: Hall
+    processes: FakeProcesses
+    lines: list[str]
+    spent: dict[str, Mapping[str, Any]]
+
+    def enter(self, code: str) -> Seat | Refuse:
+        return self.hall.enter(Link(code=code, token=f"token-of-{code}"))
+
+    def of(self, subject: str) -> list[FakeProcess]:
+        """Return the processes of somebody, the oldest first."""
+        return [one for one in self.processes.started if one.part.options["subject_id"] == subject]
+
+    def partner_of(self, code: str) -> FakeProcess:
+        """Return the program beside somebody."""
+        room = self.of(code)[0].part.options["room"]
+        return self.of(f"{room}.1")[-1]
+
+    def said(self, pattern: str) -> bool:
+        return any(re.fullmatch(pattern, line) for line in self.lines)
+
+
+def scene(*, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expected: float = 0.4) -> Scene:
+    lines: list[str] = []
+    spent: dict[str, Mapping[str, Any]] = {}
+    processes = FakeProcesses()
+    options = {"fps": 30.0, "rejoin_timeout_s": rejoin_s}
+    setting = Setting(
+        part=Part(env="x", env_args={}, options=options, person=PersonsPart(url="")),
+        seats=("left", "right"),
+        queue=None if partner else "lab",
+        people=1,
+        policy="random",
+        url=lambda link: f"http://x/{link.token}/",
+    )
+    hall = Hall(
+        setting=setting,
+        house=House(seats=1, people=1 if partner else None),
+        capacity=Capacity(cores=cores, fps=30.0, expected=expected),
+        processes=processes,
+        say=lines.append,
+        spent=spent.__setitem__,
+    )
+    return Scene(hall, processes, lines, spent)
+
+
+def played(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(play())
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_who_comes_when_seats_cost_too_much_is_asked_to_wait_with_the_reason_and_let_in_later() -> None:
+    async def play() -> None:
+        one = scene(expected=0.4)  # of one core, of which three quarters are for seats
+        assert isinstance(one.enter("a"), Seat)
+        assert one.enter("b") == one.enter("b") == Refuse(Why.FULL)
+        assert one.lines[1:] == ["b is asked to wait: 1 seats are taken, each takes 40 % of a core"]
+        assert len(one.processes.started) == 1
+        one.of("a")[0].say(Failed("they left"))
+        one.of("a")[0].end()
+        assert isinstance(one.enter("b"), Seat)
+
+    played(play)
+
+
+def test_while_frames_of_those_who_play_come_late_nobody_else_is_let_in() -> None:
+    async def play() -> None:
+        one = scene(cores=8)
+        one.enter("a")
+        one.of("a")[0].say(Began("match-1", "left"))
+        one.of("a")[0].say(Frames(300, 30))
+        assert one.enter("b") == Refuse(Why.FULL)
+        assert one.said("b is asked to wait: .* their frames come late.*")
+        one.of("a")[0].say(Frames(9000, 0))
+        assert isinstance(one.enter("b"), Seat)
+
+    played(play)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["waiting", "playing"])
+def test_a_process_that_dies_is_started_again_and_its_page_finds_it_where_it_was(*, begun: bool) -> None:
+    async def play() -> None:
+        one = scene()
+        seat = one.enter("a")
+        assert isinstance(seat, Seat)
+        if begun:
+            one.of("a")[0].say(Began("match-1", "left"))
+        one.of("a")[0].end()
+        await settled()
+        assert one.said(r"a: the seat's process has died \(exit code -9\); it is started again")
+        assert one.enter("a") is seat
+        first, second = one.of("a")
+        assert first.part == second.part
+        seat.visit(b"GET", 1)
+        assert len(second.told) == 1
+        assert not seat.ended.is_set()
+        second.say(Began("match-1", "left"))
+        second.say(Over(GONE))
+        second.say(Ended(ending="done", problems=[]))
+        second.end()
+        assert one.spent == {"a": GONE}
+        assert one.enter("a") == Refuse(Why.OVER, GONE)
+
+    played(play)
+
+
+def test_a_process_that_dies_again_and_again_stays_dead_and_spends_no_link() -> None:
+    async def play() -> None:
+        one = scene()
+        one.enter("a")
+        for _ in range(MOST_DEATHS):
+            one.of("a")[-1].say(Began("match-1", "left"))
+            one.of("a")[-1].end()
+            await settled()
+        assert len(one.of("a")) == MOST_DEATHS
+        assert one.lines[-1] == "a: the seat's process has died (exit code -9)"
+        assert one.spent == {}
+        assert one.enter("a") == Refuse(Why.CRASHED, {"phase": "over", "again": True})
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+def test_where_nobody_waits_for_who_died_none_is_started_again() -> None:
+    async def play() -> None:
+        one = scene(rejoin_s=0.0)
+        one.enter("a")
+        one.of("a")[0].end()
+        await settled()
+        assert len(one.of("a")) == 1
+        assert one.enter("a") == Refuse(Why.CRASHED, {"phase": "over", "again": True})
+
+    played(play)
+
+
+def test_a_program_that_dies_is_started_again_too_and_one_that_fails_is_not() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        one.partner_of("a").end()
+        await settled()
+        assert one.lines[-1].endswith("has died (exit code -9); it is started again")
+        assert len(one.processes.started) == 3
+        one.partner_of("a").say(Failed("no such move"))
+        one.partner_of("a").end()
+        await settled()
+        assert len(one.processes.started) == 3
+        assert one.said("room.1.1: the program failed: no such move")
+        assert one.of("a")[0].told == [End()]  # nobody will come
+
+    played(play)
+
+
+def test_a_match_that_a_program_broke_off_leaves_the_link_good() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        person = one.of("a")[0]
+        person.say(Began("match-1", "left"))
+        person.say(Over(GONE))
+        person.say(Ended(ending="peer_left", problems=[], spends=False))
+        person.end()
+        assert one.said(r"a has played: peer_left \(the link is still good\)")
+        assert one.spent == {}
+        assert one.partner_of("a").told == [End()]
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+def test_a_hall_that_closes_starts_nothing_again() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        closing = asyncio.create_task(one.hall.close())
+        await settled()
+        processes = list(one.processes.started)
+        assert [process.told for process in processes] == [[End()], [End()]]
+        for process in processes:
+            process.end()
+        await closing
+        assert one.processes.started == processes
+
+    played(play)
