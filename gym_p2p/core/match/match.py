@@ -294,6 +294,8 @@ class Match:
         for peer, loss in tuple(self._returning.overdue(now)):
             self._lose(peer, loss, now, for_good=True)
             deadlines.forget()
+        if self._taking_seat is not None and not self._taking_seat.seated:
+            self._answers.excuse()  # who plays again has given nothing yet that others could answer
         for peer in tuple(self._answers.overdue(now)):
             self._course.lose(peer, Loss(Cause.UNRESPONSIVE), now)
             deadlines.forget()
