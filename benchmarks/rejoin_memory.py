@@ -100,7 +100,7 @@ def play_again(game: Game, history: History) -> int:
     frames = 0
     for number, episode in enumerate(history.episodes, 1):
         runner = EpisodeRunner(match, EpisodeBegan(number, _SEED + number, {}, (0, 0)), again=True)
-        runner.play_again(episode.inputs)
+        runner.play_again(episode.inputs, (b"",) * len(episode.inputs))
         frames += runner.rollout.final_count
     return frames
 

@@ -108,6 +108,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)g: not at all)",
     )
     parser.add_argument(
+        "--while-away",
+        choices=["pause", "default_action", "stand_in"],
+        default="pause",
+        help="meanwhile the match pauses, or default actions or --stand-in play for them; all players "
+        "say the same (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stand-in", metavar="POLICY", help="who plays for players who are away, a policy as of --policy"
+    )
+    parser.add_argument(
         "--no-rejoin",
         dest="rejoin",
         action="store_false",
@@ -139,6 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         episodes=arguments.episodes,
         picture=arguments.picture,
+        stand_in=_stand_in(arguments),
         options={
             **match_options(arguments),
             **_place(arguments),
@@ -146,6 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
             "subject_id": arguments.subject,
             "rejoin": arguments.rejoin,
             "rejoin_timeout_s": arguments.rejoin_timeout,
+            "while_away": arguments.while_away,
         },
     )
     try:
@@ -167,6 +179,16 @@ def run(arguments: argparse.Namespace) -> int:
         print_summary([summary])
         print_report_line([summary])
     return summary.exit_code
+
+
+def _stand_in(arguments: argparse.Namespace) -> str | None:
+    """Return who plays for players who are away; ``None`` where nobody does."""
+    if (arguments.stand_in is None) == (arguments.while_away == "stand_in"):
+        raise UsageError("--stand-in goes with --while-away stand_in, and that with it")
+    if arguments.while_away != "pause" and not arguments.rejoin_timeout:
+        raise UsageError("--while-away wants --rejoin-timeout: else nobody who is away is waited for")
+    stand_in: str | None = arguments.stand_in
+    return stand_in
 
 
 def _place(arguments: argparse.Namespace) -> P2POptions:

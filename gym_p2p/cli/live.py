@@ -116,7 +116,8 @@ def match_table(statuses: Iterable[Status], *, tells: bool = False) -> Renderabl
         for status in statuses
         if status.paused
     ]
-    lines += [Text(f"{status.seat}: {one}", style="yellow") for status in statuses for one in status.relayed]
+    told = [(status.seat, one) for status in statuses for one in (*status.away, *status.relayed)]
+    lines += [Text(f"{seat}: {one}", style="yellow") for seat, one in told]
     return Group(_links_table(statuses, tells=tells), *lines)
 
 
@@ -138,7 +139,8 @@ def match_line(status: Status) -> str:
     """Return in a few words where a player is."""
     seat = "" if status.seat is None else f"{status.seat}: "
     frames = f", frame {status.frames_total:,}" if status.frames_total else ""
-    return f"{seat}{status.state}{frames}" + (f", {status.paused}" if status.paused else "")
+    waits = status.paused or "; ".join(status.away)
+    return f"{seat}{status.state}{frames}" + (f", {waits}" if waits else "")
 
 
 def queue_line(status: QueueStatus) -> Text:

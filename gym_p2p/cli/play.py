@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gym_p2p.human.seat import HumanSeat
     from gym_p2p.play.progress import Progress
     from gym_p2p.policies.seat import PolicySeat
+    from gym_p2p.policies.stand_in import PolicyStandIn
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "play"]
@@ -67,6 +68,8 @@ class Part:
     """How fast the policy may react."""
     person: PersonsPart | None = None
     """Who plays instead of the policy."""
+    stand_in: str | None = None
+    """The policy that plays for players who are away, where one does."""
     seed: int | None = None
     frames: int | None = None
     episodes: int | None = None
@@ -97,6 +100,8 @@ class Status:
     """The sync mode, and what keeping together has cost so far, in words."""
     paused: str | None = None
     """For whom the match stands, in words."""
+    away: tuple[str, ...] = ()
+    """Who is away, and who plays for them, in words."""
     relayed: tuple[str, ...] = ()
     """To whom messages do not go directly, in words."""
 
@@ -153,7 +158,12 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
 
         options = {**options, "fps": own_rate(drawn)}
+    stand_in = None if part.stand_in is None else _stand_in(part.stand_in)
+    if stand_in is not None:
+        options = {**options, "stand_in": stand_in}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
+    if stand_in is not None:
+        stand_in.play(env.p2p.game, env.p2p.game.seats)
     env.p2p.environment = named_recipe(part.env, part.env_args)
     player = _SeatedPlayer(env, part, report)
     try:
@@ -185,6 +195,13 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         lost=finished is not None and finished.lost,
         recording=None if env.p2p.recording is None else str(env.p2p.recording),
     )
+
+
+def _stand_in(policy: str) -> PolicyStandIn:
+    """Return what plays for players who are away."""
+    from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - Gymnasium, as above
+
+    return PolicyStandIn(policy)
 
 
 def _drawn(part: Part) -> Any:
@@ -339,6 +356,7 @@ class _SeatedPlayer:
             latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
             sync=_sync_in_words(progress),
+            away=tuple(map(str, progress.away)),
             relayed=tuple(map(str, progress.relayed)),
         )
 

@@ -102,8 +102,8 @@ class SyncConfig:
     """When a player is gone: end the episode, raise ``PeerLost``, or play on, with the seats taken by their
     default actions or by ``stand_in``."""
     stand_in: Any = attrs.field(default=None)
-    """Plays the seats of players who are gone: ``stand_in(seat, observation, frame) -> action``, a function
-    of its arguments alone and the same one at every player; a callable, or ``module:function``."""
+    """Plays the seats of players who are gone, or away: ``stand_in(seat, observation, frame) -> action``, a
+    function of its arguments alone and the same one at every player; a callable, or ``module:function``."""
     on_desync: Literal["continue", "truncate"] = attrs.field(
         default="continue", validator=one_of("continue", "truncate")
     )
@@ -116,8 +116,13 @@ class SyncConfig:
     other end is lost; the match pauses. 0 rebuilds nothing, and waits for ``disconnect_timeout_s``, which is
     the least in any case. The shortest time among the players counts for all."""
     rejoin_timeout_s: float = attrs.field(default=0.0, validator=in_range(0, 3600))
-    """How long a player whose process has ended is waited for, who may come back in another one; the match
-    pauses. 0: they are lost. The shortest time among the players counts for all."""
+    """How long a player whose process has ended is waited for, who may come back in another one; meanwhile
+    see ``while_away``. 0: they are lost. The shortest time among the players counts for all."""
+    while_away: Literal["pause", "default_action", "stand_in"] = attrs.field(
+        default="pause", validator=one_of("pause", "default_action", "stand_in")
+    )
+    """Meanwhile: the match pauses, or one of the others gives the inputs of the seats of who is away, their
+    default actions or what ``stand_in`` does, until they are back. The same at every player."""
     input_timeout_s: float | None = attrs.field(default=None, validator=optional(in_range(0.1, 86_400)))
     """The longest wait for the input of a player who is connected and does not play; they are lost then.
     ``None`` is seven seconds (ten frames, where these take longer) if frames are paced (``fps``), whether the
@@ -145,8 +150,10 @@ class SyncConfig:
 
     @stand_in.validator
     def _stands_in(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
-        if (value is not None) != (self.on_peer_loss == "stand_in"):
-            raise ConfigurationError("stand_in", "goes with on_peer_loss='stand_in', and that with it")
+        if (value is not None) != ("stand_in" in {self.on_peer_loss, self.while_away}):
+            raise ConfigurationError(
+                "stand_in", "goes with on_peer_loss='stand_in' or while_away='stand_in', and they with it"
+            )
 
     def input_limit_s(self, *, takes_turns: bool) -> float:
         """Return the longest wait for an input, with the default worked out.

@@ -65,6 +65,18 @@ class SeatInputs:
             return codec.encode(actions[seat])
         return _joined([codec.encode(actions[seat]) for seat, codec in self._own])
 
+    def input_of(self, player: int, act: Callable[[SeatId], Any]) -> bytes:
+        """Return a player's input of the actions that ``act`` returns for their seats.
+
+        Raises:
+            Exception: what ``act`` raises, or that an action is none of its seat.
+        """
+        parts = []
+        for index in self._held_by(player):
+            codec = self._codecs[index]
+            parts.append(codec.encode(codec.check(act(self._seats[index]))))
+        return _joined(parts)
+
     def by_seat(self, inputs: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return every seat's action bytes of every player's input.
 

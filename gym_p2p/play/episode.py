@@ -119,6 +119,7 @@ class LiveEpisode:
                 if self._desynced():
                     return Ending("desync", self._recorder.desynced_with)
                 given = given or self._give(actions)
+                runner.act_for_others()
                 if runner.session.has_news:
                     advanced = self._advance() or advanced
                 result = self._shown(advanced=advanced) or self._wait(began)
@@ -162,6 +163,7 @@ class LiveEpisode:
         while runner.session.was_played and not runner.rollout.over and self._over is None:
             if not runner.awaits_end():
                 runner.session.add_local_input(b"")  # the one that was given then counts
+            runner.act_for_others()
             with self._unseen_pictures():
                 advanced = runner.session.has_news and self._advance()
             if not advanced and self._wait(began) is not None:
@@ -192,6 +194,7 @@ class LiveEpisode:
         rollout = self.runner.rollout
         while self._over is None and rollout.final_count < self.runner.session.frame:
             self._client.drain()
+            self.runner.act_for_others()
             self.settle()
             until = began + (repaired_s if self._is_on_its_way() else limit_s)
             if rollout.over or rollout.broken or self._client.ended or until <= time.monotonic():

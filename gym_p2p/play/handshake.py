@@ -77,6 +77,7 @@ def make_plan(
         Term.FPS.value: _pace(sync.fps),
         Term.CHECKSUM_INTERVAL.value: f"{sync.checked_every} frames",
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
+        Term.WHILE_AWAY.value: sync.while_away,
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
     about = {
@@ -215,5 +216,9 @@ def _without_callables(config: P2PConfig) -> P2PConfig:
     """Return the configuration as the network half gets it: callables cannot travel, and need not."""
     sync = config.sync
     if sync.stand_in is not None:
-        sync = attrs.evolve(sync, stand_in=None, on_peer_loss="default_action")
+        without: dict[str, Any] = {"stand_in": None}
+        for option in ("on_peer_loss", "while_away"):
+            if getattr(sync, option) == "stand_in":
+                without[option] = "default_action"
+        sync = attrs.evolve(sync, **without)
     return attrs.evolve(config, pre_match=None, on_pause=None, sync=attrs.evolve(sync, snapshot_hooks=None))

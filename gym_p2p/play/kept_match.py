@@ -31,6 +31,7 @@ from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
+from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.files.held import hold, is_held, stands_for, write_held
@@ -131,6 +132,7 @@ class KeptFile:
         self._path = None if kept is None else kept.path
         self._descriptor = -1 if kept is None else kept.descriptor
         self._touched_at = 0.0
+        self._awaited = False
         let_go_in_forks(self)
         if kept is not None:
             self._take_over(kept)
@@ -160,8 +162,18 @@ class KeptFile:
                 self._write()
             case ReturnFailed():
                 self.remove()
-            case PlayerGone(_, reason) if reason == EXCLUDED:
-                self.remove()  # nobody waits for another process
+            case PlayerGone(_, reason, _, stated_reason) if reason == EXCLUDED:
+                if stated_reason == Cause.AWAY:
+                    self._awaited = True  # others have played for this one, and wait for another process
+                else:
+                    self.remove()  # nobody does
+
+    def end(self) -> None:
+        """Remove it as the match ends for this process, unless another one is waited for."""
+        if self._awaited:
+            self.close()
+        else:
+            self.remove()
 
     def remove(self) -> None:
         """Remove it: the match is over for this player. Idempotent; what fails is logged."""

@@ -114,7 +114,8 @@ class LiveMatch:
         for past in come_back.episodes:
             began = EpisodeBegan(past.episode, past.seed, past.options, past.delays)
             episode = self._begin(began, again=True)
-            episode.runner.play_again([one[: past.frames] for one in past.inputs])
+            kept = slice(None, past.frames)
+            episode.runner.play_again([one[kept] for one in past.inputs], [one[kept] for one in past.actors])
             caught_up += self.frame
             running = began
             if past.episode != come_back.complete.episode or come_back.complete.waits:
@@ -125,7 +126,7 @@ class LiveMatch:
         limit_s = self.played.config.rejoin_timeout_s
         seat = take_seat(self.client, caught_up, limit_s)
         took_s = time.monotonic() - come_back.began
-        self.recorder.came_back(seat.episode, seat.frame, caught_up, took_s=took_s)
+        self.recorder.came_back(seat, caught_up, took_s=took_s)
         if self.episode is None or running is None:
             return None
         self.episode.catch_up()
@@ -184,7 +185,7 @@ class LiveMatch:
             if self.replay is not None:
                 self.replay.close(ending.reason)
             if self.kept is not None:
-                self.kept.remove()
+                self.kept.end()
 
     def _await_states(self) -> None:
         """Give the states that are exchanged at a desync a moment to be sent and to arrive."""

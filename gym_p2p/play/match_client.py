@@ -23,6 +23,7 @@ from gym_p2p.core.match.events import (
     PlayerFinished,
     PlayerGone,
 )
+from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
@@ -115,6 +116,8 @@ class MatchClient:
         """From whom nothing arrives now."""
         self.queue_status: QueueStatus | None = None
         """Where this player stands in the queue, by the newest status; ``None`` while they are in none."""
+        self.acts_for: set[int] = set()
+        """The players who are away and whose inputs are to be given here."""
         self._ready: set[int] = set()
         """Who waits for the next episode."""
         self._open: set[int] = set()
@@ -344,6 +347,10 @@ class MatchClient:
                 self._ready.add(player)
             case EpisodeBegan() | EpisodeRefused():
                 self._ready.clear()
+            case ActFor(player, True):
+                self.acts_for.add(player)
+            case ActFor(player):
+                self.acts_for.discard(player)
             case LinkOpened(player) | WayChanged(player):
                 self._open.add(player)
         self._silences.take(event)

@@ -49,6 +49,7 @@ class P2POptions(TypedDict, total=False):
     disconnect_timeout_s: float
     reconnect_timeout_s: float
     rejoin_timeout_s: float
+    while_away: Literal["pause", "default_action", "stand_in"]
     disconnect_notice_s: float
     input_timeout_s: float | None
     reset_timeout_s: float | None

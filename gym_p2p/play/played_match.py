@@ -7,6 +7,7 @@ refuses to know how time passes, how events arrive, and what is shown to whom.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 import attrs
@@ -52,6 +53,8 @@ class PlayedMatch:
         config: how frames are kept together, as configured.
         choice: the same, as agreed.
         stand_in: plays for players who are gone, where the match goes on without them.
+        away_stand_in: plays for players who are away; ``None`` gives their default actions.
+        acts_for: the players who are away and whose inputs this player gives now, by index.
         record: of the match.
         sinks: take what is final: recordings.
         shows: whether somebody sees what is played: the environment draws it then, if it does.
@@ -75,6 +78,8 @@ class PlayedMatch:
     now_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
     stand_in: StandIn | None = None
+    away_stand_in: StandIn | None = None
+    acts_for: AbstractSet[int] = frozenset()
     sinks: Sequence[EpisodeSink] = ()
     shows: bool = False
     workplace: Workplace = attrs.field(factory=AtOnce)

@@ -14,6 +14,7 @@ from gym_p2p.play.detours import Relayed
 from gym_p2p.play.live_match import LiveMatch
 from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
+from gym_p2p.play.standing_in import StoodInFor, stood_in_for
 
 __all__ = ["Progress", "SessionState", "progress_of"]
 
@@ -54,6 +55,8 @@ class Progress:
     """Where this player stands in a queue, while they wait in one."""
     paused: Paused | None = None
     """For whom the match stands, since when and for how long at most; ``None`` where it does not."""
+    away: tuple[StoodInFor, ...] = ()
+    """Who is away while others act for them, who, and for how long at most; as text in words."""
     relayed: tuple[Relayed, ...] = ()
     """To whom messages do not go directly, through whom, and why; as text in words."""
 
@@ -80,5 +83,6 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         totals=recorder.record.totals(),
         queue_status=queue_status,
         paused=None if match is None else match.waits.paused,
+        away=() if match is None else stood_in_for(match.client, match.played.config),
         relayed=tuple(recorder.ways.relayed.values()),
     )

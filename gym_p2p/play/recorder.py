@@ -27,7 +27,7 @@ from gym_p2p.core.match.events import (
     ProtocolErrorSeen,
     Resumed,
 )
-from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.match.ways import Forwarding, WayChanged
 from gym_p2p.core.record.absences import ClockJump, Departure, Pause, Rejoin
 from gym_p2p.core.record.clock_offsets import clock_base_of
@@ -303,34 +303,36 @@ class Recorder:
 
     def _fold_absence(self, at_ms: int, event: PlayerAway | PlayerReturned | PlayerGone) -> None:
         match event:
-            case PlayerReturned(player, number, frame, caught_up, away_s):
-                self._rejoined(player, number, frame, caught_up, at_ms, away_ms=away_s * 1e3)
+            case PlayerReturned():
+                away_ms = event.away_s * 1e3
+                self._rejoined(event.player, event, event.caught_up, at_ms, away_ms=away_ms)
             case PlayerGone():
                 self.ways.fold(at_ms, event)
                 self._departed(event, at_ms)
 
-    def came_back(self, episode: int, frame: int, caught_up: int, *, took_s: float) -> None:
+    def came_back(self, seat: SeatTaken, caught_up: int, *, took_s: float) -> None:
         """Record that this player is back, whose process before this one ended."""
         us = self._players.index(self.found.player_id)
-        self._rejoined(us, episode, frame, caught_up, self.clock_ms(), took_ms=took_s * 1e3)
+        self._rejoined(us, seat, caught_up, self.clock_ms(), took_ms=took_s * 1e3)
 
     def _rejoined(
         self,
         player: int,
-        episode: int,
-        frame: int,
+        back: PlayerReturned | SeatTaken,
         caught_up: int,
         at_ms: int,
         *,
         away_ms: float | None = None,
         took_ms: float | None = None,
     ) -> None:
+        episode_left, frame_left = back.left_at
         self.record.rejoined(
             Rejoin(
                 player_id=self._players[player],
-                episode=episode,
-                frame_left=frame,
-                frame_returned=frame,
+                episode=back.episode,
+                episode_left=episode_left,
+                frame_left=frame_left,
+                frame_returned=back.frame,
                 frames_caught_up=caught_up,
                 away_ms=away_ms,
                 catch_up_ms=took_ms,

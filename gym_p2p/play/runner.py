@@ -31,6 +31,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.pictures import Pictures
 from gym_p2p.game.rollout import FinalFrame, Rollout, Tick
 from gym_p2p.play.played_match import PlayedMatch
+from gym_p2p.play.standing_in import StandingIn
 
 __all__ = ["EpisodeRunner"]
 
@@ -69,6 +70,7 @@ class EpisodeRunner:
         )
         match.states.begin_episode(began.episode, self.rollout.fields)
         self._began_s = match.monotonic_s()
+        self._standing_in = StandingIn(match, began) if match.config.while_away != "pause" else None
         self._record = match.record.begin_episode(_begin(match, began), number=began.episode)
         self._record.input_delay(0, self.session.input_delay)
         for give in () if again else self.session.begin():
@@ -85,12 +87,21 @@ class EpisodeRunner:
         if give is not None:
             self._send_input(give)
 
-    def play_again(self, inputs: Sequence[Sequence[bytes]]) -> None:
+    def act_for_others(self) -> None:
+        """Give the inputs of the players who are away, where this player is to, up to the current frame."""
+        if self._standing_in is not None and self._match.acts_for and not self.rollout.over:
+            frame = self.session.frame - self.awaits_end()
+            self._standing_in.act(frame, self.rollout.outcome)
+
+    def play_again(self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]) -> None:
         """Play what was played before, as far as it goes, without waiting for anybody.
 
         Args:
             inputs: of each player, from frame 0 on.
+            actors: of each player, who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`).
         """
+        if self._standing_in is not None:
+            self._standing_in.take_up(inputs, actors)
         longest = max(map(len, inputs))
         for start in range(0, longest, _AGAIN_FRAMES):
             self.session.take_up(start, [one[start : start + _AGAIN_FRAMES] for one in inputs])
@@ -111,6 +122,8 @@ class EpisodeRunner:
         match event:
             case InputsArrived() | PlayerFinished() | PlayerGone() | FramesAhead():
                 self.session.receive(event)
+                if self._standing_in is not None and isinstance(event, InputsArrived):
+                    self._standing_in.learn(event)
             case Desynced() | StateArrived():
                 self._match.states.receive(event)
             case Pinged(player, rtt_ms, _) if self._match.auto_delay is not None:
@@ -184,8 +197,11 @@ class EpisodeRunner:
             infos=outcome.infos,
             unborn=outcome.unborn,
         )
-        for player in frame.absent:
-            actor: Actor = "default" if self._match.stand_in is None else "stand_in"
+        gone: Actor = "default" if self._match.stand_in is None else "stand_in"
+        acted = [(player, gone) for player in frame.absent]
+        if self._standing_in is not None:
+            acted += self._standing_in.acted(frame.frame)
+        for player, actor in acted:
             for seat, holder in enumerate(self._match.holders):
                 if holder == player:
                     self._record.acted_for(seat, frame.frame, actor)

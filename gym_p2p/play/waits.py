@@ -57,6 +57,8 @@ class Waits:
         self._resets = Patience(self.reset_limit_s, paced=False)
         self._client = client
         self._recorder = recorder
+        self._goes_on = config.while_away != "pause"
+        """Whether others act for who is away, so that it does not stand for all of that time."""
         self._gone = 0
         self._looked_at = 0.0
         self._waits: dict[tuple[PauseReason, int | None], Paused] = {}
@@ -88,7 +90,7 @@ class Waits:
             self._gone = self._client.gone_count
             self._inputs.excuse(now)
         self._give_up(self._inputs.wait(heard, now, silent=silent))
-        self._show_wait(players, self._inputs.pause(now), "input")
+        self._show_wait(players, self._inputs.pause(now), "input", since)
 
     def for_resets(self) -> None:
         """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
@@ -98,7 +100,7 @@ class Waits:
         heard, silent = self._heard(players)
         overdue = self._resets.wait(heard, now, silent=silent)
         self._give_up([GiveUp(one.player) for one in overdue])
-        self._show_wait(players, self._resets.pause(now), "reset")
+        self._show_wait(players, self._resets.pause(now), "reset", now)
 
     def over(self) -> None:
         """Note that nothing is waited for any more."""
@@ -121,7 +123,7 @@ class Waits:
         heard = [player for player in players if player not in self._client.silent]
         return heard, [player for player in players if player in self._client.silent]
 
-    def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason) -> None:
+    def _show_wait(self, players: Sequence[int], pause: Pause | None, why: PauseReason, since: float) -> None:
         """Show for whom the match stands: those from whom nothing arrives each by themselves."""
         waits: dict[tuple[PauseReason, int | None], Paused] = {}
         # Where nothing is lacking it is their word that they have ours: from the silent it cannot come.
@@ -130,7 +132,12 @@ class Waits:
             if silence is not None:
                 name = self._client.player_id(player)
                 reason: PauseReason = "away" if silence.away else "silent"
-                waits[reason, player] = Paused((name,), reason, silence.since, silence.limit_s)
+                stood = silence.since
+                if silence.away and self._goes_on:  # until now
+                    known = self._waits.get((reason, player))
+                    stood = max(stood, since) if known is None else known.since
+                limit_s = silence.since + silence.limit_s - stood
+                waits[reason, player] = Paused((name,), reason, stood, limit_s)
         if pause is not None:
             names = tuple([self._client.player_id(player) for player in pause.players])
             waits[why, None] = Paused(names, why, pause.since, pause.limit_s)

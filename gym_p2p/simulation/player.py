@@ -109,7 +109,9 @@ class VirtualPlayer:
             local=index,
             config=config,
             choice=choice,
-            stand_in=None if config.stand_in is None else load_callable("stand_in", config.stand_in),
+            stand_in=load_callable("stand_in", config.stand_in)
+            if config.on_peer_loss == "stand_in"
+            else None,
             record=self._recorder.record,
             sinks=[self._frames],
             command=self._driver.command,

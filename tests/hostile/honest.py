@@ -115,7 +115,7 @@ def _holdings(match: Match, player: int, many: int, off: int) -> Holdings:
 def _share(match: Match, player: int, many: int, off: int) -> Share:
     others = _others(match, player)
     whose = others[many % len(others)]
-    return Share(match._exchange.episode, whose, max(0, _held(match, whose) + off), (b"i",) * many)
+    return Share(match._exchange.episode, whose, max(0, _held(match, whose) + off), (b"i",) * many, b"")
 
 
 def _relay(match: Match, player: int, many: int, off: int) -> Relay:

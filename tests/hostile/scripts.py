@@ -238,8 +238,8 @@ def hearsay(attack: Attack, to: int, message: Message) -> Iterator[Said]:
     if not attack.at(to, message, BEGINS):
         return
     for player in range(attack.players + 1):
-        yield Share(1, player, 0, (b"\x01",) * 50)
-        yield Share(2**40, player, 2**40, (b"\x01",))
+        yield Share(1, player, 0, (b"\x01",) * 50, b"")
+        yield Share(2**40, player, 2**40, (b"\x01",), b"")
         yield Relay(player, _goodbye("normal", 1, 3))
         yield Relay(player, encode(Ready(2, None, None, 3, 0)))
         yield Relay(player, encode(Relay(player, b"\x00" * 50)))

@@ -53,7 +53,7 @@ def test_a_third_player_is_named_and_takes_no_inputs_to_the_service() -> None:
 
 
 AWAY = PlayerAway(1, Cause.CRASHED, 30.0)
-BACK = PlayerReturned(1, 1, 300, 300, 2.0)
+BACK = PlayerReturned(1, 1, 300, 300, 2.0, (1, 300))
 BY_SERVICE = WayChanged(1, WayKind.SERVICE, None, Why.BAD)
 DIRECTLY = WayChanged(1, WayKind.DIRECT, None, Why.CARRIES)
 

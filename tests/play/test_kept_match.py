@@ -216,6 +216,18 @@ def test_where_there_is_no_way_back_it_is_not_tried_again(event: Any, state: Pat
     assert find_kept_match(NAME) is None
 
 
+def test_who_was_away_while_others_played_for_them_may_come_back(state: Path) -> None:
+    file = kept()
+    file.fold(PlayerGone(1, EXCLUDED, 7, "peer_away"))
+    file.end()
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.returns.comeback.incarnation == 1
+    second = kept(before=told)
+    second.end()
+    assert not list(state.iterdir())
+
+
 def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
     state: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -86,4 +86,16 @@ class Answers:
         # At the next barrier they may have passed it already, and speak of this episode no more.
         if self._exchange.episode + 1 in peer.ready or not held[self._local]:
             return None
-        return tuple(peer.received) if peer.lacks(held) else None
+        return tuple(peer.received) if self._lacks(peer, held) else None
+
+    def _lacks(self, peer: Peer, held: Sequence[int]) -> bool:
+        """Whether a peer lacks what we hold of those who give inputs themselves, or did until they were gone.
+
+        What others give for somebody who is away is not taken by who sees that one come back.
+        """
+        for player, count in enumerate(held):
+            whose = self._peers.get(player)
+            counts = whose is None or whose.playing or whose.state is PeerState.GONE
+            if counts and player != peer.index and peer.received[player] < count:
+                return True
+        return False

@@ -80,6 +80,11 @@ class Barrier:
         return max(episode, self._waited_at) + 1
 
     @property
+    def waits_before(self) -> int | None:
+        """Before which episode the local player waits; ``None`` where they do not."""
+        return None if self._ours is None else self._ours.episode
+
+    @property
     def opens_at(self) -> float | None:
         """When the barrier opens; ``None`` while somebody is not there."""
         ours = self._ours

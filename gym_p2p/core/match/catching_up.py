@@ -27,7 +27,7 @@ import attrs
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.events import EpisodeBegan, Source
-from gym_p2p.core.match.history import DIGEST_BYTES, History
+from gym_p2p.core.match.history import DIGEST_BYTES, History, PlayedEpisode
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PastEpisode, ReturnFailed
@@ -228,18 +228,19 @@ class CatchingUp:
                 return None
             outcome = barrier.agree(played.ready)
             if isinstance(outcome, EpisodeBegan):
-                began.append(self._episode(outcome, tuple(map(tuple, played.inputs))))
+                began.append(self._episode(outcome, played))
         return began
 
-    def _episode(self, began: EpisodeBegan, inputs: tuple[tuple[bytes, ...], ...]) -> PastEpisode:
+    def _episode(self, began: EpisodeBegan, played: PlayedEpisode) -> PastEpisode:
         given = {player: ready.frames for player, ready in self._words.get(began.episode + 1, {}).items()}
-        least = min(given.values()) if len(given) == len(inputs) else None
+        least = min(given.values()) if len(given) == len(played.inputs) else None
         return PastEpisode(
             began.episode,
             began.seed,
             began.options,
             began.delays,
-            inputs,
+            tuple(map(tuple, played.inputs)),
+            tuple([one.between(0, count) for one, count in zip(played.acted, played.held, strict=True)]),
             least,
             left_first=least is not None and given[self._local] == least,
         )

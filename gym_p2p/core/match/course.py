@@ -7,7 +7,7 @@ those are :mod:`gym_p2p.core.match.inbox` and :mod:`gym_p2p.core.match.match`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import check_inputs
@@ -18,6 +18,7 @@ from gym_p2p.core.match.membership import DepartureOutput, Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.wire.messages import Inputs, Ready
+from gym_p2p.core.wire.past import TookSeat
 
 __all__ = ["Course"]
 
@@ -102,13 +103,28 @@ class Course:
             return
         peer.acknowledges(message, self._local)
         peer.reported_at = now
-        arrived = self._exchange.arrived(peer, message.start, message.inputs, now)
+        inputs, start = message.inputs, message.start
+        actors = b"" if peer.acted_until is None else self._acted(peer, peer.acted_until, inputs, start)
+        arrived = self._exchange.arrived(peer, start, inputs, now, actors)
         if arrived is not None:
             self._outputs.emit(arrived)
             if arrived.inputs:
                 return
         if message.inputs and peer.may_acknowledge(now, self._exchange.tick_s):
             self._outputs.send(peer, self._exchange.message(peer, now), now)
+
+    def _acted(self, peer: Peer, seat: TookSeat, inputs: Sequence[bytes], start: int) -> bytes:
+        """Return who chose inputs that come from a player who is back, but may be of before."""
+        if self._exchange.episode != seat.episode or peer.remote_inputs.count >= seat.frame:
+            if self._exchange.episode >= seat.episode:
+                peer.acted_until = None
+            return b""
+        first = seat.frame - len(seat.actors)
+        known = seat.actors[max(0, start - first) : max(0, start + len(inputs) - first)]
+        if start < first:
+            known = bytes(min(first - start, len(inputs))) + known
+        actors = known + bytes(len(inputs) - len(known))
+        return actors if any(actors) else b""
 
     def lose(self, peer: Peer, loss: Loss, now: float) -> None:
         """Count a player as gone, once."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
-from gym_p2p.core.match.return_events import ReturnEvent, TakeSeat
+from gym_p2p.core.match.return_events import GiveFor, ReturnEvent, TakeSeat
 from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
 from gym_p2p.core.wire.messages import Cause
 
@@ -56,10 +56,8 @@ __all__ = [
 ]
 
 Difference = tuple[str, str, str]
-
 OUTCOME_BYTES = 8
 """The part of a digest that is over inputs and what the game gave out; what follows is over its state."""
-
 
 EXCLUDED = "excluded"
 """The reason of a :class:`PlayerGone` who counts *us* as gone: the match goes on without us."""
@@ -119,8 +117,7 @@ class GiveChecksum(msgspec.Struct, frozen=True):
     """The local digest up to and including a confirmed frame.
 
     Attributes:
-        digest: :data:`OUTCOME_BYTES` over what the game gave out; then, where states are compared, more over
-            the state after it.
+        digest: :data:`OUTCOME_BYTES` over what the game gave out; more over states, where those are compared.
         episode: the one that it is of; ``None`` for the running one.
     """
 
@@ -173,8 +170,8 @@ class Leave(msgspec.Struct, frozen=True):
 
     Attributes:
         reason: why, in the exports' words.
-        lost: the player whose loss it is for; ``None`` if it is not for one.
-        cause: how the lost player came to be gone; the local one, where there is none.
+        lost: the player whose loss it is for; ``None`` without one.
+        cause: how the lost player came to be gone, or the local one.
     """
 
     reason: str
@@ -192,6 +189,7 @@ Command = (
     | LineClosed
     | LineOpened
     | TakeSeat
+    | GiveFor
     | Leave
 )
 
@@ -235,6 +233,7 @@ class InputsArrived(msgspec.Struct, frozen=True):
         inputs: empty where only ``confirmed`` has moved.
         confirmed: the number of frames for which every present player holds every player's input.
         by_service: whether they came by the service.
+        actors: who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: the player.
     """
 
     player: int
@@ -242,6 +241,7 @@ class InputsArrived(msgspec.Struct, frozen=True):
     inputs: tuple[bytes, ...]
     confirmed: int
     by_service: bool = False
+    actors: bytes = b""
 
 
 class PlayerFinished(msgspec.Struct, frozen=True):
@@ -261,8 +261,8 @@ class PlayerGone(msgspec.Struct, frozen=True):
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
     and shared those that only some hold; :class:`InputsArrived` brings them.
 
-    It belongs to the last episode that the player was ready for: if that has not begun here yet, it follows
-    the :class:`EpisodeBegan`. No later episode begins.
+    It belongs to the last episode that they were ready for, after that one's :class:`EpisodeBegan`; no later
+    one begins.
 
     Attributes:
         reason: a :class:`~gym_p2p.core.wire.messages.Cause`'s value: how this player came to be gone, or
@@ -297,7 +297,7 @@ class Interrupted(msgspec.Struct, frozen=True):
     """Nothing arrived from a player for the notice time, or their link was closed and may be replaced.
 
     Attributes:
-        silent_s: for how long nothing has arrived.
+        silent_s: for how long.
         limit_s: how long that may last; then they are lost.
         reconnects: whether a new link to them is wanted.
     """

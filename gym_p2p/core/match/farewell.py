@@ -17,9 +17,9 @@ from gym_p2p.core.match.peer import Loss, Peer
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Cause, Holdings
 
-__all__ = ["agreed_loss", "gone_event"]
+__all__ = ["agreed_loss", "gone_event", "reported_cause"]
 
-_BY_STRENGTH = (Cause.LEFT, Cause.LOST, Cause.UNRESPONSIVE, Cause.CRASHED, Cause.REMOVED)
+_BY_STRENGTH = (Cause.LEFT, Cause.AWAY, Cause.LOST, Cause.UNRESPONSIVE, Cause.CRASHED, Cause.REMOVED)
 """Silence is the least that can be seen; who saw more knows more. A goodbye that nobody shows is nothing."""
 
 
@@ -59,3 +59,11 @@ def agreed_loss(peer: Peer, reports: Mapping[int | None, Holdings]) -> Loss:
         if reporter is not None and _BY_STRENGTH.index(told) > _BY_STRENGTH.index(best.cause):
             best = Loss(told, Source.PEER, reporter)
     return best
+
+
+def reported_cause(peer: Peer) -> Cause:
+    """Return how a player came to be gone, as it is reported to others."""
+    goodbye = peer.goodbye
+    if goodbye is None:
+        return peer.loss.cause
+    return goodbye.cause if goodbye.lost is None else Cause.LEFT

@@ -1,4 +1,4 @@
-"""What was played in a match, kept for players who come back: words at barriers, inputs, digests.
+"""What was played in a match, kept for players who come back: words at barriers, inputs, who acted, digests.
 
 A match is its confirmed inputs: whoever has these has the match. They are kept from its beginning, for who
 comes back has nothing, and an environment may carry something from one episode to the next. Equal inputs are
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from gym_p2p.core.match.acted import ActedFrames
 from gym_p2p.core.wire.messages import INPUT_HEAD_BYTES, MAX_INPUT_BYTES, Ready, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, Recall
 from gym_p2p.errors import ProtocolError
@@ -28,6 +29,8 @@ each."""
 _OBJECT_BYTES = 48
 """What a short ``bytes`` object takes beside its contents (CPython)."""
 _PLACE_BYTES = 8
+_RUN_BYTES = 160
+"""Frames in which the same one acted for a player (CPython: two tuples, their numbers and their places)."""
 _SHARED_MOST = 4096
 """Different inputs that are looked for again: more than any set of buttons has."""
 DIGEST_BYTES = 128
@@ -43,11 +46,13 @@ class PlayedEpisode:
     Attributes:
         ready: every player's word at the barrier before it.
         inputs: of each player, from frame 0 on.
+        acted: of each player, where others acted for them.
         digests: ours, by frame, in order.
     """
 
     ready: dict[int, Ready]
     inputs: list[list[bytes]]
+    acted: list[ActedFrames]
     digests: list[tuple[int, bytes]] = attrs.field(factory=list)
 
     @property
@@ -87,15 +92,31 @@ class History:
     def begin(self, ready: Mapping[int, Ready]) -> None:
         """Begin an episode, with every player's word at the barrier."""
         if not self.full:
-            self.episodes.append(PlayedEpisode(dict(ready), [[] for _ in range(self._players)]))
+            players = range(self._players)
+            episode = PlayedEpisode(dict(ready), [[] for _ in players], [ActedFrames() for _ in players])
+            self.episodes.append(episode)
             self.took(_EPISODE_BYTES + sum([len(encode(word)) for word in ready.values()]))
 
-    def add(self, player: int, inputs: Sequence[bytes], *, episode: int | None = None) -> None:
-        """Take a player's next inputs of an episode; of the running one by default."""
+    def add(
+        self, player: int, inputs: Sequence[bytes], *, actors: bytes = b"", episode: int | None = None
+    ) -> None:
+        """Take a player's next inputs of an episode; of the running one by default.
+
+        Args:
+            player: whose they are.
+            inputs: they.
+            actors: who chose each; empty: the player.
+            episode: its number.
+        """
         if self.full or not self.episodes:
             return
         shared = self._shared
-        kept = self.episodes[-1 if episode is None else episode - 1].inputs[player]
+        played = self.episodes[-1 if episode is None else episode - 1]
+        kept = played.inputs[player]
+        if actors:
+            runs = len(played.acted[player])
+            played.acted[player].add(len(kept), actors)
+            self._size_bytes += _RUN_BYTES * (len(played.acted[player]) - runs)
         for data in inputs:
             known = shared.get(data)
             if known is None:
@@ -105,6 +126,33 @@ class History:
                     shared[data] = data
             kept.append(known)
         self.took(_PLACE_BYTES * len(inputs))
+
+    def actors(self, player: int, start: int, count: int) -> bytes:
+        """Return who chose so many of a player's inputs of the running episode; empty: they all of them."""
+        return self.episodes[-1].acted[player].between(start, start + count) if self.episodes else b""
+
+    def tail(self, player: int, frame: int, most: int) -> bytes:
+        """Return who chose a player's inputs before a frame of the running episode, of so many at most."""
+        count = min(frame, most)
+        return self.actors(player, frame - count, count)
+
+    def left_at(self, player: int, frame: int) -> tuple[int, int]:
+        """Return where a player left who comes back to this frame of the running episode.
+
+        Returns:
+            An episode, 0 before the first, and a frame of it: from there on others acted for them.
+        """
+        number = len(self.episodes)
+        while number:
+            frame = self.episodes[number - 1].acted[player].since(frame)
+            before = number - 1
+            if frame or not before:
+                break
+            acted, end = self.episodes[before - 1].acted[player], self.episodes[before - 1].held[player]
+            if acted.since(end) == end:
+                break
+            number, frame = before, end
+        return number, frame
 
     def add_digest(self, episode: int, frame: int, digest: bytes) -> None:
         """Take our digest of a frame; one of an earlier frame than the newest is known already."""
@@ -125,14 +173,15 @@ class History:
         """
         played = self.episodes[recall.episode - 1]
         left = budget_bytes
-        starts, inputs = [], []
-        for there, held in zip(played.inputs, recall.held, strict=True):
+        starts, inputs, actors = [], [], []
+        for there, held, acted in zip(played.inputs, recall.held, played.acted, strict=True):
             end = start = min(held, len(there))
             while end < len(there) and (size := len(there[end]) + INPUT_HEAD_BYTES) <= left:
                 left -= size
                 end += 1
             starts.append(start)
             inputs.append(tuple(there[start:end]))
+            actors.append(acted.between(start, end))
         digests = tuple(played.digests[recall.digests : recall.digests + max(0, left // DIGEST_BYTES)])
         left -= DIGEST_BYTES * len(digests)
         whole = recall.digests + len(digests) == len(played.digests) and all(
@@ -146,6 +195,7 @@ class History:
             held=played.held,
             start=tuple(starts),
             inputs=tuple(inputs),
+            actors=tuple(actors),
             digests=digests,
             digest_count=len(played.digests),
             more=more and whole and left > 0 and recall.episode < len(self.episodes),
@@ -165,8 +215,10 @@ class History:
         if self.full:
             return
         there = self.episodes[past.episode - 1].inputs
-        for player, (start, inputs) in enumerate(zip(past.start, past.inputs, strict=True)):
+        told = zip(past.start, past.inputs, past.actors, strict=True)
+        for player, (start, inputs, actors) in enumerate(told):
             count = len(there[player])
             if start > count or any(len(data) > MAX_INPUT_BYTES for data in inputs):
                 raise ProtocolError("past with a gap")
-            self.add(player, inputs[count - start :], episode=past.episode)
+            known = count - start
+            self.add(player, inputs[known:], actors=actors[known:], episode=past.episode)

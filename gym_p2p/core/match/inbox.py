@@ -17,6 +17,7 @@ from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErro
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
@@ -29,9 +30,11 @@ from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
 from gym_p2p.core.match.ways import DIRECT, Way
 from gym_p2p.core.match.ways_round import WaysRound
+from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
 from gym_p2p.core.wire.messages import (
+    ActedFor,
     Cause,
     Checksum,
     Continue,
@@ -60,12 +63,11 @@ _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
-_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings})
+_PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings, Keep, ActedFor, ReadyFor})
 """What a player who catches up takes in once they have."""
 _NOT_FOR_WHO_CATCHES_UP = frozenset({Inputs, StatePart})
 _AMID_A_CHANGE = frozenset({Inputs, Ping, Pong, ForwardedGame, Continue})
-"""What is taken in over another way than messages take, and before a way is agreed upon: what may come twice
-and in any order, and what agrees."""
+"""What is taken in over any way: what may come twice and in any order, and what agrees on a way."""
 
 
 class Inbox:
@@ -83,6 +85,7 @@ class Inbox:
         course: Course,
         leaving: Leaving,
         returning: Returning,
+        keeping: Keeping,
         rerouting: Rerouting,
         ways_round: WaysRound,
         reaching: Reaching,
@@ -102,6 +105,7 @@ class Inbox:
         self._course = course
         self._leaving = leaving
         self._returning = returning
+        self._keeping = keeping
         self._rerouting = rerouting
         self._deadlines = deadlines
         self.passed_on = PassedOn(
@@ -110,6 +114,7 @@ class Inbox:
             rerouting=rerouting,
             ways_round=ways_round,
             reaching=reaching,
+            keeping=keeping,
             forwards=forwards,
             is_there=self._is_there,
             take=self._take,
@@ -131,6 +136,10 @@ class Inbox:
             PastWord: self._on_past,
             Past: self._on_past,
             TookSeat: returning.took_seat,
+            Keep: keeping.take_keep,
+            Kept: keeping.take_kept,
+            ActedFor: keeping.take_acted,
+            ReadyFor: keeping.take_ready,
         }
         self._of_a_way = {
             Continue: self._on_continue,
@@ -224,6 +233,9 @@ class Inbox:
 
     def handle_late(self, peer: Peer, message: Message, now: float) -> None:
         """Take in a message that was put off, which was sent when it was allowed. Nothing is raised."""
+        passed = self._exchange.episode + isinstance(message, Ready)
+        if isinstance(message, Ready | Checksum) and message.episode < passed:
+            return  # others have played on meanwhile
         try:
             self.handle(peer, DIRECT, message, now)
         except ProtocolError as error:
@@ -269,8 +281,8 @@ class Inbox:
             self._deadlines.forget()
 
     def _on_ready(self, peer: Peer, message: Ready, now: float) -> None:
-        if peer.incarnation and peer.ready.get(message.episode) == message:
-            return  # they said so before they were away
+        if (peer.incarnation or self._caught_up) and peer.ready.get(message.episode) == message:
+            return  # they said so before they were away, or we were
         if message.episode == self._exchange.episode + 1:
             check_frames(peer, message.frames, given=self._exchange.given)
         self._barrier.receive(peer, message, self._exchange.episode)
@@ -333,7 +345,8 @@ class Inbox:
             peer.ways.beside.receive(peer.index, message, now)
 
     def _on_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> None:
-        self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
+        if not (isinstance(message, Share) and self._keeping.puts_off(peer, message)):
+            self._course.carry_out(self._departures.receive_hearsay(peer, message, now), now)
 
     def _on_holdings(self, peer: Peer, message: Holdings, now: float) -> None:
         self._course.carry_out(self._departures.receive_holdings(peer, message, now), now)

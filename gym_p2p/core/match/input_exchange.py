@@ -160,12 +160,23 @@ class InputExchange:
         arrived = [self.arrived(peer, peer.remote_inputs.count, (), now) for peer in self._peers.values()]
         return [event for event in (ahead, *arrived) if event is not None]
 
-    def arrived(self, peer: Peer, start: int, inputs: Sequence[bytes], now: float) -> InputsArrived | None:
-        """Take inputs of a player; return what is new: inputs, or that everybody holds more by now."""
+    def arrived(
+        self, peer: Peer, start: int, inputs: Sequence[bytes], now: float, actors: bytes = b""
+    ) -> InputsArrived | None:
+        """Take inputs of a player; return what is new: inputs, or that everybody holds more by now.
+
+        Args:
+            peer: they.
+            start: the frame of the first one.
+            inputs: they.
+            now: the time.
+            actors: who chose each; empty: the player.
+        """
         fresh = peer.remote_inputs.add(start, inputs)
+        actors = actors[len(inputs) - len(fresh) :] if actors else b""
         if fresh:
             if self.history is not None:
-                self.history.add(peer.index, fresh)
+                self.history.add(peer.index, fresh, actors=actors)
             self._held[peer.index] = peer.remote_inputs.count
             self._unreported.arrived(now)
         self._confirmed.report(self.local, self._held)
@@ -177,7 +188,7 @@ class InputExchange:
         elif not fresh:
             return None
         start = peer.remote_inputs.count - len(fresh)
-        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service)
+        return InputsArrived(peer.index, start, tuple(fresh), confirmed, peer.ways.by_service, actors)
 
     def message(self, peer: Peer, now: float) -> Inputs:
         """Return what is to be sent to a peer now.
@@ -197,10 +208,14 @@ class InputExchange:
 
     def shares(self, peer: Peer, whose: Peer) -> Iterator[Share]:
         """Return the inputs of another player that a peer may lack."""
-        start = peer.received[whose.index]
+        return self.shares_from(peer.received[whose.index], whose)
+
+    def shares_from(self, start: int, whose: Peer) -> Iterator[Share]:
+        """Return another player's inputs from a frame on, as far as they are kept."""
         while start < whose.remote_inputs.count:
             start, inputs = whose.remote_inputs.after(start, _SHARE_BYTES)
-            yield Share(self.episode, whose.index, start, inputs)
+            actors = b"" if self.history is None else self.history.actors(whose.index, start, len(inputs))
+            yield Share(self.episode, whose.index, start, inputs, actors)
             start += len(inputs)
 
     def _forget(self) -> None:
@@ -209,8 +224,8 @@ class InputExchange:
         Who is away may go on as they were. It is time for that when more is confirmed: once a frame, and not
         with every message.
         """
-        away = PeerState.AWAY
-        rows = [peer.received for peer in self._peers.values() if peer.present or peer.state is away]
+        peers = self._peers.values()
+        rows = [peer.received for peer in peers if peer.present or _may_go_on(peer)]
         rows = rows or [self._held]
         least = rows[0] if len(rows) == 1 else [*map(min, *rows)]
         self._local_inputs.forget(min(least[self.local], self.given - 1))
@@ -229,3 +244,8 @@ class InputExchange:
             return None
         self._ahead_reported_at = now
         return FramesAhead(max(ahead))
+
+
+def _may_go_on(peer: Peer) -> bool:
+    """Whether a player is away, and nobody has played for them."""
+    return peer.state is PeerState.AWAY and not peer.played_for

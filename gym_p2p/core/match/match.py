@@ -42,7 +42,7 @@ from gym_p2p.core.match.events import (
 from gym_p2p.core.match.outputs import MatchOutput, Transmit
 from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
-from gym_p2p.core.match.return_events import TakeSeat
+from gym_p2p.core.match.return_events import GiveFor, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.ways import DIRECT
 from gym_p2p.core.wire.codec import JsonObject
@@ -116,9 +116,13 @@ class Match:
         self._reconnecting = parts.reconnecting
         self._returning = parts.returning
         self._reaching = parts.reaching
+        self._keeping = parts.keeping
         self._inbox = parts.inbox
         self._taking_seat = parts.taking_seat
+        self._keeping.seated = parts.taking_seat is None
         self._deadlines = parts.deadlines
+        self._looks = parts.taking_seat is not None or parts.keeping.acts
+        """Whether what arrives may be about coming back."""
         self._awake_at: float | None = None
 
     def opened(self, player: int, now: float) -> None:
@@ -160,6 +164,7 @@ class Match:
         else:
             peer.closed_at = now
             self._lose(peer, loss, now)
+        self._look(now)
         self._finish_leaving(now)
 
     def introduction(self, player: int, attempt: int, binding: bytes) -> bytes | None:
@@ -205,18 +210,22 @@ class Match:
             self._reconnecting.replaced(peer, now)
         elif peer.present:
             self._reconnecting.replaced(peer, now)
+        self._look(now)
 
     def receive(self, player: int, data: bytes, now: float) -> None:
         """Take in one message. Whatever the bytes are, nothing is raised."""
         peer = self._peers[player]
         if peer.state is not _PLAYING:  # hardly ever
-            if peer.state is PeerState.AWAY and self._returning.may_wake(peer, DIRECT):
+            if peer.state is PeerState.AWAY:
                 self._deadlines.forget()
-                self._returning.woke(peer, DIRECT, now)
+                if self._returning.may_wake(peer, DIRECT):
+                    self._returning.woke(peer, DIRECT, now)
+                else:
+                    self._keeping.refuse(peer, data, now)
             if not peer.present:
                 return
         self._inbox.receive(peer, data, now)
-        if self._taking_seat is not None:
+        if self._looks:
             self._look(now)
         if self._leaving.since is not None:
             self._finish_leaving(now)
@@ -230,7 +239,7 @@ class Match:
 
     def command(self, command: Command, now: float) -> None:
         """Carry out a request of the user's half."""
-        if isinstance(command, GiveInput):
+        if isinstance(command, GiveInput | GiveFor):
             self._give(command, now)
             return
         self._deadlines.forget()
@@ -261,6 +270,7 @@ class Match:
                     self._taking_seat.take(caught_up, now)
             case Leave():
                 self._leave(command, now)
+        self._look(now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -298,8 +308,12 @@ class Match:
         """Return when :meth:`handle_timeout` is wanted, or a little earlier; ``None`` if it is not."""
         return self._deadlines.next()
 
-    def _give(self, command: GiveInput, now: float) -> None:
+    def _give(self, command: GiveInput | GiveFor, now: float) -> None:
         exchange = self._exchange
+        if isinstance(command, GiveFor):
+            self._deadlines.forget()
+            self._keeping.give(command, now)
+            return
         if command.frame != exchange.given:
             return
         events = exchange.add_local_input(command.data, now)
@@ -335,10 +349,14 @@ class Match:
         self._look(now)
 
     def _look(self, now: float) -> None:
-        """Take the match up where it stands, once we know it who have come back."""
-        if self._taking_seat is not None and self._taking_seat.asks:
-            self._taking_seat.look(now)
-            self._deadlines.forget()
+        """Take the match up where it stands, once we know it who have come back; see to who is away."""
+        taking_seat = self._taking_seat
+        if taking_seat is not None:
+            if taking_seat.asks:
+                taking_seat.look(now)
+                self._deadlines.forget()
+            self._keeping.seated = taking_seat.seated and self._leaving.since is None
+        self._keeping.look(now)
 
     def _compare(self, checksum: Checksum, now: float) -> None:
         if self._exchange.history is not None:
@@ -358,6 +376,7 @@ class Match:
             self._outputs.emit(Left())
             return
         self._barrier.step_back()
+        self._keeping.seated = False
         self._course.carry_out(self._departures.share_all(), now)
         self._outputs.broadcast(self._peers.values(), self._leaving.goodbye(command, self._seals), now)
         self._finish_leaving(now)

@@ -43,8 +43,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.events import InputsArrived, PlayerFinished, PlayerGone, Source
-from gym_p2p.core.match.farewell import agreed_loss, gone_event
+from gym_p2p.core.match.farewell import agreed_loss, gone_event, reported_cause
 from gym_p2p.core.match.handshake import Handshake
+from gym_p2p.core.match.input_buffers import NEVER
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.seals import Seals
@@ -147,7 +148,7 @@ class Departures:
         """Give everyone what they may lack of anybody: we leave, and cannot answer any more."""
         for peer in self._peers.values():
             if peer.present:
-                yield from self._shares(peer, [whose for whose in self._peers.values() if whose is not peer])
+                yield from self.shares(peer, [whose for whose in self._peers.values() if whose is not peer])
 
     def receive_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> Iterator[DepartureOutput]:
         """Take what another player holds of a player.
@@ -208,7 +209,7 @@ class Departures:
         """
         for peer in self._peers.values():
             if peer.present and peer is not away:
-                yield from self._shares(peer, [away])
+                yield from self.shares(peer, [away])
         hearsay, away.hearsay = away.hearsay, []
         for message in hearsay:
             yield from self._hear(away, message, now)
@@ -217,7 +218,7 @@ class Departures:
         """Tell a player who has come back who is gone, and give them what there is of those."""
         gone = [self._peers[player] for player in self._gone()]
         if gone:
-            yield from self._shares(peer, gone)
+            yield from self.shares(peer, gone)
             yield peer, self._report(gone)
 
     def come_back(self, now: float) -> Iterator[DepartureOutput]:
@@ -232,6 +233,8 @@ class Departures:
         for peer in self._peers.values():
             if peer.state is PeerState.LEAVING:
                 yield from self._tell(peer)
+            elif peer.state is PeerState.AWAY:
+                yield from self._take_kept(peer, NEVER, now)
             elif peer.state is PeerState.GONE and not self.open:
                 yield from self._fix(peer, now)
 
@@ -286,15 +289,15 @@ class Departures:
             case Ready() if heard.episode > episode:
                 whose.ready.setdefault(heard.episode, heard)
             case Share() if heard.episode == episode:
-                yield from self._take(whose, heard.start, heard.inputs, now)
+                yield from self._take(whose, heard.start, heard.inputs, now, heard.actors)
             case Share() if heard.episode > episode:
                 whose.keep_hearsay(heard)
 
     def _take(
-        self, whose: Peer, start: int, inputs: Sequence[bytes], now: float
+        self, whose: Peer, start: int, inputs: Sequence[bytes], now: float, actors: bytes = b""
     ) -> Iterator[DepartureOutput]:
         self._exchange.reconsider()
-        arrived = self._exchange.arrived(whose, start, inputs, now)
+        arrived = self._exchange.arrived(whose, start, inputs, now, actors)
         if arrived is not None:
             yield arrived
 
@@ -302,9 +305,10 @@ class Departures:
         """Take what was shared of this episode before it began here; beyond a report it may be here alone."""
         for one in whose.hearsay:
             if isinstance(one, Share) and one.episode == self._exchange.episode:
-                yield from self._take(whose, one.start, one.inputs[: max(0, most - one.start)], now)
+                fit = max(0, most - one.start)
+                yield from self._take(whose, one.start, one.inputs[:fit], now, one.actors[:fit])
 
-    def _shares(self, peer: Peer, of: Iterable[Peer]) -> Iterator[DepartureOutput]:
+    def shares(self, peer: Peer, of: Iterable[Peer]) -> Iterator[DepartureOutput]:
         """Give a peer what it may lack of others."""
         for whose in of:
             yield from ((peer, share) for share in self._exchange.shares(peer, whose))
@@ -320,12 +324,12 @@ class Departures:
         self.open = True
         for peer in self._peers.values():
             if peer.present:
-                yield from self._shares(peer, gone)
+                yield from self.shares(peer, gone)
                 yield peer, ours
         yield from self._agree(now)
 
     def _report(self, gone: Iterable[Peer]) -> Holdings:
-        held = tuple([(one.index, one.remote_inputs.count, _cause(one)) for one in gone])
+        held = tuple([(one.index, one.remote_inputs.count, reported_cause(one)) for one in gone])
         return Holdings(self._exchange.episode, held)
 
     def _agree(self, now: float) -> Iterator[DepartureOutput]:
@@ -390,11 +394,3 @@ class Departures:
                 return None
             reports[player] = theirs
         return reports
-
-
-def _cause(peer: Peer) -> Cause:
-    """Return how a player came to be gone, as it is reported to others."""
-    goodbye = peer.goodbye
-    if goodbye is None:
-        return peer.loss.cause
-    return goodbye.cause if goodbye.lost is None else Cause.LEFT

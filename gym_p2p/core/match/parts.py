@@ -21,6 +21,7 @@ from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.history import History
 from gym_p2p.core.match.inbox import Inbox
 from gym_p2p.core.match.input_exchange import InputExchange
+from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
@@ -80,7 +81,7 @@ class Parts:
         self.comparison = comparison = Comparison(local=local, players=players)
         self.leaving = Leaving(peers=peers, exchange=exchange, departures=departures, comparison=comparison)
         self._add_paths(local, sync, relay, relay_above_ms / 1e3)
-        self._add_course(local, forwards)
+        self._add_course(local, forwards, sync)
         self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
 
     def _add_paths(
@@ -113,7 +114,7 @@ class Parts:
             exchange=self.exchange,
         )
 
-    def _add_course(self, local: int, forwards: Forwards) -> None:
+    def _add_course(self, local: int, forwards: Forwards, sync: SyncConfig) -> None:
         """Add what the match goes on by: what comes over the paths, and what is due."""
         self.deadlines = Deadlines(
             local=local,
@@ -144,6 +145,16 @@ class Parts:
             course=self.course,
             leaving=self.leaving,
         )
+        self.keeping = Keeping(
+            acts=sync.rejoin_timeout_s > 0 and sync.while_away != "pause",
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            barrier=self.barrier,
+            exchange=self.exchange,
+            departures=self.departures,
+            course=self.course,
+        )
         self.inbox = Inbox(
             outputs=self.outputs,
             handshake=self.handshake,
@@ -154,6 +165,7 @@ class Parts:
             course=self.course,
             leaving=self.leaving,
             returning=self.returning,
+            keeping=self.keeping,
             rerouting=self.rerouting,
             ways_round=self.ways_round,
             reaching=self.reaching,

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 
 from gym_p2p.core.match.forwards import Forwarded, Forwards
+from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.reaching import Reaching
@@ -41,6 +42,7 @@ class PassedOn:
         rerouting: Rerouting,
         ways_round: WaysRound,
         reaching: Reaching,
+        keeping: Keeping,
         forwards: Forwards,
         is_there: Callable[[Peer, Way, float], None],
         take: Callable[[Peer, Way, bytes, float], None],
@@ -50,6 +52,7 @@ class PassedOn:
         self._rerouting = rerouting
         self._ways_round = ways_round
         self._reaching = reaching
+        self._keeping = keeping
         self._forwards = forwards
         self._is_there = is_there
         self._take_wrapped = take
@@ -125,8 +128,11 @@ class PassedOn:
                     self._rerouting.mend(peer, now)
                 return
             ways.taken, is_new = message.number, True
-        if is_new and self._returning.may_wake(peer, way):
-            self._returning.woke(peer, way, now)
+        if is_new and peer.state is PeerState.AWAY:
+            if self._returning.may_wake(peer, way):
+                self._returning.woke(peer, way, now)
+            else:
+                self._keeping.refuse(peer, message.message, now)
         if peer.present or peer.state is PeerState.CONNECTING:
             if is_new:
                 self._is_there(peer, way, now)

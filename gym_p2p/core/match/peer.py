@@ -21,12 +21,12 @@ from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
+from gym_p2p.core.wire.past import TookSeat
 
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
-"""About one a second, but not in step with what is done every second (the measurement of latency): packets
-that leave together delay each other, and a measurement that always meets a ping comes out too long."""
+"""Not in step with measurements every second: packets that leave together delay each other, as never else."""
 
 SUSPECT_INTERVAL_S = 0.1
 """While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
@@ -144,6 +144,10 @@ class Peer:
     """Which process of its player's it is, from 0."""
     away_at: float | None = None
     """Since when its player has been away; ``None`` where they are not, and once they have caught up."""
+    played_for: bool = False
+    """Whether others may have played for them since: that process is over, should it be there."""
+    acted_until: TookSeat | None = None
+    """Its word that it plays on, while inputs may come from before; else ``None``."""
     seated: bool = True
     """Whether the process that was greeted last plays, or did; ``False`` while it catches up."""
     line_closed_at: float | None = None
@@ -230,14 +234,11 @@ class Peer:
 
     def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
-        self.incarnation, self.seated = incarnation, False
-        self.control = self.control.anew()
-        self.reassembler = Reassembler()
+        self.incarnation, self.seated, self.played_for = incarnation, False, False
+        self.control, self.reassembler = self.control.anew(), Reassembler()
         self.pings, self.ways = Pings(), Ways(link_open=link_open)
-        self.ahead = FrameAdvantage()
-        self.received = [0] * self.players
-        self.acknowledged = self.fragment_number = 0
-        self.early = None
+        self.ahead, self.received = FrameAdvantage(), [0] * self.players
+        self.acknowledged, self.fragment_number, self.early = 0, 0, None
         self.interrupted = self.mismatch_told = self.refused = False
         self.is_there()
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 
+from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
+    "ActFor",
     "CanReturn",
+    "GiveFor",
     "PastComplete",
     "PastEpisode",
     "PlayerAway",
@@ -25,7 +28,7 @@ __all__ = [
 ]
 
 
-# The command.
+# Commands.
 
 
 class TakeSeat(msgspec.Struct, frozen=True):
@@ -35,6 +38,26 @@ class TakeSeat(msgspec.Struct, frozen=True):
     """
 
     caught_up: int
+
+
+class GiveFor(msgspec.Struct, frozen=True):
+    """The input of a frame of a player who is away, where :class:`ActFor` asks for it.
+
+    One that is not the player's next, or not asked for any more, is ignored.
+
+    Attributes:
+        player: whose it is.
+        episode: the running one.
+        frame: theirs in order.
+        data: the input.
+        actor: who chose it.
+    """
+
+    player: int
+    episode: int
+    frame: int
+    data: bytes
+    actor: ActedBy
 
 
 # Events at those who are there.
@@ -67,6 +90,17 @@ class PlayerAway(msgspec.Struct, frozen=True):
     limit_s: float
 
 
+class ActFor(msgspec.Struct, frozen=True):
+    """The inputs of a player who is away are to be given here (:class:`GiveFor`), from their next one on.
+
+    Attributes:
+        acts: whether they are; ``False`` takes it back.
+    """
+
+    player: int
+    acts: bool
+
+
 class PlayerReturned(msgspec.Struct, frozen=True):
     """A player who was away plays on, in a new process that has caught up.
 
@@ -75,6 +109,7 @@ class PlayerReturned(msgspec.Struct, frozen=True):
         frame: of their next input.
         caught_up: how many frames they played again, in all episodes.
         away_s: for how long they were away: since the process before was heard of last.
+        left_at: the episode, and the frame of it, from which on they gave no input themselves.
     """
 
     player: int
@@ -82,6 +117,7 @@ class PlayerReturned(msgspec.Struct, frozen=True):
     frame: int
     caught_up: int
     away_s: float
+    left_at: tuple[int, int]
 
 
 # Events at who comes back.
@@ -93,6 +129,7 @@ class PastEpisode(msgspec.Struct, frozen=True):
     Attributes:
         episode: from 1; those that nobody began are left out.
         inputs: of each player, from frame 0 on.
+        actors: of each player, who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: they.
         frames: how many inputs the player with the fewest gave, who went on to the next one; ``None`` of the
             running episode.
         left_first: whether that was this player.
@@ -103,6 +140,7 @@ class PastEpisode(msgspec.Struct, frozen=True):
     options: Mapping[str, Any]
     delays: tuple[int, ...]
     inputs: tuple[tuple[bytes, ...], ...]
+    actors: tuple[bytes, ...]
     frames: int | None
     left_first: bool
 
@@ -120,10 +158,15 @@ class PastComplete(msgspec.Struct, frozen=True):
 
 
 class SeatTaken(msgspec.Struct, frozen=True):
-    """The others know that this player is back."""
+    """The others know that this player is back.
+
+    Attributes:
+        left_at: the episode, and the frame of it, from which on they had given no input themselves.
+    """
 
     episode: int
     frame: int
+    left_at: tuple[int, int]
 
 
 class ReturnFailed(msgspec.Struct, frozen=True):
@@ -132,4 +175,6 @@ class ReturnFailed(msgspec.Struct, frozen=True):
     why: str
 
 
-ReturnEvent = CanReturn | PlayerAway | PlayerReturned | PastEpisode | PastComplete | SeatTaken | ReturnFailed
+ReturnEvent = (
+    CanReturn | PlayerAway | ActFor | PlayerReturned | PastEpisode | PastComplete | SeatTaken | ReturnFailed
+)

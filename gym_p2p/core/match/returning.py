@@ -116,10 +116,12 @@ class Returning:
         """Whether the process of a player who is away may go on as it was, should it be there after all.
 
         Not where somebody has come back since: who asked everybody who was there may have given an input anew
-        which that process alone holds.
+        which that process alone holds. Nor where others have played for it.
         """
         since = peer.away_at
-        return peer.state is PeerState.AWAY and since is not None and self._came_back_at < since
+        if peer.state is not PeerState.AWAY or since is None or peer.played_for:
+            return False
+        return self._came_back_at < since
 
     def may_wake(self, peer: Peer, way: Way) -> bool:
         """The same, by what comes of it over the link that there was, or a way round."""
@@ -237,8 +239,10 @@ class Returning:
         peer.state, peer.seated = PeerState.PLAYING, True
         self._came_back_at = now
         self._exchange.reconsider()
+        peer.acted_until = message if message.actors else None
+        left_at = message.left_episode, message.left_frame
         self._outputs.emit(
-            PlayerReturned(peer.index, message.episode, message.frame, message.caught_up, away_s)
+            PlayerReturned(peer.index, message.episode, message.frame, message.caught_up, away_s, left_at)
         )
         if self._exchange.episode:
             self._outputs.send(peer, self._exchange.message(peer, now), now)
@@ -302,6 +306,7 @@ def nothing_past(recall: Recall, newest: int, *, returning: bool) -> Past:
         held=none,
         start=none,
         inputs=empty,
+        actors=(b"",) * len(recall.held),
         digests=(),
         digest_count=0,
         more=False,

@@ -31,7 +31,7 @@ from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.return_events import CanReturn, PastComplete, ReturnFailed, SeatTaken
 from gym_p2p.core.wire.messages import Checksum, Message
-from gym_p2p.core.wire.past import TookSeat
+from gym_p2p.core.wire.past import ACTORS_MOST, TookSeat
 
 __all__ = ["TakingSeat"]
 
@@ -177,13 +177,18 @@ class TakingSeat:
             return
         self._state = _State.SEATED
         episode, given = self._exchange.episode, self._exchange.given
-        self._outputs.broadcast(self._peers.values(), TookSeat(episode, given, caught_up), now)
+        history = self._exchange.history
+        left_at, tail = (episode, given), b""
+        if history is not None:
+            left_at, tail = history.left_at(self._local, given), history.tail(self._local, given, ACTORS_MOST)
+        took_seat = TookSeat(episode, given, caught_up, *left_at, tail)
+        self._outputs.broadcast(self._peers.values(), took_seat, now)
         for checksum in self._newest_digests():
             self._outputs.broadcast(self._peers.values(), checksum, now)
         for peer in self._peers.values():
             if peer.playing and episode:
                 self._outputs.send(peer, self._exchange.message(peer, now), now)
-        self._outputs.emit(SeatTaken(episode, given))
+        self._outputs.emit(SeatTaken(episode, given, left_at))
 
     def _newest_digests(self) -> list[Checksum]:
         history = self._exchange.history

@@ -25,8 +25,10 @@ class Term(enum.StrEnum):
     CHECKSUM_INTERVAL = "checksum_interval"
     ABSENT_PLAYERS = "absent_players"
     """How the others play on without a player."""
+    WHILE_AWAY = "while_away"
+    """What is done while a player is away."""
     STAND_IN = "stand_in"
-    """Who plays the seats of players who are gone."""
+    """Who plays the seats of players who are gone or away."""
 
 
 _LABELS: Mapping[str, str] = {Term.RELEASE: "gym_p2p", Term.ABSENT_PLAYERS: "on_peer_loss"}

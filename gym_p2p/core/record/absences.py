@@ -86,16 +86,18 @@ class Pause(DocumentPart, frozen=True, kw_only=True):
 
 
 class Rejoin(DocumentPart, frozen=True, kw_only=True):
-    """A player whose process ended, and who came back in another one; the match stood still meanwhile."""
+    """A player whose process ended, and who came back in another one; others may have acted meanwhile."""
 
     player_id: SeatId
     """The id of the player."""
     episode: Count
     """The episode that they came back to, as the players count them; 0 before the first."""
+    episode_left: Count
+    """The episode that they left, as the players count them."""
     frame_left: Count
-    """The frame of it from which on they had given no input."""
+    """The frame of it from which on they had given no input themselves."""
     frame_returned: Count
-    """The frame of the first input that they gave again."""
+    """The frame, of the episode that they came back to, of the first input that they gave again."""
     frames_caught_up: Count
     """How many frames they played again, in all episodes."""
     away_ms: Milliseconds | None

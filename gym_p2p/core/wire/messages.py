@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from gym_p2p.core.wire.acting import ActingMessage, check_actors
 from gym_p2p.core.wire.codec import (
     Codec,
     Count,
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_OPTIONS_BYTES",
     "PROTOCOL_VERSION",
     "SEAL_BYTES",
+    "ActedFor",
     "Cause",
     "Channel",
     "Checksum",
@@ -92,6 +94,7 @@ _Input = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUT_BYTES)]
 _Inputs = Annotated[tuple[_Input, ...], msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _Micros = Annotated[int, msgspec.Meta(ge=0)]
 _Seal = Annotated[bytes, msgspec.Meta(max_length=SEAL_BYTES)]
+_Actors = Annotated[bytes, msgspec.Meta(max_length=MAX_INPUTS_PER_MESSAGE)]
 _PingNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
@@ -117,6 +120,8 @@ class Cause(enum.StrEnum):
     """Their process is gone: their own network half says so, or the service, or a link that was closed."""
     REMOVED = "peer_removed"
     """They sent more than enough of what the protocol does not allow."""
+    AWAY = "peer_away"
+    """They were away, and others have played for them: only another process of theirs may come back."""
 
 
 class Hello(WireMessage, tag=0x01, frozen=True):
@@ -209,12 +214,37 @@ class Share(WireMessage, tag=0x07, frozen=True):
         episode: counted from 1.
         player: whose they are.
         start: the frame of the first one.
+        actors: who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: the player all of them.
     """
 
     episode: Count
     player: Count
     start: Count
     inputs: _Inputs
+    actors: _Actors
+
+    def __post_init__(self) -> None:
+        check_actors(self.actors, self.inputs)
+
+
+class ActedFor(WireMessage, tag=0x18, frozen=True):
+    """Inputs of a player who is away, given by the sender in their name; they count as theirs.
+
+    Attributes:
+        episode: counted from 1.
+        player: whose they are.
+        start: the frame of the first one.
+        actors: as of a :class:`Share`.
+    """
+
+    episode: Count
+    player: PlayerIndex
+    start: Count
+    inputs: _Inputs
+    actors: _Actors
+
+    def __post_init__(self) -> None:
+        check_actors(self.actors, self.inputs)
 
 
 class Holdings(WireMessage, tag=0x08, frozen=True):
@@ -351,6 +381,8 @@ _AfterGreeting = (
     | Ping
     | Pong
     | PastMessage
+    | ActedFor
+    | ActingMessage
 )
 
 Message = Hello | _AfterGreeting

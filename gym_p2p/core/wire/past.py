@@ -11,15 +11,20 @@ from typing import Annotated
 
 import msgspec
 
+from gym_p2p.core.wire.acting import check_actors
 from gym_p2p.core.wire.codec import Count, Digest, PlayerIndex, WireMessage
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.core.wire.seats import MAX_SEATS
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["PAST_BYTES", "Past", "PastMessage", "PastWord", "Recall", "TookSeat"]
+__all__ = ["ACTORS_MOST", "PAST_BYTES", "Past", "PastMessage", "PastWord", "Recall", "TookSeat"]
 
 PAST_BYTES = 48 * 1024
 """Of inputs and digests in one :class:`Past`: with their heads it is less than a control message may be."""
+
+ACTORS_MOST = 1024
+"""In a :class:`TookSeat`: far more than a player can be behind who plays
+(:data:`~gym_p2p.core.match.claims.AHEAD_MOST`)."""
 
 _Counts = Annotated[tuple[Count, ...], msgspec.Meta(max_length=MAX_SEATS)]
 
@@ -61,6 +66,8 @@ class Past(WireMessage, tag=0x14, frozen=True):
         held: how many inputs of every player the sender holds of that episode.
         start: the frame of the first input of each player.
         inputs: of each player, those that the recipient lacks, as many as fit.
+        actors: of each player, who chose each of those (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty:
+            they themselves all of them.
         digests: frames and the sender's digests of them, from the first that the recipient lacks on.
         digest_count: how many of those there are.
         more: whether another one follows, of the next episode, without being asked for.
@@ -73,13 +80,16 @@ class Past(WireMessage, tag=0x14, frozen=True):
     held: _Counts
     start: _Counts
     inputs: Annotated[tuple[tuple[bytes, ...], ...], msgspec.Meta(max_length=MAX_SEATS)]
+    actors: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_SEATS)]
     digests: tuple[tuple[Count, Digest], ...]
     digest_count: Count
     more: bool
 
     def __post_init__(self) -> None:
-        if not len(self.held) == len(self.start) == len(self.inputs):
+        if not len(self.held) == len(self.start) == len(self.inputs) == len(self.actors):
             raise ProtocolError("wrong shape")
+        for actors, inputs in zip(self.actors, self.inputs, strict=True):
+            check_actors(actors, inputs)
 
 
 class TookSeat(WireMessage, tag=0x15, frozen=True):
@@ -89,11 +99,21 @@ class TookSeat(WireMessage, tag=0x15, frozen=True):
         episode: the one that they are in; 0 before the first.
         frame: of their next input.
         caught_up: how many frames they played again, in all episodes.
+        left_episode: the episode from which on they gave no input themselves.
+        left_frame: the frame of it.
+        actors: who chose their inputs of the frames directly before ``frame``
+            (:class:`~gym_p2p.core.wire.acting.ActedBy`), as many of them as others may lack.
     """
 
     episode: Count
     frame: Count
     caught_up: Count
+    left_episode: Count
+    left_frame: Count
+    actors: Annotated[bytes, msgspec.Meta(max_length=ACTORS_MOST)]
+
+    def __post_init__(self) -> None:
+        check_actors(self.actors, self.actors)
 
 
 PastMessage = Recall | PastWord | Past | TookSeat

@@ -56,7 +56,7 @@ OTHERS: list[Message] = [
     Ping(0, 1, 0),
     Pong(0, 0, 1, 2),
     Checksum(1, 0, b"digest"),
-    Share(1, 0, 0, (b"a",)),
+    Share(1, 0, 0, (b"a",), b""),
     Holdings(1, ()),
     StatePart(1, 0, 0, 1, b"state"),
     Refuse((("a", "b", "c"),)),

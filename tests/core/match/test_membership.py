@@ -207,7 +207,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
         2, encode(Holdings(0, ((3, 0, Cause.LOST), (4, 0, Cause.LOST)))), 0.1
     )  # two are gone, for this one
     assert not gone(match)
-    match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"))), 0.2)
+    match.receive(1, encode(Share(0, 4, 0, (b"a", b"b"), b"")), 0.2)
     match.receive(1, encode(Holdings(0, ((3, 0, Cause.LOST), (4, 2, Cause.LOST)))), 0.2)
     assert gone(match) == [
         PlayerGone(3, "peer_lost", 0, source=Source.PEER, via=2),
@@ -218,7 +218,7 @@ def test_what_is_said_of_another_set_of_leavers_is_no_agreement() -> None:
 def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_they_are_gone() -> None:
     match = greeted_match(4)
     match.closed(3, 0.1)
-    match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"))), 0.1)
+    match.receive(1, encode(Share(0, 3, 0, (b"a", b"b"), b"")), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 2, Cause.LOST),))), 0.1)
     match.receive(1, encode(Goodbye("normal", 0, 0, None, Cause.LEFT, ())), 0.1)
     match.closed(1, 0.2)
@@ -230,7 +230,7 @@ def test_what_a_polite_leaver_shared_during_an_agreement_is_part_of_it_after_the
 
 def test_inputs_of_another_by_hearsay_count_only_once_they_are_gone() -> None:
     match = greeted_match(3)
-    match.receive(1, encode(Share(0, 2, 0, (b"forged",))), 0.1)
+    match.receive(1, encode(Share(0, 2, 0, (b"forged",), b"")), 0.1)
     assert match._peers[2].remote_inputs.count == 0
     match.receive(1, encode(Holdings(0, ((2, 1, Cause.LOST),))), 0.2)
     assert match._peers[2].remote_inputs.count == 1
@@ -242,7 +242,7 @@ def test_what_was_shared_of_an_episode_before_it_began_here_backs_the_report_tha
     match.command(BeginEpisode(None), 0.1)
     match.receive(1, encode(Ready(1, None, None, 0, 0)), 0.1)
     match.closed(2, 0.1)
-    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"))), 0.2)
+    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"), b"")), 0.2)
     match.receive(1, encode(Relay(2, encode(Ready(1, None, None, 0, 0)))), 0.2)
     match.handle_timeout(0.3)
     assert match._exchange.episode == 1
@@ -261,7 +261,7 @@ def test_holdings_that_were_not_shared_are_a_protocol_error() -> None:
 @pytest.mark.parametrize("too_many", [1, 2, 1000])
 def test_a_false_number_of_inputs_keeps_nobody_from_an_agreement(too_many: int) -> None:
     match = greeted_match(4)
-    match.receive(1, encode(Share(0, 3, 0, (b"a",))), 0.1)
+    match.receive(1, encode(Share(0, 3, 0, (b"a",), b"")), 0.1)
     match.receive(1, encode(Holdings(0, ((3, 1 + too_many, Cause.LOST),))), 0.1)
     assert match._peers[1].protocol_errors == 1
     match.receive(2, encode(Holdings(0, ((3, 0, Cause.LOST),))), 0.2)

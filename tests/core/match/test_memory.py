@@ -63,8 +63,8 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "inputs that follow": lambda n: encode(
         Inputs(1, 100 * n, (30, 100 * n + 100, 30), 0, (b"x" * 512,) * 100, 0)
     ),
-    "shares of another": lambda n: encode(Share(1 + n % 2, 2, 100 * n, (b"x" * 512,) * 100)),
-    "shares of nobody": lambda n: encode(Share(1, 9, n, (b"x" * 512,) * 100)),
+    "shares of another": lambda n: encode(Share(1 + n % 2, 2, 100 * n, (b"x" * 512,) * 100, b"")),
+    "shares of nobody": lambda n: encode(Share(1, 9, n, (b"x" * 512,) * 100, b"")),
     "relays of another": lambda n: encode(Relay(2, _wire(3, 2, None, LISTS[:-2] + f",{n}]}}", 0, 0))),
     "holdings": lambda n: _wire(8, 1, [[2, n, "peer_lost"]]),
     "holdings of all": lambda n: _wire(8, n, [[player, n, "peer_lost"] for player in range(64)]),
@@ -81,7 +81,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "what was played": lambda n: encode(
         msgspec.structs.replace(NOTHING, held=(n,) * 3, inputs=((b"x" * 500,) * 40,) * 3)
     ),
-    "seats that are taken": lambda n: encode(TookSeat(1, n, n)),
+    "seats that are taken": lambda n: encode(TookSeat(1, n, n, 0, 0, b"")),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),

@@ -55,7 +55,7 @@ def test_requests_and_events_come_out_in_the_order_in_which_they_went_in() -> No
         (Refuse(()), Channel.CTRL),
         (Checksum(1, 1, b"x"), Channel.CTRL),
         (Goodbye("normal", 0, 0, None, Cause.LEFT, ()), Channel.CTRL),
-        (Share(1, 0, 0, ()), Channel.CTRL),
+        (Share(1, 0, 0, (), b""), Channel.CTRL),
         (Holdings(1, ()), Channel.CTRL),
     ],
 )

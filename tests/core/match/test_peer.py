@@ -194,7 +194,7 @@ def test_a_bare_acknowledgement_waits_for_the_next_input_where_one_comes_soon() 
 def test_no_more_shares_are_kept_of_a_player_who_is_here_than_may_be() -> None:
     peer = playing()
     for start in range(HEARSAY_KEPT + 10):
-        peer.keep_hearsay(Share(1, 1, start, (b"x",)))
+        peer.keep_hearsay(Share(1, 1, start, (b"x",), b""))
     assert len(peer.hearsay) == HEARSAY_KEPT
 
 
@@ -203,7 +203,7 @@ def test_a_new_episode_forgets_the_inputs_of_the_one_before() -> None:
     peer.remote_inputs.add(0, [b"a"])
     peer.acknowledges(inputs(3, 3), 0)
     peer.final = 1
-    peer.keep_hearsay(Share(1, 1, 0, ()))
+    peer.keep_hearsay(Share(1, 1, 0, (), b""))
     peer.begin_episode(2)
     fresh = Peer(index=1, sync=SYNC, players=2)
     for name in ("received", "acknowledged", "final", "hearsay"):

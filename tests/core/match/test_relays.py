@@ -61,7 +61,7 @@ def test_an_episode_that_another_may_have_begun_with_the_lost_one_begins_without
     match.closed(2, 0.1)
     match.receive(1, encode(Relay(2, encode(READY))), 0.2)
     assert told(match) == [EpisodeBegan(1, episode_seed(7, 1), {}, (0, 0, 0))]
-    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"))), 0.2)
+    match.receive(1, encode(Share(1, 2, 0, (b"a", b"b"), b"")), 0.2)
     match.receive(1, encode(Holdings(1, ((2, 2, Cause.LOST),))), 0.2)
     assert told(match) == [PlayerGone(2, "peer_crashed", 2)]
 
@@ -91,13 +91,13 @@ def test_who_leaves_at_a_barrier_has_passed_on_what_they_know_of_the_others() ->
 
 def test_hearsay_of_the_next_episode_counts_there_as_far_as_somebody_reported_it() -> None:
     match = waiting_match(4, 1)
-    match.receive(2, encode(Share(1, 3, 0, (b"a", b"b", b"c"))), 0.1)
+    match.receive(2, encode(Share(1, 3, 0, (b"a", b"b", b"c"), b"")), 0.1)
     match.receive(2, encode(Relay(3, encode(READY))), 0.1)
     match.receive(2, encode(READY), 0.1)
     match.receive(2, encode(Goodbye("normal", 1, 0, None, Cause.LEFT, ())), 0.1)
     match.closed(2, 0.2)
     match.closed(3, 0.2)
-    match.receive(1, encode(Share(1, 3, 0, (b"a", b"b"))), 0.3)
+    match.receive(1, encode(Share(1, 3, 0, (b"a", b"b"), b"")), 0.3)
     match.receive(1, encode(Holdings(1, ((2, 0, Cause.LOST), (3, 2, Cause.LOST)))), 0.3)
     assert told(match) == [
         PlayerFinished(2, 0),

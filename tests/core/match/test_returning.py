@@ -191,7 +191,7 @@ def test_who_was_never_away_is_told_nothing_of_the_past_and_takes_no_seat() -> N
     match = returnable()
     recall = Recall(1, (0, 0), 0)
     past = nothing_past(recall, 0, returning=False)
-    for message in (recall, past, TookSeat(0, 0, 0), PastWord(1, b"")):
+    for message in (recall, past, TookSeat(0, 0, 0, 0, 0, b""), PastWord(1, b"")):
         match.receive(1, encode(message), 0.5)
         assert len(of(ProtocolErrorSeen, outputs_of(match))) == 1
 

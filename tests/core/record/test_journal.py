@@ -139,8 +139,15 @@ def _part(record: MatchRecord, what: int, now_ms: int) -> None:
     record.paused(
         msgspec.convert(waited | {"timestamp": now_ms, "limitMs": 30_000, "cause": "frozen"}, Pause)
     )
-    back = {"playerId": 1, "episode": 1, "frameLeft": what, "frameReturned": what, "framesCaughtUp": what}
-    times = {"awayMs": what / 7, "catchUpMs": None, "timestamp": now_ms}
+    back = {
+        "playerId": 1,
+        "episode": 1,
+        "episodeLeft": 1,
+        "frameLeft": what,
+        "frameReturned": what,
+        "framesCaughtUp": what,
+    }
+    times = {"episodeLeft": 1, "awayMs": what / 7, "catchUpMs": None, "timestamp": now_ms}
     record.rejoined(msgspec.convert(back | times, Rejoin))
     record.service_changed(now_ms, up=what % 2 == 0, away_s=what / 3)
     record.clock_set(ClockJump(timestamp=now_ms, jump_ms=-what / 3))

@@ -43,6 +43,7 @@ def test_what_else_comes_again_and_again_does_not_fill_the_record_either() -> No
     back = Rejoin(
         player_id=1,
         episode=1,
+        episode_left=1,
         frame_left=3,
         frame_returned=3,
         frames_caught_up=3,

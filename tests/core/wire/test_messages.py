@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.match.input_buffers import room_for_inputs
 from gym_p2p.core.spectating.messages import EpisodeShown, decode_feed, encode_feed
+from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.forwarded import FORWARD_SEAL_BYTES, ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
@@ -20,6 +21,7 @@ from gym_p2p.core.wire.messages import (
     MAX_OPTIONS_BYTES,
     PROTOCOL_VERSION,
     SEAL_BYTES,
+    ActedFor,
     Cause,
     Checksum,
     Continue,
@@ -75,7 +77,7 @@ plain_values = st.recursive(
 def past(**told: Any) -> Past:
     """Return what was played of a first episode of nobody's, otherwise where that is told."""
     numbers: dict[str, Any] = {"episode": 1, "newest": 1, "digest_count": 0}
-    lists: dict[str, Any] = dict.fromkeys(("away", "held", "start", "inputs", "digests"), ())
+    lists: dict[str, Any] = dict.fromkeys(("away", "held", "start", "inputs", "actors", "digests"), ())
     return Past(**{"returning": False, "more": False} | numbers | lists | told)
 
 
@@ -83,6 +85,7 @@ def past(**told: Any) -> Past:
 def pasts(draw: st.DrawFn) -> Past:
     who = draw(st.integers(0, 8))
     each = st.lists(counts, min_size=who, max_size=who).map(tuple)
+    inputs = draw(st.lists(blobs, min_size=who, max_size=who).map(tuple))
     return Past(
         episode=draw(counts),
         newest=draw(counts),
@@ -90,11 +93,22 @@ def pasts(draw: st.DrawFn) -> Past:
         away=draw(st.lists(players, max_size=8).map(tuple)),
         held=draw(each),
         start=draw(each),
-        inputs=draw(st.lists(blobs, min_size=who, max_size=who).map(tuple)),
+        inputs=inputs,
+        actors=tuple([draw(actors_of(one)) for one in inputs]),
         digests=draw(st.lists(st.tuples(counts, st.binary(min_size=1, max_size=64)), max_size=8).map(tuple)),
         digest_count=draw(counts),
         more=draw(st.booleans()),
     )
+
+
+@st.composite
+def acted(draw: st.DrawFn, kind: Any, whose: Any) -> Any:
+    inputs = draw(blobs)
+    return kind(draw(counts), draw(whose), draw(counts), inputs, draw(actors_of(inputs)))
+
+
+def actors_of(inputs: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
+    return st.lists(st.integers(0, 2), min_size=len(inputs), max_size=len(inputs)).map(bytes) | st.just(b"")
 
 
 messages = st.one_of(
@@ -116,7 +130,11 @@ messages = st.one_of(
         blobs,
         delays,
     ),
-    st.builds(Share, counts, counts, counts, blobs),
+    acted(Share, counts),
+    acted(ActedFor, players),
+    st.builds(Keep, players, counts, st.booleans()),
+    st.builds(Kept, players, counts, st.booleans(), counts, counts),
+    st.builds(ReadyFor, players, st.binary(max_size=2_000)),
     st.builds(Relay, st.integers(0, 63), st.binary(max_size=2_000)),
     st.builds(
         Holdings,
@@ -128,7 +146,7 @@ messages = st.one_of(
     pasts(),
     st.builds(Recall, counts, many_counts, counts),
     st.builds(PastWord, players, st.binary(max_size=2_000)),
-    st.builds(TookSeat, counts, counts, counts),
+    st.builds(TookSeat, counts, counts, counts, counts, counts, st.lists(st.integers(0, 2)).map(bytes)),
     st.builds(ForwardedControl, players, players, changes, counts, forward_seals, forwarded),
     st.builds(ForwardedGame, players, players, counts, forward_seals, forwarded),
     st.builds(Ping, st.integers(0, 2**32 - 1), micros, counts),
@@ -246,7 +264,8 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Recall(1, (0,) * 65, 0),
         Recall(1, (0,), -1),
         PastWord(64, b""),
-        TookSeat(0, -1, 0),
+        TookSeat(0, -1, 0, 0, 0, b""),
+        TookSeat(0, 0, 0, 0, 0, bytes(1025)),
         past(away=(64,)),
         past(digests=((0, b""),)),
         Ready(1, -1, None, 0, 0),
@@ -256,8 +275,11 @@ def test_there_is_room_for_the_longest_input_in_any_match_and_for_two_in_one_of_
         Inputs(1, 0, (), 0, (bytes(513),), 0),
         Inputs(1, 0, (), 0, (b"",) * 257, 0),
         Inputs(1, 0, (), 0, (), 61),
-        Share(1, 0, 0, (bytes(513),)),
-        Share(1, 0, 0, (b"",) * 257),
+        Share(1, 0, 0, (bytes(513),), b""),
+        Share(1, 0, 0, (b"",) * 257, b""),
+        Keep(64, 0, commits=False),
+        Kept(0, -1, commits=True, episode=1, held=0),
+        ReadyFor(64, b""),
         Ping(2**32, 0, 0),
         Ping(0, 0, -1),
         Pong(0, -1, 0, 0),

@@ -14,8 +14,8 @@ import attrs
 
 from gym_p2p.core.spectating import messages as feed
 from gym_p2p.core.spectating.messages import decode_feed, encode_feed
+from gym_p2p.core.wire import acting, past
 from gym_p2p.core.wire import messages as match
-from gym_p2p.core.wire import past
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import decode, encode
 
@@ -48,7 +48,7 @@ class Vector:
 
 def class_named(wire: str, name: str) -> Any:
     """Return the class of a message."""
-    return getattr(WIRES[wire][0], name, None) or getattr(past, name)
+    return next(getattr(where, name) for where in (WIRES[wire][0], past, acting) if hasattr(where, name))
 
 
 def value_of(value: Any) -> Any:
