@@ -76,9 +76,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "a guess that was wrong three frames ago": Fault(
         "conversation",
-        f"{_SYNC}input_track:InputTrack._settle",
-        "if self._inputs[at] != data:",
-        "if self._inputs[at] != data and len(self._inputs) - at < 3:",
+        f"{_SYNC}input_track:InputTrack.add",
+        "elif self._inputs[at] != data:",
+        "elif self._inputs[at] != data and len(self._inputs) - at < 3:",
     ),
     "a report of two who are gone, in the second episode": Fault(
         "conversation",

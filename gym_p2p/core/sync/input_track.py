@@ -127,8 +127,9 @@ class InputTrack:
 
     def forget(self, frame: int) -> None:
         """Drop what is below this frame: it is played and will not be played again."""
-        del self._inputs[: frame - self._base]
-        self._base = frame
+        if frame > self._base:
+            del self._inputs[: frame - self._base]
+            self._base = frame
 
     def _replace(self, at: int, data: bytes) -> None:
         """Put an input in the place of a guess that was played, which was wrong."""

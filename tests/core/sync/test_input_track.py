@@ -100,3 +100,13 @@ def test_known_inputs_and_wrong_guesses_are_exactly_what_was_given(steps: list[t
             wrong.add(frame)
     assert {found.frame for found in one.wrong} == wrong
     assert one.known(0, len(given_inputs)) == given_inputs
+
+
+def test_what_was_taken_is_not_there_to_be_forgotten_once_more() -> None:
+    one = track()
+    for data in (b"a", b"b", b"c"):
+        one.add(data)
+    assert [one.take(0), one.take(1)] == [b"a", b"b"]
+    one.forget(0)  # as for a state that is kept
+    one.add(b"d")
+    assert [one.take(2), one.take(3)] == [b"c", b"d"]
