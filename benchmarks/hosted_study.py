@@ -152,10 +152,14 @@ def _run(folder: Path, count: int, wave: int) -> list[_Participant]:
 
 def _come(host: _Host, pages: Worker, code: str, url: str, habit: str | None) -> _Participant:
     """Open somebody's page."""
-    before = host.seats() if habit == "killed" else set()
+    if habit == "killed":
+        time.sleep(_AGAIN_S)  # until those before have their processes
+    before = host.seats()
     one = _Participant(code, pages.request("open", url=url), habit)
-    until = time.monotonic() + _AGAIN_S
-    while habit == "killed" and one.process is None and time.monotonic() < until:
+    until = time.monotonic() + _START_LIMIT_S
+    while habit == "killed" and one.process is None:
+        if until <= time.monotonic():
+            raise SystemExit(f"no process is started for the seat of {code}")
         one.process = next(iter(host.seats() - before), None)
         time.sleep(_LOOK_EVERY_S)
     return one
