@@ -19,6 +19,9 @@ __all__ = ["check_frames", "episodes_of", "guessed", "lost_somebody", "since_che
 
 _WINDOW = 8
 """Frames that are played on guesses at most (``prediction_window``)."""
+_UNDER_WAY = 2
+"""Frames whose inputs a player has without knowing that the others have them: who has lost their network half
+does not learn it any more, nor agrees with anybody on an end."""
 _CHECKPOINT_S = 10.0
 """A killed player may lack what came since their last checkpoint: so often there is one."""
 _CHECKPOINT_LATE_S = 1.5
@@ -98,7 +101,7 @@ def _may_lack(evidence: Evidence, left: Left, *, is_last: bool) -> int:
     played_all = left.account.frames >= evidence.scene["frames"]
     if not is_last or (played_all and not lost_somebody(evidence)):
         return 0
-    return guessed(evidence)
+    return guessed(evidence) + (_UNDER_WAY if left.facts["struck"] else 0)
 
 
 def since_checkpoint(left: Left) -> int:
