@@ -26,7 +26,7 @@ from gym_p2p.core.wire.past import TookSeat
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
-"""Not in step with measurements every second: packets that leave together delay each other, as never else."""
+"""Not in step with what is measured every second: packets that leave together delay each other."""
 
 SUSPECT_INTERVAL_S = 0.1
 """While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
