@@ -109,12 +109,12 @@ class _Player:
                 self._command, stdout=log, stderr=log, env={**os.environ, **own}
             )
 
-    def wait_for(self, what: str) -> dict[str, Any]:
-        """Return the first note that begins so."""
+    def wait_for(self, what: str, *, after: float = 0.0) -> dict[str, Any]:
+        """Return the first note since then that begins so."""
         deadline = time.monotonic() + _LIMIT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             for note in marks(self.marks):
-                if note["what"].startswith(what):
+                if note["at"] > after and note["what"].startswith(what):
                     return note
             time.sleep(_LOOK_EVERY_S)
         raise TimeoutError(f"no {what!r}: {(self.folder / 'log').read_text()[-2000:]}")
@@ -149,7 +149,7 @@ def measure(frames: int, sync: str) -> Comeback:
             killed = returns.kill()
             began = returns.start_again()
             first = returns.wait_for("first step")
-            went_on = stays.wait_for("went on")
+            went_on = stays.wait_for("went on", after=killed)
             for player in (stays, returns):
                 if player.process.wait(_LIMIT_S) != 0:
                     raise ValueError((player.folder / "log").read_text()[-2000:])
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, took_s, cpu_s in found.parts:
         table.add_row(name, f"{took_s:.2f}", f"{cpu_s:.2f}")
     table.add_row("from the start to the first step", f"{found.total_s:.2f}", "")
-    table.add_row("the other player stood, from the kill on", f"{found.pause_s:.2f}", "")
+    table.add_row("the other player stood, from the kill", f"{found.pause_s:.2f}", "")
     Console().print(table)
     return 0
 

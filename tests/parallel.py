@@ -27,8 +27,8 @@ from xdist.scheduler import LoadFileScheduling
 
 __all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
-WORKERS_BEYOND_PROCESSORS = 1
-"""Tests wait more than half of their time; more workers than this stretch the times that they take."""
+WORKERS_BEYOND_PROCESSORS = 2
+"""Tests wait more than half of their time: two workers have the work of about one processor."""
 TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
 PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))

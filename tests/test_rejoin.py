@@ -134,3 +134,38 @@ def test_of_three_players_one_is_killed_and_all_three_play_on(lobby: Lobby, tmp_
     documents = [_document(lobby.exports, 1), _document(lobby.exports, 2), _document(tmp_path / "theirs", 0)]
     assert _played(documents[0]) == _played(documents[1]) == _played(documents[2])
     assert [len(document["rejoins"]) for document in documents] == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_a_killed_player_whom_no_datagram_reaches_comes_back_by_the_service(
+    lobby: Lobby, tmp_path: Path
+) -> None:
+    common: dict[str, Any] = {
+        "rejoin_timeout_s": 60.0,
+        "room_timeout_s": 60.0,
+        "emulation": {"loss": 1.0},
+        "checkpoint_interval_s": 0.2,
+    }
+    options = lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
+    env = P2PEnv(gymnasium.make(BLEND, length=40), seat="b", **lobby.options(fps=100, **common))
+    seen: list[Any] = []
+
+    def die_and_come_back() -> None:
+        with lone_player("a", options, length=40) as player:
+            player.wait_until_it_says("frame 10")
+            for process in [*player.network_processes(), player.process]:
+                process.kill()
+            player.process.wait(PATIENCE_S)
+        with lone_player("a", options, length=40) as player:
+            player.wait_until_it_says('began {"rejoined"')
+            player.wait_until_it_says("over null")
+            assert player.process.wait(PATIENCE_S) == 0, player.errors()
+
+    # They look for a path for three seconds twice, and each starts two processes anew.
+    assert together(lambda: _play(env, 1, seen), die_and_come_back, timeout_s=3 * PATIENCE_S) == [None, None]
+    mine, theirs = _document(lobby.exports, "b"), _document(tmp_path / "theirs", "a")
+    assert _played(mine) == _played(theirs)
+    assert [len(document["rejoins"]) for document in (mine, theirs)] == [1, 1]
+    ways = [[(way["way"], way["reason"]) for way in document["waysTaken"]] for document in (mine, theirs)]
+    assert ways == [[("service", "no_direct_path")] * 2, [("service", "no_direct_path")]]
+    assert theirs["connection"]["relayedBy"] == "service"

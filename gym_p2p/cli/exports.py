@@ -164,6 +164,8 @@ def _recovered_in_words(one: Recovered) -> str:
         return printable(f"{one.journal}: {one.problem}", 1000)
     if one.played:
         return f"{one.journal}: is being written: its player is alive"
+    if one.unbegun:
+        return f"{one.journal}: removed: its player was killed before anything was written"
     if not one.paths:
         return f"{one.journal}: somebody else has recovered it"
     return f"{one.journal.parent}: " + ", ".join(sorted(path.name for path in one.paths.values()))

@@ -89,7 +89,6 @@ async def _host(arguments: argparse.Namespace) -> None:
     with called_at_signals(stopped.set), contextlib.ExitStack() as stack:
         listening = stack.enter_context(listen(arguments.host, arguments.port))
         address = Address(arguments.host, listening.getsockname()[1], arguments.public_url)
-        check_directory(arguments.exports)
         part = part_of(arguments)
         with doing(f"trying {arguments.env}"):
             processes, measured = await _unless(stopped, tried(part))
@@ -98,6 +97,7 @@ async def _host(arguments: argparse.Namespace) -> None:
         house, capacity = house_of(arguments, setting), capacity_of(arguments, setting, measured)
         for code, state in spent.items():
             house.spend(code, state)
+        check_directory(arguments.exports)  # now: wrong usage leaves no folder
         if arguments.server is not None:
             await _unless(stopped, _reach(arguments.server))
         else:

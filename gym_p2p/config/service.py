@@ -126,7 +126,7 @@ class ServiceConfig:
     turn_probe_lifetime_s: float = attrs.field(default=120.0, validator=in_range(1, 86_400))
     """Of the TURN credentials for a probe. A TURN server looks at it only when an allocation begins."""
     turn_match_lifetime_s: float = attrs.field(default=600.0, validator=in_range(1, 86_400))
-    """Of the TURN credentials for a match: a path that breaks later is rebuilt without a relay."""
+    """Of the TURN credentials for a match. Players get others for a path that breaks later."""
     port: int = attrs.field(default=8765, validator=whole_in_range(0, 65_535))
     """0 picks a free one."""
     data_dir: str = attrs.field(default=DEFAULT_DATA_DIR, converter=_data_dir, validator=is_path)

@@ -15,14 +15,18 @@ from pathlib import Path
 
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.files.held import hold
+from gym_p2p.files.held import hold, stands_for
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder, private
 from gym_p2p.processes.forks import let_go_in_forks
 
-__all__ = ["SUFFIX", "Journal", "claimed_journal", "journal_path"]
+__all__ = ["SUFFIX", "UNBEGUN_S", "Journal", "claimed_journal", "journal_path", "remove_unbegun"]
 
 SUFFIX = ".journal.jsonl"
+
+UNBEGUN_S = 60.0
+"""An empty journal is about to be begun; one that stays it for so long is of a process that was killed first:
+between the two of its calls there are microseconds."""
 
 _LOOKED_AT_S = 1.0
 _LOOK_AGAIN_S = 0.02
@@ -135,6 +139,27 @@ def _lock(descriptor: int) -> None:
             time.sleep(_LOOK_AGAIN_S)
         else:
             return
+
+
+def remove_unbegun(path: Path) -> bool:
+    """Remove a journal that was never begun, and will not be; return whether it was one.
+
+    Raises:
+        OSError: it cannot be read, or removed.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return False
+    with file:
+        before = os.fstat(file.fileno())
+        if before.st_size or time.time() < before.st_mtime + UNBEGUN_S or not hold(file.fileno()):
+            return False
+        there = os.fstat(file.fileno())
+        left = there.st_size == 0 and stands_for(path, file.fileno())
+        if left:
+            path.unlink()
+        return left
 
 
 @contextlib.contextmanager

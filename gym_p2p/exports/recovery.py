@@ -16,7 +16,7 @@ from gym_p2p.errors import ProtocolError
 from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, find_document, read_document, write_document
 from gym_p2p.exports.index import append_to_index, is_in_index
-from gym_p2p.exports.journal import SUFFIX, claimed_journal
+from gym_p2p.exports.journal import SUFFIX, claimed_journal, remove_unbegun
 from gym_p2p.files.problems import disk_problem
 
 __all__ = ["Recovered", "discard", "journals", "recover", "recover_all"]
@@ -31,6 +31,7 @@ class Recovered:
     Attributes:
         journal: where it was, or is.
         paths: the documents that are there now, by kind; empty where nothing could be made of it.
+        unbegun: whether it was empty, of a player who was killed before they had written anything.
         problem: why it is still there; ``None`` where it is not.
         played: whether it is still being written, so that nothing is to be done.
     """
@@ -39,6 +40,7 @@ class Recovered:
     paths: dict[Kind, Path] = attrs.field(factory=dict)
     problem: str | None = None
     played: bool = False
+    unbegun: bool = False
 
 
 def journals(path: Path) -> Iterator[Path]:
@@ -81,7 +83,8 @@ def recover(journal: Path) -> Recovered:
     try:
         with claimed_journal(journal) as lines:
             if lines is None:
-                return Recovered(journal, played=journal.exists())
+                unbegun = remove_unbegun(journal)
+                return Recovered(journal, played=journal.exists(), unbegun=unbegun)
             account = Account(fold(lines), decode_input, lambda: time.time_ns() // 1_000_000)
             paths = _write(account, journal.parent)
             journal.unlink()

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import attrs
 
 from gym_p2p.core.match.events import PlayerGone
-from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import Forwarding, WayChanged, WayKind, Why
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.record.ways_taken import PassedOn, WayTaken
@@ -71,12 +70,8 @@ class Detours:
         self._players = players
         self._lines = FewLines(_log)
         self.relayed: dict[int, Relayed] = {}
-        self._before: dict[int, Relayed | None] = {}
-        """Of players who are away: by which way the process was reached that has ended."""
 
-    def fold(
-        self, at_ms: int, event: WayChanged | Forwarding | PlayerAway | PlayerReturned | PlayerGone
-    ) -> None:
+    def fold(self, at_ms: int, event: WayChanged | Forwarding | PlayerGone) -> None:
         """Take in what is told of a way, or of whoever is at its other end."""
         match event:
             case WayChanged():
@@ -86,11 +81,6 @@ class Detours:
                 self._record.passes_on(PassedOn(one, other, at_ms))
                 line = "passing messages on from %r to %r, who have no good path to each other"
                 self._lines.warn(at_ms / 1e3, line, one, other)
-            case PlayerAway(player):
-                self._before[player] = self.relayed.get(player)
-            case PlayerReturned(player):  # another process, reached directly where no way to it was told
-                if self.relayed.get(player) is self._before.pop(player, None):
-                    self._forget(player)
             case PlayerGone(player):
                 self._forget(player)
 

@@ -182,17 +182,29 @@ class LiveEpisode:
             with self._unseen_pictures():
                 self._advance()
 
-    def await_final(self, limit_s: float) -> None:
-        """Wait until every frame that was played is final, or will not be; records them."""
-        deadline = time.monotonic() + limit_s
+    def await_final(self, limit_s: float, *, repaired_s: float) -> None:
+        """Wait until every frame that was played is final, or will not be; records them.
+
+        Args:
+            limit_s: at most, where somebody who is heard of has given no input: they have stopped to play.
+            repaired_s: at most otherwise. What makes a frame final is on its way then, over paths that are
+                repaired: also between two others, who have to have each other's inputs.
+        """
+        began = time.monotonic()
         rollout = self.runner.rollout
         while self._over is None and rollout.final_count < self.runner.session.frame:
             self._client.drain()
             self.runner.act_for_others()
             self.settle()
-            if rollout.over or rollout.broken or deadline <= time.monotonic():
+            until = began + (repaired_s if self._is_on_its_way() else limit_s)
+            if rollout.over or rollout.broken or self._client.ended or until <= time.monotonic():
                 return
             time.sleep(_LOOK_EVERY_S)
+
+    def _is_on_its_way(self) -> bool:
+        """Whether every input of what was played is here, or of somebody whose path is repaired."""
+        silent = self._client.silent
+        return all(player in silent and not silent[player].away for player in self.runner.session.waits_for())
 
     def take_corrections(self) -> list[Correction]:
         """Return what had been shown on wrong guesses since the last call, oldest first."""

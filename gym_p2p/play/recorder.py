@@ -157,7 +157,6 @@ class Recorder:
                 self.ways.fold(at_ms, event)
             case PlayerAway() | PlayerReturned() | PlayerGone():
                 self._paths.fold(at_ms, event)
-                self.ways.fold(at_ms, event)
                 self._fold_absence(at_ms, event)
             case ProtocolErrorSeen(_, problem, _):
                 record.protocol_error(problem)
@@ -308,6 +307,7 @@ class Recorder:
                 away_ms = event.away_s * 1e3
                 self._rejoined(event.player, event, event.caught_up, at_ms, away_ms=away_ms)
             case PlayerGone():
+                self.ways.fold(at_ms, event)
                 self._departed(event, at_ms)
 
     def came_back(self, seat: SeatTaken, caught_up: int, *, took_s: float) -> None:

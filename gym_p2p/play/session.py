@@ -32,6 +32,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.rollout import Correction
+from gym_p2p.play.closing import await_final
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode, Viewer
 from gym_p2p.play.handshake import Seated, seed_of, travelled
@@ -45,10 +46,6 @@ from gym_p2p.play.setup import UPLOAD_LIMIT_S, MatchSetup
 from gym_p2p.play.sync_mode import SyncChoice
 
 __all__ = ["Session"]
-
-FINAL_LIMIT_S = 0.5
-"""How long ``close()`` in the middle of an episode waits for the frames that were played to become final: the
-others' inputs of them are on the way, unless these have stopped to play."""
 
 
 class Session:
@@ -355,8 +352,8 @@ class Session:
 
     def _finish(self, reason: str) -> None:
         try:
-            if reason == "normal" and self.state is SessionState.PLAYING:
-                self._newest_episode.await_final(FINAL_LIMIT_S)
+            if self.state is SessionState.PLAYING:
+                await_final(self._newest_episode, reason, self.config.sync)
         finally:
             try:
                 if self._match is not None:

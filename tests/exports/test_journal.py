@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.index import append_to_index
-from gym_p2p.exports.journal import Journal
+from gym_p2p.exports.journal import UNBEGUN_S, Journal, journal_path
 from gym_p2p.exports.recovery import recover
 from tests.core.record.records import START_MS, decode, new_record, played
 
@@ -137,3 +138,20 @@ def test_many_who_append_to_an_index_at_once_leave_whole_lines(tmp_path: Path) -
     lines = (tmp_path / "index.jsonl").read_bytes().splitlines()
     assert sorted(json.loads(line)["playerId"] for line in lines) == list(range(40))
     assert (tmp_path / "index.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["left", "held"])
+@pytest.mark.parametrize("age_s", [0.0, UNBEGUN_S + 1])
+def test_a_journal_that_was_never_begun_is_removed_once_nobody_can_be_about_to(
+    tmp_path: Path, age_s: float, *, held: bool
+) -> None:
+    path = journal_path(tmp_path, "left")
+    path.touch()
+    os.utime(path, (time.time() - age_s,) * 2)
+    with path.open("r+b") as file:
+        if held:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        found = recover(path)
+    gone = age_s > UNBEGUN_S and not held
+    assert (found.unbegun, found.played, path.exists()) == (gone, not gone, not gone)
+    assert found.problem is None

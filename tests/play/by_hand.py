@@ -98,12 +98,14 @@ class NetworkByHand:
         given: counts what a command costs here, from the pipe to the link.
         arrived: counts what a message costs here, from the link to the pipe.
         messages: how many on the game channel the player sent, and was sent.
+        dark: whether the path to the peer carries nothing now; what is sent arrives later.
     """
 
     def __init__(self, theirs: socket.socket) -> None:
         self.given: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         self.arrived: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         self.messages = [0, 0]
+        self.dark = False
         self._theirs = theirs
         self._reader = FrameReader()
         self._link = _Link()
@@ -119,7 +121,7 @@ class NetworkByHand:
                     self._driver.command(value)
                 self._peer_does(value)
                 if isinstance(value, Leave):
-                    self._emit(WorkerStopped())
+                    self.tell(WorkerStopped())
         self._settle()
 
     def _begin(self, plan: PlayerPlan) -> None:
@@ -138,8 +140,8 @@ class NetworkByHand:
             )
             for index in (0, 1)
         )
-        self._driver = Driver(match, clock=_Clock(), emit=self._emit)
-        self._emit(JoinAck(room="by-hand", player_id=mine, seats_taken=(mine,), seats_free=()))
+        self._driver = Driver(match, clock=_Clock(), emit=self.tell)
+        self.tell(JoinAck(room="by-hand", player_id=mine, seats_taken=(mine,), seats_free=()))
         found = MatchFound(
             match_id="by-hand",
             room="by-hand",
@@ -152,11 +154,12 @@ class NetworkByHand:
             token="by-hand",  # noqa: S106 - nothing is uploaded
             uploads=False,
         )
-        self._emit(found)
+        self.tell(found)
         self._driver.attach(1, self._link)
         self._peer.opened(0, time.monotonic())
 
-    def _emit(self, event: WorkerEvent | Event) -> None:
+    def tell(self, event: WorkerEvent | Event) -> None:
+        """Tell the user's half of something."""
         self._theirs.send(pack((time.time_ns() // 1_000_000, event)))
 
     def _peer_does(self, command: Any) -> None:
@@ -164,8 +167,16 @@ class NetworkByHand:
         if isinstance(command, GiveInput | GiveChecksum | BeginEpisode):
             self._peer.command(command, time.monotonic())
 
+    def brighten(self) -> None:
+        """Let the path carry again, and all that was sent meanwhile arrive, and be acknowledged."""
+        self.dark = False
+        self._settle()
+        self._peer.next_timeout()
+        self._peer.handle_timeout(time.monotonic() + 0.3)  # when it would repeat what was not
+        self._settle()
+
     def _settle(self) -> None:
-        while self._link.sent or self._receive():
+        while not self.dark and (self._link.sent or self._receive()):
             while self._link.sent:
                 channel, data = self._link.sent.popleft()
                 self.messages[0] += channel is Channel.GAME

@@ -55,6 +55,7 @@ def test_a_third_player_is_named_and_takes_no_inputs_to_the_service() -> None:
 AWAY = PlayerAway(1, Cause.CRASHED, 30.0)
 BACK = PlayerReturned(1, 1, 300, 300, 2.0, (1, 300))
 BY_SERVICE = WayChanged(1, WayKind.SERVICE, None, Why.BAD)
+DIRECTLY = WayChanged(1, WayKind.DIRECT, None, Why.CARRIES)
 
 
 def after(*events: WorkerEvent) -> Recorder:
@@ -65,7 +66,9 @@ def after(*events: WorkerEvent) -> Recorder:
     return recorder
 
 
-@pytest.mark.parametrize("events", [(PlayerGone(1, "crashed", 7),), (AWAY, BACK)], ids=["gone", "another"])
+@pytest.mark.parametrize(
+    "events", [(PlayerGone(1, "crashed", 7),), (AWAY, DIRECTLY, BACK)], ids=["gone", "another"]
+)
 def test_who_is_gone_and_whose_next_process_is_reached_directly_is_not_reached_through_the_service(
     events: tuple[WorkerEvent, ...],
 ) -> None:

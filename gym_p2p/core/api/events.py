@@ -17,6 +17,7 @@ from gym_p2p.core.api.queues import MatchFailed, MatchProposed, QueueAck, QueueS
 from gym_p2p.core.api.relaying import RelayedMessage
 from gym_p2p.core.api.replies import Candidate, Description
 from gym_p2p.core.api.rooms import (
+    IceServers,
     JoinAck,
     MatchFound,
     MatchSignal,
@@ -55,4 +56,4 @@ _PAYLOADS: tuple[type[Payload], ...] = (
 SERVICE_EVENTS: Mapping[str, type[Payload]] = {payload.event: payload for payload in _PAYLOADS}
 """What a client decodes an event into."""
 
-prepare(*_PAYLOADS, JoinAck, QueueAck, WatchedMatch, Candidate, Description, ProbeReport)
+prepare(*_PAYLOADS, IceServers, JoinAck, QueueAck, WatchedMatch, Candidate, Description, ProbeReport)

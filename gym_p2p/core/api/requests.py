@@ -114,6 +114,15 @@ class MatchLatency:
 
 
 @attrs.frozen
+class RenewIceServers:
+    """ICE servers for one more connection within a running match: credentials of the first may have ended."""
+
+    event: ClassVar[str] = "renew_ice_servers"
+
+    game_id: str
+
+
+@attrs.frozen
 class SendMatchSignal:
     """A connection signal for another player of the match."""
 

@@ -23,6 +23,7 @@ __all__ = [
     "MAX_PLAYERS",
     "MAX_SPECTATORS",
     "TIMED_OUT",
+    "IceServers",
     "JoinAck",
     "MatchFound",
     "MatchPlayer",
@@ -71,6 +72,13 @@ class JoinAck:
     player_id: SeatId = attrs.field(validator=check_seat)
     seats_taken: tuple[SeatId, ...] = attrs.field(validator=check_seats)
     seats_free: tuple[SeatId, ...] = attrs.field(validator=check_seats)
+
+
+@attrs.frozen(kw_only=True)
+class IceServers:
+    """The service's answer to who makes another connection within a match: as in :class:`MatchFound`."""
+
+    ice_servers: tuple[IceServer, ...]
 
 
 @attrs.frozen(kw_only=True)

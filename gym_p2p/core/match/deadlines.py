@@ -17,8 +17,9 @@ from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
-from gym_p2p.core.match.returning import looked_after_at
+from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.taking_seat import TakingSeat
 
 __all__ = ["Deadlines"]
@@ -36,6 +37,7 @@ class Deadlines:
         barrier: Barrier,
         leaving: Leaving,
         rerouting: Rerouting,
+        returning: Returning,
     ) -> None:
         self._local = local
         self._peers = peers
@@ -43,8 +45,11 @@ class Deadlines:
         self._barrier = barrier
         self._leaving = leaving
         self._rerouting = rerouting
+        self._returning = returning
         self.taking_seat: TakingSeat | None = None
         """Of a player who has come back."""
+        self.reaching: Reaching | None = None
+        """Of the same."""
         self._kept: float | None = None
         self._repeated_at = -math.inf
         self._forgotten = True
@@ -86,7 +91,9 @@ class Deadlines:
         due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
         if self.taking_seat is not None and (until := self.taking_seat.until) is not None:
             due.append(until)
-        due += [at for peer in self._peers.values() if (at := looked_after_at(peer)) is not None]
+        if self.reaching is not None and (asks_at := self.reaching.due_at) is not None:
+            due.append(asks_at)
+        due += [at for peer in self._peers.values() if (at := self._returning.due_at(peer)) is not None]
         return min(due, default=None)
 
     def _times(self, peer: Peer) -> tuple[float, float, float, float]:

@@ -19,9 +19,9 @@ import msgspec
 from gym_p2p.core.link.bucket import Bucket
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.ways import DIRECT, Forwarding
+from gym_p2p.core.match.ways import DIRECT, SERVICE, Forwarding, Way
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
-from gym_p2p.core.wire.messages import decode, encode
+from gym_p2p.core.wire.messages import Resume, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["FORWARD_BURST_BYTES", "FORWARD_BYTES_PER_S", "Forwarded", "Forwards"]
@@ -68,6 +68,21 @@ class Forwards:
         """Wrap a message of the control channel, or a fragment of one."""
         return self._sealed(ForwardedControl(self._local, recipient, change, number, b"", data))
 
+    def introduction(self, recipient: int, data: bytes) -> ForwardedControl:
+        """Wrap a :class:`~gym_p2p.core.wire.messages.Resume`, which is its own proof, ahead of any way."""
+        return ForwardedControl(self._local, recipient, 0, 0, b"", data)
+
+    @staticmethod
+    def introduced(message: Forwarded) -> Resume | None:
+        """Return the introduction that is passed on; ``None`` where it is something else."""
+        if isinstance(message, ForwardedGame) or message.change or message.number:
+            return None
+        try:
+            resume = decode(message.message)
+        except ProtocolError:
+            return None
+        return resume if isinstance(resume, Resume) else None
+
     def origin_of(self, message: Forwarded) -> Peer:
         """Return who sent us something that was passed on.
 
@@ -79,17 +94,21 @@ class Forwards:
             raise ProtocolError("passed on to the wrong player")
         return origin
 
-    def is_true(self, message: Forwarded) -> bool:
-        """Whether it is from who it is said to be."""
+    def is_true(self, message: Forwarded, way: Way) -> bool:
+        """Whether it is from who it is said to be.
+
+        Who has not greeted us yet is taken on the service's word, as over a first link.
+        """
+        if way == SERVICE and not self._seals.knows(message.origin):
+            return True
         unsealed = encode(msgspec.structs.replace(message, seal=b""))
         incarnation = self._peers[message.origin].incarnation
         return self._seals.is_forwarded(unsealed, message.origin, incarnation, message.seal)
 
     def by_service(self, data: bytes, sender: Peer) -> Forwarded | None:
-        """Return what the service passed on of a sender; ``None`` for what may be the service's own making.
+        """Return what the service passed on of a sender; ``None`` for what nobody can have sent.
 
-        That is nobody's fault who plays: the service would have players counted as gone by it. Who has not
-        greeted us yet is taken on its word, as over a first link.
+        That is nobody's fault who plays: the service would have players counted as gone by it.
         """
         try:
             message = decode(data)
@@ -97,7 +116,7 @@ class Forwards:
                 return None
         except ProtocolError:
             return None
-        return message if not self._seals.knows(message.origin) or self.is_true(message) else None
+        return message
 
     def pass_on(self, sender: Peer, message: Forwarded, now: float) -> tuple[Peer, Forwarding | None] | None:
         """Return to whom a message of a sender is to be passed on, and what is worth telling.
@@ -114,7 +133,7 @@ class Forwards:
         pair = (message.origin, message.recipient)
         budget = self._budgets.setdefault(pair, Bucket(FORWARD_BYTES_PER_S, FORWARD_BURST_BYTES))
         # One hop, and over paths that are there: what goes through others itself would be passed on for ever.
-        if not recipient.playing or recipient.ways.now is not DIRECT or not sender.playing:
+        if not recipient.greeted or recipient.ways.now is not DIRECT or not sender.greeted:
             return None
         if not budget.takes(max(_LEAST_BYTES, len(message.message)), now):
             return None

@@ -53,13 +53,17 @@ class Handshake:
 
     def hello(self, peer: Peer) -> Hello:
         """Return our greeting to a peer."""
+        key = self._seals.key_for(peer.index) if self.gives_key(peer) else b""
         return Hello(
-            PROTOCOL_VERSION,
-            JsonObject(self._description),
-            self._seals.key_for(peer.index),
-            self._reconnect_ms,
-            self._rejoin_ms,
+            PROTOCOL_VERSION, JsonObject(self._description), key, self._reconnect_ms, self._rejoin_ms
         )
+
+    def gives_key(self, peer: Peer) -> bool:
+        """Whether our greeting holds the key of our seals: a peer that has one from before gets none again.
+
+        One of us has come back then, perhaps by ways on which somebody else would read it.
+        """
+        return not (self._seals.incarnation or peer.incarnation)
 
     @property
     def rejoin_s(self) -> float:
@@ -91,7 +95,8 @@ class Handshake:
             peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
         peer.state = PeerState.PLAYING
-        self._seals.keep(peer.index, hello.key)
+        if hello.key or not self._seals.knows(peer.index):
+            self._seals.keep(peer.index, hello.key)
         self._agree_to_wait(hello)
         about = hello.description.get("about")
         self._about[peer.index] = about if isinstance(about, dict) else {}

@@ -7,8 +7,6 @@ and a peer who sends too much of it is counted as gone.
 
 from __future__ import annotations
 
-import contextlib
-
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.claims import check_frames
@@ -16,19 +14,22 @@ from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed
-from gym_p2p.core.match.forwards import Forwarded, Forwards
+from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.passed_on import PassedOn
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.terms import shown
-from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.match.ways import DIRECT, Way
+from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import is_fragment
@@ -86,6 +87,8 @@ class Inbox:
         returning: Returning,
         keeping: Keeping,
         rerouting: Rerouting,
+        ways_round: WaysRound,
+        reaching: Reaching,
         forwards: Forwards,
         deadlines: Deadlines,
     ) -> None:
@@ -104,8 +107,18 @@ class Inbox:
         self._returning = returning
         self._keeping = keeping
         self._rerouting = rerouting
-        self._forwards = forwards
         self._deadlines = deadlines
+        self.passed_on = PassedOn(
+            outputs=outputs,
+            returning=returning,
+            rerouting=rerouting,
+            ways_round=ways_round,
+            reaching=reaching,
+            forwards=forwards,
+            is_there=self._is_there,
+            take=self._take,
+        )
+        """Takes in what others pass on."""
         self._handlers = {
             Hello: self._on_hello,
             Refuse: self._on_refuse,
@@ -129,32 +142,12 @@ class Inbox:
         }
         self._of_a_way = {
             Continue: self._on_continue,
-            ForwardedGame: self._on_forwarded,
-            ForwardedControl: self._on_forwarded,
+            ForwardedGame: self.passed_on.by_player,
+            ForwardedControl: self.passed_on.by_player,
             Ping: self._on_ping,
             Pong: self._on_pong,
         }
         """What means something for the way that it came."""
-
-    def receive_by_service(self, peer: Peer, data: bytes, now: float) -> None:
-        """Take in what the service passed on, of a peer who is present or not connected yet."""
-        if not self._rerouting.allows(WayKind.SERVICE):
-            return
-        message = self._forwards.by_service(data, peer)
-        if message is not None:
-            peer.ways.by_service = True
-            self._unwrap(peer, SERVICE, message, now)
-            peer.ways.by_service = False
-
-    def receive_of_gone(self, peer: Peer, data: bytes) -> None:
-        """Take in what the service passed on of somebody who is gone for us: that they take this way."""
-        message = self._forwards.by_service(data, peer)
-        if not isinstance(message, ForwardedControl) or is_fragment(message.message):
-            return
-        with contextlib.suppress(ProtocolError):
-            word = decode(message.message)
-            if isinstance(word, Continue):
-                self._rerouting.tell_gone(peer, SERVICE, word)
 
     def receive(self, peer: Peer, data: bytes, now: float) -> None:
         """Take in one message, or a piece of one, that came directly from a peer who is present."""
@@ -332,48 +325,6 @@ class Inbox:
             self.catching_up.take_past(peer, message, now)
         else:
             self.catching_up.take_word(message)
-
-    def _on_forwarded(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:  # noqa: ARG002 - handlers have one shape
-        if not self._rerouting.allows(WayKind.PLAYER):
-            return
-        if message.origin == peer.index:
-            onward = self._forwards.pass_on(peer, message, now)
-            if onward is not None:
-                recipient, told = onward
-                self._outputs.send(recipient, message, now)
-                if told is not None:
-                    self._outputs.emit(told)
-            return
-        origin = self._forwards.origin_of(message)
-        # A wrong seal is nobody's fault that could be named: who passes it on cannot see that it is wrong.
-        if origin.present and self._forwards.is_true(message):
-            self._unwrap(origin, through(peer.index), message, now)
-
-    def _unwrap(self, peer: Peer, way: Way, message: Forwarded, now: float) -> None:
-        """Take in what was passed on; of control messages those of this change, each in its turn.
-
-        What may have been repeated by who passes it on is no sign of life.
-        """
-        ways = peer.ways
-        if isinstance(message, ForwardedGame):
-            is_new = message.number > ways.newest
-            ways.newest = max(ways.newest, message.number)
-        elif not message.number:
-            is_new = message.change > ways.change or (
-                message.change == ways.change and peer.control.held_back
-            )
-        else:
-            if peer.control.held_back or way != ways.now or message.change != ways.change:
-                return
-            if message.number != ways.taken + 1:
-                if message.number > ways.taken:
-                    self._rerouting.mend(peer, now)
-                return
-            ways.taken, is_new = message.number, True
-        if peer.present or peer.state is PeerState.CONNECTING:
-            if is_new:
-                self._is_there(peer, way, now)
-            self._take(peer, way, message.message, now)
 
     def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

@@ -221,9 +221,12 @@ class InputExchange:
     def _forget(self) -> None:
         """Drop the inputs that everybody has who may need them; of ours the newest stays, to be repeated.
 
-        It is time for that when more is confirmed: once a frame, and not with every message.
+        Who is away may go on as they were. It is time for that when more is confirmed: once a frame, and not
+        with every message.
         """
-        rows = [peer.received for peer in self._peers.values() if peer.present] or [self._held]
+        away = PeerState.AWAY
+        rows = [peer.received for peer in self._peers.values() if peer.present or peer.state is away]
+        rows = rows or [self._held]
         least = rows[0] if len(rows) == 1 else [*map(min, *rows)]
         self._local_inputs.forget(min(least[self.local], self.given - 1))
         for whose, peer in self._peers.items():

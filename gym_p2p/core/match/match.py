@@ -44,6 +44,7 @@ from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import GiveFor, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
+from gym_p2p.core.match.ways import DIRECT
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import Cause, Checksum, Ready
 
@@ -110,10 +111,12 @@ class Match:
         self._comparison = parts.comparison
         self._leaving = parts.leaving
         self._rerouting = parts.rerouting
+        self._ways_round = parts.ways_round
         self._course = parts.course
         self._reconnecting = parts.reconnecting
         self._returning = parts.returning
         self._keeping = parts.keeping
+        self._reaching = parts.reaching
         self._inbox = parts.inbox
         self._taking_seat = parts.taking_seat
         self._keeping.seated = parts.taking_seat is None
@@ -127,20 +130,26 @@ class Match:
         peer = self._peers[player]
         self._deadlines.forget()
         if peer.state is PeerState.CONNECTING:
-            peer.opened(now)
-            peer.ways.link_open = True
-            self._outputs.send(peer, self._handshake.hello(peer), now)
+            self._rerouting.greet(peer, DIRECT, now)
         elif peer.present:
             self._rerouting.link_opened(peer, now)
 
     def service_up(self, *, up: bool) -> None:
         """Note whether the service can pass messages on now; before the first time it cannot."""
-        self._rerouting.service_up(up=up)
+        self._ways_round.service_up = up
 
     def begin_by_service(self, player: int, now: float) -> None:
         """Play with somebody to whom there is no direct path yet; :meth:`opened` may come later."""
         self._deadlines.forget()
         self._rerouting.begin_by_service(self._peers[player], now)
+
+    def look_for(self, player: int, at: float) -> None:
+        """Ask for somebody by ways round, from then on, if no link leads to them: we have come back.
+
+        :meth:`replaced` may come later. Of a player's first process it does nothing.
+        """
+        self._deadlines.forget()
+        self._reaching.look_for(self._peers[player], at)
 
     def closed(self, player: int, now: float) -> None:
         """Note that the link to a player is closed: who has not said goodbye is gone, or may come back."""
@@ -158,8 +167,10 @@ class Match:
         self._look(now)
         self._finish_leaving(now)
 
-    def introduction(self, player: int, attempt: int, binding: bytes) -> bytes:
+    def introduction(self, player: int, attempt: int, binding: bytes) -> bytes | None:
         """Return what has to be sent first over a new link to a player, on the control channel.
+
+        ``None`` where the player is gone, and the link is of no use.
 
         Args:
             player: to whom.
@@ -193,10 +204,9 @@ class Match:
             peer.incarnation = incarnation
             self.opened(player, now)
         elif incarnation > peer.incarnation:
-            self._returning.accept(peer, incarnation, now)
-            self._course.carry_out(self._departures.share_away(peer, now), now)
+            self._reaching.accept(peer, incarnation, DIRECT, now)
         elif peer.state is PeerState.AWAY:
-            self._returning.woke(peer, now)
+            self._returning.woke(peer, DIRECT, now)
             self._reconnecting.replaced(peer, now)
         elif peer.present:
             self._reconnecting.replaced(peer, now)
@@ -208,8 +218,8 @@ class Match:
         if peer.state is not _PLAYING:  # hardly ever
             if peer.state is PeerState.AWAY:
                 self._deadlines.forget()
-                if self._returning.may_wake(peer):
-                    self._returning.woke(peer, now)
+                if self._returning.may_wake(peer, DIRECT):
+                    self._returning.woke(peer, DIRECT, now)
                 else:
                     self._keeping.refuse(peer, data, now)
             if not peer.present:
@@ -222,14 +232,8 @@ class Match:
 
     def receive_by_service(self, player: int, data: bytes, now: float) -> None:
         """Take in what the service passed on of a player. Whatever the bytes are, nothing is raised."""
-        peer = self._peers[player]
-        if peer.state is PeerState.GONE:
-            self._inbox.receive_of_gone(peer, data)
-            return
-        if not peer.present and peer.state is not PeerState.CONNECTING:
-            return
         self._deadlines.forget()
-        self._inbox.receive_by_service(peer, data, now)
+        self._inbox.passed_on.by_service(self._peers[player], data, now)
         self._look(now)
         self._finish_leaving(now)
 
@@ -285,10 +289,13 @@ class Match:
                 if peer.present:
                     self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
-        self._returning.ping(now)
+        self._reaching.handle_timeout(now)
+        self._returning.handle_timeout(now)
         for peer, loss in tuple(self._returning.overdue(now)):
             self._lose(peer, loss, now, for_good=True)
             deadlines.forget()
+        if self._taking_seat is not None and not self._taking_seat.seated:
+            self._answers.excuse()  # who plays again has given nothing yet that others could answer
         for peer in tuple(self._answers.overdue(now)):
             self._course.lose(peer, Loss(Cause.UNRESPONSIVE), now)
             deadlines.forget()

@@ -14,10 +14,20 @@ import msgspec
 from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.peer import Peer
-from gym_p2p.core.match.ways import DIRECT, SERVICE
-from gym_p2p.core.wire.forwarded import ForwardedGame
+from gym_p2p.core.match.ways import DIRECT, SERVICE, Way
+from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import split
-from gym_p2p.core.wire.messages import Channel, Continue, Inputs, Message, Ping, Pong, encode, encode_plain
+from gym_p2p.core.wire.messages import (
+    Channel,
+    Continue,
+    Inputs,
+    Message,
+    Ping,
+    Pong,
+    Resume,
+    encode,
+    encode_plain,
+)
 
 __all__ = ["MatchOutput", "Outputs", "Transmit"]
 
@@ -86,6 +96,10 @@ class Outputs:
                 peer.ways.numbered += 1
                 self._send_control_around(peer, piece)
 
+    def send_introduction(self, peer: Peer, way: Way, message: Resume) -> None:
+        """Append what carries a proof of who we are to a peer, by a way round; it does not count."""
+        self._have_passed_on(peer, way, self._forwards.introduction(peer.index, encode(message)))
+
     def send_continue(self, peer: Peer, message: Continue) -> None:
         """Append what carries the first message of a way, which does not count."""
         peer.ways.numbered = 0
@@ -111,22 +125,23 @@ class Outputs:
         wrapped = self._forwards.game(peer.index, data)
         if peer.ways.now is SERVICE:
             self._outputs.append(Transmit(peer.index, _GAME, encode(wrapped), by_service=True))
-        elif (carrier := self._carrier(peer)) is not None:
+        elif (carrier := self._carrier(peer.ways.now)) is not None:
             self.send(carrier, wrapped, now)
 
     def _send_control_around(self, peer: Peer, data: bytes) -> None:
         ways = peer.ways
         wrapped = self._forwards.control(peer.index, data, change=ways.change, number=ways.numbered)
-        if ways.now is SERVICE:
-            self._outputs.append(Transmit(peer.index, Channel.CTRL, encode(wrapped), by_service=True))
-        elif (carrier := self._carrier(peer)) is not None:
-            whole = encode(wrapped)
-            if carrier.control.add(whole):
-                self.send_control(carrier, whole)
+        self._have_passed_on(peer, ways.now, wrapped)
 
-    def _carrier(self, peer: Peer) -> Peer | None:
-        """Return the third player on the way to a peer; ``None`` where nothing reaches them directly."""
-        via = peer.ways.now.via
-        carrier = None if via is None else self._peers.get(via)
+    def _have_passed_on(self, peer: Peer, way: Way, wrapped: ForwardedControl) -> None:
+        whole = encode(wrapped)
+        if way == SERVICE:
+            self._outputs.append(Transmit(peer.index, Channel.CTRL, whole, by_service=True))
+        elif (carrier := self._carrier(way)) is not None and carrier.control.add(whole):
+            self.send_control(carrier, whole)
+
+    def _carrier(self, way: Way) -> Peer | None:
+        """Return the third player on a way; ``None`` where nothing reaches them directly."""
+        carrier = None if way.via is None else self._peers.get(way.via)
         reachable = carrier is not None and carrier.playing and carrier.ways.now is DIRECT
         return carrier if reachable else None

@@ -26,11 +26,13 @@ from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.taking_seat import TakingSeat
+from gym_p2p.core.match.ways_round import WaysRound
 
 __all__ = ["Parts"]
 
@@ -86,14 +88,16 @@ class Parts:
         self, local: int, sync: SyncConfig, relay: Literal["service", "players", "none"], rtt_most_s: float
     ) -> None:
         """Add what sees to paths, and to the processes at their other ends."""
+        self.ways_round = WaysRound(self.peers, self.seals, relay)
         self.rerouting = Rerouting(
             local=local,
             peers=self.peers,
             outputs=self.outputs,
             exchange=self.exchange,
             handshake=self.handshake,
+            seals=self.seals,
             sync=sync,
-            relay=relay,
+            ways_round=self.ways_round,
             rtt_most_s=rtt_most_s,
         )
         self.reconnecting = Reconnecting(
@@ -119,6 +123,7 @@ class Parts:
             barrier=self.barrier,
             leaving=self.leaving,
             rerouting=self.rerouting,
+            returning=self.returning,
         )
         self.course = Course(
             local=local,
@@ -139,6 +144,17 @@ class Parts:
             departures=self.departures,
             course=self.course,
         )
+        self.reaching = self.deadlines.reaching = Reaching(
+            self.peers,
+            outputs=self.outputs,
+            seals=self.seals,
+            rerouting=self.rerouting,
+            ways_round=self.ways_round,
+            returning=self.returning,
+            departures=self.departures,
+            course=self.course,
+            leaving=self.leaving,
+        )
         self.inbox = Inbox(
             outputs=self.outputs,
             handshake=self.handshake,
@@ -151,6 +167,8 @@ class Parts:
             returning=self.returning,
             keeping=self.keeping,
             rerouting=self.rerouting,
+            ways_round=self.ways_round,
+            reaching=self.reaching,
             forwards=forwards,
             deadlines=self.deadlines,
         )

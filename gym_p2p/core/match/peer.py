@@ -42,7 +42,6 @@ FIRST_RTT_S = 0.1
 
 RESEND_LEAST_S = 0.015
 RESEND_MOST_S = 0.25
-
 RESEND_INTERRUPTED_S = 0.03
 """While nothing arrives from a peer, so that the first moment of a path that carries again is not missed."""
 
@@ -50,13 +49,11 @@ ACKNOWLEDGE_LEAST_S = 0.005
 """At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
 
 TICKING_MOST_S = 0.04
-"""A player who gives inputs at this rate or above it sends one message a frame: what there is to acknowledge
-or to repeat goes with the next one, which is not worth a message of its own."""
+"""Who gives inputs at this rate or above it sends one message a frame: all else goes with the next one."""
 
 REPORT_S = 0.03
 REPORT_MOST_S = 0.25
-"""The arrival of inputs is reported to the others with our next input, or by itself after so long without:
-after one and a half of our frames, within these bounds."""
+"""The arrival of inputs is reported with our next input, or after one and a half of our frames without."""
 
 PROTOCOL_ERRORS_MOST = 256
 """Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
@@ -118,7 +115,9 @@ class Peer:
     reassembler: Reassembler = attrs.field(factory=Reassembler)
     acknowledged: int = 0
     """How many of our frames it holds."""
-    received: list[int] = attrs.field(init=False)
+    received: list[int] = attrs.field(
+        init=False, default=attrs.Factory(lambda one: [0] * one.players, takes_self=True)
+    )
     """How many frames of each player it holds, as it reported."""
     ready: dict[int, Ready] = attrs.field(factory=dict)
     """The barriers that it waits or waited at, by episode: that of the running episode, and later ones."""
@@ -188,15 +187,16 @@ class Peer:
     sent_at: float = 0.0
     inputs_sent_at: float = 0.0
 
-    @received.default
-    def _nothing(self) -> list[int]:
-        return [0] * self.players
-
     @property
     def present(self) -> bool:
         """Whether messages can be exchanged with it."""
         state = self.state
         return state is _PLAYING or state is _GREETING or state is _LEAVING or state is _RETURNING
+
+    @property
+    def greeted(self) -> bool:
+        """Whether it is there, and has greeted us."""
+        return self.present and self.state is not PeerState.GREETING
 
     @property
     def playing(self) -> bool:
@@ -229,12 +229,12 @@ class Peer:
         """Note that it has shown to be there, over a new link or another way."""
         self.line_closed_at = self.closed_at = self.closed_loss = None
 
-    def begin_incarnation(self, incarnation: int) -> None:
+    def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
         self.incarnation, self.seated, self.played_for = incarnation, False, False
         self.control = self.control.anew()
         self.reassembler = Reassembler()
-        self.pings, self.ways = Pings(), Ways(link_open=True)
+        self.pings, self.ways = Pings(), Ways(link_open=link_open)
         self.ahead = FrameAdvantage()
         self.received = [0] * self.players
         self.acknowledged = self.fragment_number = 0

@@ -12,6 +12,7 @@ import attrs
 
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.match.ways import DIRECT, Way, Why
+from gym_p2p.core.wire.past import Recall
 
 __all__ = ["Ways"]
 
@@ -42,6 +43,7 @@ class Ways:
         by_service: whether what is taken in just now came by the service.
         early_by_service: whether the newest inputs of an episode that has not begun here did.
         not_bad_before: a path that is bad stays in use until then: there was no other.
+        asked: what was played that the player asks for over this way, and has to wait for.
     """
 
     now: Way = DIRECT
@@ -65,3 +67,4 @@ class Ways:
     by_service: bool = False
     early_by_service: bool = False
     not_bad_before: float = 0.0
+    asked: Recall | None = None

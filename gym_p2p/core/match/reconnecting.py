@@ -84,8 +84,13 @@ class Reconnecting:
             peer.closed_at, peer.closed_loss = now, loss
         self.interrupt(peer, now)
 
-    def introduction(self, peer: Peer, attempt: int, binding: bytes) -> bytes:
-        """Return what a new link to a peer begins with."""
+    def introduction(self, peer: Peer, attempt: int, binding: bytes) -> bytes | None:
+        """Return what a new link to a peer begins with; ``None`` where nothing comes of it.
+
+        Who is gone would take us for there, again and again, by links that lead to nothing.
+        """
+        if peer.state is PeerState.GONE:
+            return None
         proof = self._seals.proof_for(peer.index, attempt, binding)
         return encode(Resume(attempt, proof, self._seals.incarnation))
 

@@ -7,9 +7,9 @@ wrapped and sealed (:mod:`gym_p2p.core.match.forwards`). A way is left
 - the direct one also when it is bad (:mod:`gym_p2p.core.link.condition`), for as long as others do better,
 - any other one as soon as the direct one has been good again for a while, which is pinged beside it.
 
-A third player comes before the service: two direct paths take less time than TCP to a server and back, and
-nothing depends on the service that did not before. A way that does not answer gives way to the next, round
-and round; all of it ends with the player, from whom nothing arrives for too long (:attr:`Peer.lost_at`).
+A way that does not answer gives way to the next of those that there are
+(:mod:`gym_p2p.core.match.ways_round`), round and round; all of it ends with the player, from whom nothing
+arrives for too long (:attr:`Peer.lost_at`).
 
 How two agree. Whoever takes another way sends ``Continue(count, change)`` over it, with the next number of
 a change, and no other control message before the other side's of the same number is here::
@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.handshake import Handshake
@@ -45,7 +44,9 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import PING_INTERVAL_S, Peer, PeerState
 from gym_p2p.core.match.pings import Pings
-from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, WayKind, Why, through
+from gym_p2p.core.match.seals import Seals
+from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, WayKind, Why
+from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Continue
 
 __all__ = ["BESIDE_S", "LEFT_AFTER_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
@@ -72,7 +73,7 @@ class Rerouting:
     Args:
         local: the local player's index.
         peers: all others, by index.
-        relay: who may pass messages on, as :attr:`gym_p2p.config.LinkConfig.relay` says.
+        ways_round: those that there are.
         rtt_most_s: above this a direct path's round trip is bad.
     """
 
@@ -84,8 +85,9 @@ class Rerouting:
         outputs: Outputs,
         exchange: InputExchange,
         handshake: Handshake,
+        seals: Seals,
         sync: SyncConfig,
-        relay: Literal["service", "players", "none"],
+        ways_round: WaysRound,
         rtt_most_s: float,
     ) -> None:
         self._local = local
@@ -93,32 +95,28 @@ class Rerouting:
         self._outputs = outputs
         self._exchange = exchange
         self._handshake = handshake
+        self._seals = seals
         self._silent_s = sync.disconnect_notice_s
         self._lost_s = sync.disconnect_timeout_s
         self._rtt_most_s = rtt_most_s
-        self._kinds = {
-            "service": frozenset({WayKind.DIRECT, WayKind.PLAYER, WayKind.SERVICE}),
-            "players": frozenset({WayKind.DIRECT, WayKind.PLAYER}),
-            "none": frozenset({WayKind.DIRECT}),
-        }[relay]
-        self._has_ways = relay != "none"
-        self._service_up = False
+        self._ways_round = ways_round
 
     # What the shell says.
 
-    def service_up(self, *, up: bool) -> None:
-        """Note whether the service can pass messages on now."""
-        self._service_up = up
-
-    def allows(self, kind: WayKind) -> bool:
-        """Whether this player takes, and passes on, what comes over a kind of way."""
-        return kind in self._kinds
-
     def begin_by_service(self, peer: Peer, now: float) -> None:
         """Play with somebody to whom there is no direct path yet."""
-        if peer.state is PeerState.CONNECTING and self._service_up and self.allows(WayKind.SERVICE):
+        if peer.state is PeerState.CONNECTING and SERVICE in self._ways_round.to(peer):
+            self.greet(peer, SERVICE, now)
+
+    def greet(self, peer: Peer, way: Way, now: float) -> None:
+        """Begin with a player, or with another process of theirs, on the way on which it was found."""
+        if way is not DIRECT:
             self._greet(peer, now)
-            self._take(peer, SERVICE, Why.NO_DIRECT_PATH, now)
+            self._take(peer, way, Why.NO_DIRECT_PATH, now)
+            return
+        peer.opened(now)
+        peer.ways.link_open = True
+        self._outputs.send(peer, self._handshake.hello(peer), now)
 
     def link_opened(self, peer: Peer, now: float) -> None:
         """Note that there is a direct link, the first one or another, while messages take another way."""
@@ -151,7 +149,7 @@ class Rerouting:
     def due_at(self, peer: Peer) -> float:
         """Return when :meth:`handle_timeout` is wanted for a peer who is present."""
         ways = peer.ways
-        if not self._has_ways or not self._may_change(peer):
+        if not self._ways_round.are_any or not self._may_change(peer):
             return math.inf
         if peer.control.held_back:
             at = ways.tried_at + TRY_S
@@ -175,14 +173,14 @@ class Rerouting:
     def pinged(self, peer: Peer, now: float) -> None:
         """See whether the direct path is bad: a ping was just sent over it."""
         ways = peer.ways
-        if not self._has_ways or ways.now is not DIRECT or not self._may_change(peer):
+        if not self._ways_round.are_any or ways.now is not DIRECT or not self._may_change(peer):
             return
         condition = peer.pings.condition
         ways.suspect = condition.is_suspect(self._rtt_most_s, now)
         if not ways.suspect or peer.interrupted or now < ways.not_bad_before:
             return
         bad = condition.bad(self._rtt_most_s, now)
-        others = [] if bad is None else self._others(peer)
+        others = [] if bad is None else self._ways_round.to(peer)
         if bad is not None and others:
             self._take(peer, others[0], Why.BAD, now)
             ways.seen = bad.loss, bad.rtt_ms
@@ -209,6 +207,8 @@ class Rerouting:
             ProtocolError: what they lack is not to be had any more.
         """
         ways = peer.ways
+        if way.kind is WayKind.PLAYER and not message.control_count and self._handshake.gives_key(peer):
+            return  # what they lack is our greeting with its key, which nobody else may read
         if peer.state is PeerState.CONNECTING:
             self._greet(peer, now)
         if message.change < ways.change:
@@ -276,12 +276,19 @@ class Rerouting:
         ways.now, ways.why, ways.seen = way, why, (None, None)
         ways.tried_at = ways.heard_at = now
         ways.taken, ways.behind, ways.suspect = 0, None, False
-        if peer.state is PeerState.GREETING:
-            peer.opened_at = now  # their greeting is waited for once they have answered
         peer.restart_way()
+        if peer.state is PeerState.GREETING:
+            self._greet_on(peer, way, now)
         self._outputs.send_continue(peer, Continue(peer.control.received, ways.change))
         if peer.playing and self._exchange.episode:
             self._outputs.send(peer, self._exchange.message(peer, now), now)
+
+    def _greet_on(self, peer: Peer, way: Way, now: float) -> None:
+        """See to a way that is taken before the other side has greeted us."""
+        if not self._seals.knows(peer.index):
+            peer.opened_at = now  # their greeting is waited for once they have answered
+        elif way is not DIRECT:  # who seals what follows has to be known, and what told them may be lost
+            self._outputs.send_introduction(peer, way, self._seals.answer_for(peer.index, peer.incarnation))
 
     def _change_pings(self, peer: Peer, way: Way, now: float) -> None:
         """Measure the way that is taken, and the direct one beside it."""
@@ -312,7 +319,7 @@ class Rerouting:
     def _try_next(self, peer: Peer, now: float) -> None:
         """Take the next way that there is; the one that carries nothing comes last."""
         ways = peer.ways
-        others = self._others(peer)
+        others = self._ways_round.to(peer)
         if ways.now is not DIRECT and ways.link_open and now < ways.direct_heard_at + self._silent_s:
             others = [DIRECT, *others]
         if ways.now is DIRECT and not others:
@@ -328,19 +335,6 @@ class Rerouting:
         if ways.why is Why.BAD and round_[0] is DIRECT:
             ways.not_bad_before = now + RETRY_AFTER_S
         self._take(peer, round_[0], Why.LOST if ways.why is not Why.NO_DIRECT_PATH else ways.why, now)
-
-    def _others(self, peer: Peer) -> list[Way]:
-        """Return the ways round to a player, the best first."""
-        ways: list[Way] = []
-        if self.allows(WayKind.PLAYER) and peer.state is PeerState.PLAYING:
-            ways += [
-                through(player)
-                for player, other in self._peers.items()
-                if other is not peer and _carries(other)
-            ]
-        if self.allows(WayKind.SERVICE) and self._service_up:
-            ways.append(SERVICE)
-        return ways
 
     def _judge_direct(self, peer: Peer, now: float) -> None:
         """Go directly again, if that carries well; want another link, if nothing comes over this one."""
@@ -376,9 +370,3 @@ def _why_followed(peer: Peer, way: Way) -> Why:
     if not peer.ways.link_open and not peer.ways.had_direct:
         return Why.NO_DIRECT_PATH
     return Why.LOST if peer.interrupted else Why.OTHER_PLAYER
-
-
-def _carries(other: Peer) -> bool:
-    """Whether a third player can be sent what is for somebody else."""
-    direct = other.ways.now is DIRECT and not other.control.held_back
-    return direct and other.state is PeerState.PLAYING and not other.interrupted

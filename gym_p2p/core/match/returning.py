@@ -35,16 +35,22 @@ from gym_p2p.core.match.events import Resumed
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.pace import Pace
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
+from gym_p2p.core.match.ways import DIRECT, Way, WayChanged, Why
+from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
-__all__ = ["Returning", "looked_after_at", "nothing_past"]
+__all__ = ["Returning", "nothing_past"]
 
 AWAY_PING_S = 0.5
 """Between two pings to a player who is away, over the link that there was."""
+
+_LEAST_BYTES = 2 * MAX_MESSAGE_BYTES
+"""Of what was played in one message: above the longest input, so that every answer brings something new."""
 
 _PROCESS_ENDED = frozenset({Cause.CRASHED, Cause.LOST})
 """Of a player who is lost in another way the process is there, and another one would not do better."""
@@ -75,6 +81,7 @@ class Returning:
         self._handshake = handshake
         self._barrier = barrier
         self._exchange = exchange
+        self._pace = Pace()
         self._heard_at: dict[int, float] = {}
         """When something came last of the process that there was, of players who are away."""
         self._came_back_at = -math.inf
@@ -116,16 +123,17 @@ class Returning:
             return False
         return self._came_back_at < since
 
-    def may_wake(self, peer: Peer) -> bool:
-        """The same, over the link that there was."""
-        return peer.closed_at is None and self.may_go_on(peer)
+    def may_wake(self, peer: Peer, way: Way) -> bool:
+        """The same, by what comes of it over the link that there was, or a way round."""
+        there = peer.closed_at is None if way is DIRECT else not peer.mismatch_told
+        return there and self.may_go_on(peer)
 
     def came_back(self, now: float) -> None:
         """Note that we have come back ourselves, and have asked everybody who was there."""
         self._came_back_at = now
 
-    def woke(self, peer: Peer, now: float) -> None:
-        """Take note that the process of a player who is away is there after all."""
+    def woke(self, peer: Peer, way: Way, now: float) -> None:
+        """Take note that the process of a player who is away is there after all, by what came over a way."""
         if not peer.seated:
             peer.state = PeerState.RETURNING
             return
@@ -133,15 +141,15 @@ class Returning:
         self._exchange.reconsider()
         silent_s = now - peer.received_at
         peer.received_at = now
-        self._outputs.emit(Resumed(peer.index, silent_s))
+        self._outputs.emit(Resumed(peer.index, silent_s, way.kind))
 
-    def accept(self, peer: Peer, incarnation: int, now: float) -> None:
-        """Greet another process of a player's, which has shown that it is one."""
+    def accept(self, peer: Peer, incarnation: int, now: float, *, over_link: bool) -> None:
+        """Begin with another process of a player's, which has shown that it is one, over a link or not."""
         if peer.state is not PeerState.AWAY:
             self.await_return(peer, Loss(Cause.CRASHED), now)
-        peer.begin_incarnation(incarnation)
-        peer.opened(now)
-        self._outputs.send(peer, self._handshake.hello(peer), now)
+        if over_link and peer.ways.told is not DIRECT:  # the way that led to the process before
+            self._outputs.emit(WayChanged(peer.index, DIRECT.kind, DIRECT.via, Why.CARRIES))
+        peer.begin_incarnation(incarnation, link_open=over_link)
 
     def greeted(self, peer: Peer) -> bool:
         """Let a player catch up whose other process has greeted us; return whether it is one."""
@@ -158,20 +166,36 @@ class Returning:
     def answer(self, peer: Peer, recall: Recall, now: float) -> None:
         """Send a player what they lack of an episode, and of the next ones as far as there is room.
 
+        Others pass so much on and no more: what goes by them waits its turn.
+
         Raises:
             ProtocolError: they know it, or there is no such episode.
         """
-        history, newest = self._exchange.history, self._exchange.episode
+        history = self._exchange.history
         if not peer.incarnation or history is None or history.full:
             raise ProtocolError("asks for what was played")
-        if len(recall.held) != len(self._peers) + 1 or not 0 < recall.episode <= newest + 1:
+        if len(recall.held) != len(self._peers) + 1 or not 0 < recall.episode <= self._exchange.episode + 1:
             raise ProtocolError("asks for an episode that there is not")
-        left = PAST_BYTES
+        if peer.ways.now is DIRECT:
+            self._tell(peer, recall, PAST_BYTES, now)
+        else:
+            peer.ways.asked = recall
+            self._tell_round(peer, now)
+
+    def _tell_round(self, peer: Peer, now: float) -> None:
+        recall = peer.ways.asked
+        if recall is not None and (peer.ways.now is DIRECT or self._pace.takes(peer, now)):
+            peer.ways.asked = None
+            self._tell(peer, recall, self._pace.piece_bytes(peer), now)
+
+    def _tell(self, peer: Peer, recall: Recall, piece_bytes: int, now: float) -> None:
+        newest, left = self._exchange.episode, piece_bytes
+        least = max(_LEAST_BYTES, piece_bytes // 8)
         while True:
             for player, message in self._words(recall, newest):
                 self._outputs.send(peer, PastWord(player, message), now)
                 left -= len(message)
-            past = self._past(recall, newest, budget_bytes=max(left, PAST_BYTES // 8))
+            past = self._past(recall, newest, more=left > least, budget_bytes=max(left, least))
             past = msgspec.structs.replace(past, away=self._away())
             self._outputs.send(peer, past, now)
             if not past.more:
@@ -183,11 +207,11 @@ class Returning:
         away = (PeerState.AWAY, PeerState.GONE)
         return tuple([player for player, peer in self._peers.items() if peer.state in away])
 
-    def _past(self, recall: Recall, newest: int, *, budget_bytes: int) -> Past:
+    def _past(self, recall: Recall, newest: int, *, more: bool, budget_bytes: int) -> Past:
         history = self._exchange.history
         if history is None or recall.episode > newest:
             return nothing_past(recall, newest, returning=False)
-        return history.past(recall, more=budget_bytes > PAST_BYTES // 8, budget_bytes=budget_bytes)
+        return history.past(recall, more=more, budget_bytes=budget_bytes)
 
     def _words(self, recall: Recall, newest: int) -> Iterator[tuple[int, bytes]]:
         """Yield the words of the barrier before an episode, and of the one that is waited at by now."""
@@ -223,11 +247,16 @@ class Returning:
         if self._exchange.episode:
             self._outputs.send(peer, self._exchange.message(peer, now), now)
 
-    def ping(self, now: float) -> None:
-        """Ask those who are away whether they are there after all: who stood still, or the path did."""
+    def handle_timeout(self, now: float) -> None:
+        """Ask those who are away whether they are there after all; tell on those who come back.
+
+        Who is away may have stood still, or the path did.
+        """
         for peer in self._peers.values():
             if _may_hear(peer) and peer.pings.sent_at + AWAY_PING_S <= now:
                 self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+            if peer.greeted:
+                self._tell_round(peer, now)
 
     def overdue(self, now: float) -> Iterator[tuple[Peer, Loss]]:
         """Yield those who were waited for long enough, and how they are gone."""
@@ -236,6 +265,15 @@ class Returning:
             if until is not None and until <= now:
                 yield peer, peer.away_loss
 
+    def due_at(self, peer: Peer) -> float | None:
+        """Return when :meth:`handle_timeout` or :meth:`overdue` is wanted for a player; ``None``: never."""
+        times = [_waited_until(peer)]
+        if _may_hear(peer):
+            times.append(peer.pings.sent_at + AWAY_PING_S)
+        if peer.ways.asked is not None and peer.greeted:
+            times.append(self._pace.takes_at(peer))
+        return min([at for at in times if at is not None], default=None)
+
     def _others_hold_all(self) -> None:
         """Take note that there is one less whose inputs everybody has to hold."""
         self._exchange.reconsider()
@@ -243,14 +281,6 @@ class Returning:
             arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
             if arrived is not None:
                 self._outputs.emit(arrived)
-
-
-def looked_after_at(peer: Peer) -> float | None:
-    """Return when something is to be done about a player who is away; ``None`` where they are not."""
-    until = _waited_until(peer)
-    if until is None or not _may_hear(peer):
-        return until
-    return min(until, peer.pings.sent_at + AWAY_PING_S)
 
 
 def _may_hear(peer: Peer) -> bool:

@@ -31,6 +31,10 @@ __all__ = ["SECRET_BYTES", "Seals"]
 SECRET_BYTES = 32
 """Of what a player's keys are derived from."""
 
+_ROUND = 0
+"""Counts no attempt to make a link: those begin with 1."""
+_QUESTION = b"who is there"
+
 
 class Seals:
     """One player's keys in a match of so many players.
@@ -85,6 +89,22 @@ class Seals:
         proof = _proof(key, resume.incarnation, resume.attempt, binding)
         return hmac.compare_digest(resume.proof, proof)
 
+    def question_for(self, player: int) -> Resume:
+        """Return what asks a player, by a way round, whether they are there: anybody may repeat it."""
+        return Resume(_ROUND, self.proof_for(player, _ROUND, _QUESTION), self.incarnation)
+
+    def asks(self, player: int, resume: Resume) -> bool:
+        """Whether what came by a way round is such a question of that player's."""
+        return resume.attempt == _ROUND and self.proves(player, resume, _QUESTION)
+
+    def answer_for(self, player: int, incarnation: int) -> Resume:
+        """Return what shows a process of a player's, by a way round, that it is us who is there."""
+        return Resume(_ROUND, self.proof_for(player, _ROUND, _answer_to(incarnation)), self.incarnation)
+
+    def answers(self, player: int, resume: Resume) -> bool:
+        """Whether what came by a way round is that player's answer to this process of ours."""
+        return resume.attempt == _ROUND and self.proves(player, resume, _answer_to(self.incarnation))
+
     def knows(self, player: int) -> bool:
         """Whether a player has given us what their seals are known by."""
         return bool(self._theirs.get(player))
@@ -126,6 +146,10 @@ class Seals:
         if not key or local >= len(goodbye.seals):
             return False
         return hmac.compare_digest(goodbye.seals[local], _seal(goodbye, key))
+
+
+def _answer_to(incarnation: int) -> bytes:
+    return b"answer to %d" % incarnation
 
 
 def _proof(key: bytes, incarnation: int, attempt: int, binding: bytes) -> bytes:

@@ -96,7 +96,7 @@ class Room:
         """Return the seats that a newcomer gets, in seat-list order."""
         free = self.seats_free
         if self.match_id is not None or not free:
-            return Refused(Code.ROOM_FULL, f"room {self.room_id!r} is full: a match runs in it")
+            return Refused(Code.ROOM_FULL, self._match_in_words(free))
         wanted = free[:1] if take is None else tuple(seat for seat in self.seats if seat in take)
         if take is not None and (not wanted or len(wanted) != len(take)):
             return Refused(Code.BAD_REQUEST, f"cannot take {list(take)}: the seats are {list(self.seats)}")
@@ -105,6 +105,17 @@ class Room:
             message = f"taken already in room {self.room_id!r}: {taken}; still free: {list(free)}"
             return Refused(Code.SEAT_TAKEN, message)
         return self._within_player_count(wanted, completes=len(wanted) == len(free))
+
+    def _match_in_words(self, free: tuple[SeatId, ...]) -> str:
+        """Say what runs here, and what to do about it; ``free`` are the seats of who is away."""
+        told = f"room {self.room_id!r} is full: a match runs in it"
+        if not free:
+            return f"{told}; join when it is over, or another room"
+        left = ", ".join(map(repr, free))
+        return (
+            f"{told}, and {left} is kept for who played there: as long as the others wait, they come back by "
+            "starting the same program again without --no-rejoin (rejoin=False); or join another room"
+        )
 
     def _within_player_count(
         self, wanted: tuple[SeatId, ...], *, completes: bool

@@ -28,9 +28,10 @@ from collections.abc import Callable, Mapping, Sequence
 from gym_p2p.config import IceServer
 from gym_p2p.core.api.matches import MakeMatch
 from gym_p2p.core.api.replies import Accepted, Answer, Code, Departed, Notify, Refused
-from gym_p2p.core.api.requests import JoinRoom, LeaveRoom
+from gym_p2p.core.api.requests import JoinRoom, LeaveRoom, RenewIceServers
 from gym_p2p.core.api.rooms import (
     DISCONNECTED,
+    IceServers,
     MatchFound,
     MatchPlayer,
     PeerLeft,
@@ -39,6 +40,7 @@ from gym_p2p.core.api.rooms import (
     TurnedAway,
 )
 from gym_p2p.core.presence.presence import Presence
+from gym_p2p.core.presence.rate_limits import RateLimit, too_often
 from gym_p2p.core.record.folders import match_folder
 from gym_p2p.core.service.between_players import BetweenPlayers
 from gym_p2p.core.service.match_claims import MatchClaims, MatchTokens, NoMatchTokens, claims_of, member_of
@@ -49,6 +51,10 @@ from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.seats import SeatId
 
 __all__ = ["Rooms"]
+
+RENEWALS_PER_S = 1 / 30
+RENEWALS_BURST = 8
+"""Of ICE servers, of one player: one for each break of a path, and they come together if at all."""
 
 _NO_MATCH_TOKENS = NoMatchTokens()
 
@@ -106,6 +112,7 @@ class Rooms:
         """By subject."""
         self._away_from: dict[str, Room] = {}
         """By subject, of those who are away; none of them is registered."""
+        self._renewals = RateLimit(RENEWALS_PER_S, RENEWALS_BURST)
         self._outputs: deque[Notify | Departed] = deque()
         self.between = BetweenPlayers(self._room_of, self._outputs, relays)
 
@@ -230,6 +237,16 @@ class Rooms:
         room = self._matches.get(claims.match_id) or self._taken_up(claims)
         if set(member.seats) <= set(room.seats_free):
             self._take_back(room, member)
+
+    def renew_ice_servers(self, subject_id: str, request: RenewIceServers, now: float) -> Answer:
+        """Give a player of a running match ICE servers anew, now and then."""
+        room = self._room_of.get(subject_id)
+        if room is None or room.match_id is None or room.match_id != request.game_id:
+            return Refused(Code.NO_SUCH_MATCH, "no such match")
+        wait_s = self._renewals.take(subject_id, now)
+        if wait_s is not None:
+            return too_often(wait_s, f"at most one in {1 / RENEWALS_PER_S:.0f} s is given again")
+        return Accepted(IceServers(ice_servers=tuple(self._ice_servers(subject_id))))
 
     # ---- what the queues request
 

@@ -133,7 +133,7 @@ class Hello(WireMessage, tag=0x01, frozen=True):
             the version is not ours.
         key: what the recipient knows the sender's goodbye by, when another player passes it on, and the
             sender on a new link (:mod:`gym_p2p.core.match.seals`); the recipient's alone. Empty where the
-            version is not ours.
+            version is not ours, and where one of the two has come back: they have each other's from before.
         reconnect_ms: for how long the sender would wait for a player whose path is broken; all wait for as
             long as the least patient one would. 0: no path is rebuilt.
         rejoin_ms: the same for a player whose process has ended. 0: they cannot come back.

@@ -17,15 +17,24 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.config import Secret
+from gym_p2p.config import IceServer, Secret
 from gym_p2p.config.event_names import EventNames
 from gym_p2p.core.api.events import SERVICE_EVENTS
 from gym_p2p.core.api.matches import QueueTicket
 from gym_p2p.core.api.payloads import Payload, decode
 from gym_p2p.core.api.queues import MatchFailed, QueueAck
 from gym_p2p.core.api.relaying import RelayedMessage
-from gym_p2p.core.api.requests import JoinRoom, LeaveQueue, LeaveRoom, RelayMessage, SendMatchSignal, Watch
+from gym_p2p.core.api.requests import (
+    JoinRoom,
+    LeaveQueue,
+    LeaveRoom,
+    RelayMessage,
+    RenewIceServers,
+    SendMatchSignal,
+    Watch,
+)
 from gym_p2p.core.api.rooms import (
+    IceServers,
     JoinAck,
     MatchFound,
     MatchSignal,
@@ -204,6 +213,17 @@ class SignalingClient:
         watched = decode(WatchedMatch, answer, "answer to watch")
         self._watched_id = watched.match_id
         return watched
+
+    async def renew_ice_servers(self, match_id: str) -> tuple[IceServer, ...]:
+        """Return the ICE servers of a running match anew, with credentials that last.
+
+        Raises:
+            ServiceRefused: it does not give them so often, or knows no such event.
+            ServiceUnreachable: the service did not answer in time.
+            ProtocolError: its answer makes no sense.
+        """
+        answer = await self.request(RenewIceServers(match_id))
+        return decode(IceServers, answer, "answer to renew_ice_servers").ice_servers
 
     async def wait_for_match(self, timeout_s: float) -> MatchFound:
         """Wait until every seat of the joined room is taken, or the queue has found a match.

@@ -90,9 +90,16 @@ class Driver:
             self._match.closed(player, self._clock.time())
             self._pump()
 
+    def look_for(self, player: int, *, after_s: float) -> None:
+        """Ask for a player by ways round, if no link leads to them by then: we have come back."""
+        self._match.look_for(player, self._clock.time() + after_s)
+        self._pump()
+
     def introduce(self, player: int, link: Link, attempt: int) -> None:
-        """Say over a new link, which is open, who is at this end of it."""
-        link.send(Channel.CTRL, self._match.introduction(player, attempt, link.binding))
+        """Say over a new link, which is open, who is at this end of it, to a player who is not gone."""
+        introduction = self._match.introduction(player, attempt, link.binding)
+        if introduction is not None:
+            link.send(Channel.CTRL, introduction)
 
     def recognises(self, player: int, link: Link, attempt: int, data: bytes | str) -> bool:
         """Whether what came over a new link shows who is at its other end; :meth:`replace` comes then."""

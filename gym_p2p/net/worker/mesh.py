@@ -27,6 +27,7 @@ from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.transport import LinkState
 from gym_p2p.net.webrtc import PeerConnection
+from gym_p2p.net.worker.ice_servers import MatchIceServers
 from gym_p2p.net.worker.opening import Opening
 from gym_p2p.net.worker.rebuilding import NewLink, Rebuilder
 from gym_p2p.processes.tasks import note_failure
@@ -94,6 +95,8 @@ class Mesh:
         """Who connects while the match goes on already."""
         self._connectors: dict[SeatId, Connector] = {}
         self._openings: dict[SeatId, Opening] = {}
+        self._ice_servers: MatchIceServers | None = None
+        """Once connections may be made anew."""
 
     async def prepare(self, count: int) -> None:
         """Gather candidates and make certificates for so many others.
@@ -186,9 +189,10 @@ class Mesh:
             self.links[player] = connection
             on_rebuilt(player, connection, attempts)
 
+        servers = self._ice_servers = MatchIceServers(self._client, found, young=not incarnation)
         for player, peer in enumerate(found.players):
             if peer.player_id != found.player_id:
-                make = partial(self._next_connector, found, peer)
+                make = partial(self._next_connector, found, peer, servers)
                 self._rebuilders[peer.player_id] = Rebuilder(
                     driver, player, make, replaced, number=ATTEMPTS_OF_A_PROCESS * incarnation
                 )
@@ -196,11 +200,17 @@ class Mesh:
     def rebuild(self, peer: SeatId) -> None:
         """Make a new connection to a player beside the one that carries nothing."""
         if peer in self._rebuilders:
+            if self._ice_servers is not None:
+                self._ice_servers.renew_soon()
             self._rebuilders[peer].begin()
 
-    def come_back(self, peer: SeatId) -> None:
-        """Make the first connection of this process to a player who had one to the process before."""
-        self._rebuilders[peer].come_back()
+    async def come_back(self, peers: Sequence[MatchPlayer]) -> None:
+        """Make the first connections of this process to players who had some to the process before."""
+        if self._ice_servers is not None:  # what is kept of them may be hours old
+            self._ice_servers.renew_soon()
+            await self._ice_servers.renewed()
+        for peer in peers:
+            self._rebuilders[peer.player_id].come_back()
 
     def settle(self, peer: SeatId) -> int:
         """Make none any more: what there is carries, or the player is gone.
@@ -211,6 +221,11 @@ class Mesh:
         rebuilder = self._rebuilders.get(peer)
         return 0 if rebuilder is None else rebuilder.settle()
 
+    def give_up(self, peer: SeatId) -> int:
+        """Make none to a player who is gone, nor join theirs; return what :meth:`settle` does."""
+        rebuilder = self._rebuilders.get(peer)
+        return 0 if rebuilder is None else rebuilder.give_up()
+
     def peer_left(self, left: PeerLeft) -> None:
         """Note that the service has lost sight of a player."""
         if left.player_id in self._openings:
@@ -220,6 +235,8 @@ class Mesh:
         """Close every connection; what goes wrong is logged."""
         for later in self._later:
             later.cancel()
+        if self._ice_servers is not None:
+            await self._ice_servers.close()
         await asyncio.gather(*(opening.close() for opening in self._openings.values()))
         await asyncio.gather(*(rebuilder.close() for rebuilder in self._rebuilders.values()))
         everyone = {*self._connections, *self.links.values()}
@@ -251,6 +268,7 @@ class Mesh:
         self,
         found: MatchFound,
         peer: MatchPlayer,
+        servers: MatchIceServers,
         attempt: int,
         make_route: Callable[[], NewLink],
         *,
@@ -263,7 +281,7 @@ class Mesh:
         def make_connection() -> PeerConnection:
             route = make_route()
             route.connection = PeerConnection(
-                link=link, ice_servers=found.ice_servers, on_message=route.message, on_state=route.state
+                link=link, ice_servers=servers.now, on_message=route.message, on_state=route.state
             )
             return route.connection
 

@@ -65,6 +65,7 @@ from gym_p2p.net.worker.messages import (
     Vote,
     WorkerCommand,
 )
+from gym_p2p.net.worker.opening import SERVICE_AFTER_S
 from gym_p2p.net.worker.worker import NetworkWorker
 from gym_p2p.processes.standstill import STEP_S, Standstill
 
@@ -166,15 +167,16 @@ class PlayerWorker(NetworkWorker):
         if sync.reconnect_timeout_s or sync.rejoin_timeout_s:
             incarnation = 0 if returns is None else returns.comeback.incarnation
             self._mesh.allow_rebuilding(found, driver, self._on_rebuilt, incarnation=incarnation)
+        by_service = self._allow_service(found, driver)
         if returns is None:
-            await self._open_all(found, driver)
+            await self._open_all(found, driver, by_service=by_service)
         else:
+            await self._mesh.come_back(found.peers)
             for peer in found.peers:
-                self._mesh.come_back(peer.player_id)
+                driver.look_for(found.players.index(peer), after_s=SERVICE_AFTER_S)
         await self._until_over()
 
-    async def _open_all(self, found: MatchFound, driver: Driver) -> None:
-        by_service = self._allow_service(found, driver)
+    async def _open_all(self, found: MatchFound, driver: Driver, *, by_service: bool) -> None:
         try:
             await self._mesh.open(found, driver, self._start_polling, by_service=by_service)
         except ConnectFailed as error:
@@ -292,7 +294,8 @@ class PlayerWorker(NetworkWorker):
                 link = self._mesh.links[player]
                 self._emit(PathBroken(player, link.path_now().ice_state, link.state.value))
             case Resumed(player, over=WayKind.DIRECT) | PlayerGone(player) | PlayerAway(player):
-                if tried := self._mesh.settle(self._ids[player]):
+                end = self._mesh.give_up if isinstance(event, PlayerGone) else self._mesh.settle
+                if tried := end(self._ids[player]):
                     self._emit(PathTried(player, tried))
         self._emit(event)
         match event:
@@ -344,8 +347,9 @@ class PlayerWorker(NetworkWorker):
 
     def _agree_on_records(self, connected: Connected) -> None:
         ours = takes_records(self._plan.description.get("about"))
-        others = self._mesh.links.keys()
-        self._takes_records = {p for p in others if ours and takes_records(connected.about[p])}
+        self._takes_records = {
+            p for p, theirs in enumerate(connected.about) if ours and takes_records(theirs)
+        }
         for player, connection in self._mesh.links.items():
             self._choose_game_way(player, connection)
 

@@ -190,8 +190,8 @@ class Rebuilder:
 
     def begin(self) -> None:
         """Make a new link, in a moment: the path is broken."""
-        self._broken = True
-        if self._attempt is None and self._first is None:
+        self._broken = not self._closed
+        if self._broken and self._attempt is None and self._first is None:
             self._first = asyncio.get_running_loop().call_later(FIRST_PAUSE_S, self._try_again)
 
     def come_back(self) -> None:
@@ -231,6 +231,13 @@ class Rebuilder:
         if self._attempt is None or self._attempt.opened is None:
             self._stop()
         return attempts
+
+    def give_up(self) -> int:
+        """Try no more, and join no attempt any more: the player is gone; return what :meth:`settle` does."""
+        self._closed = True
+        tried = self.settle()
+        self._stop()
+        return tried
 
     async def close(self) -> None:
         """Leave nothing behind but a link that is taken, and join no attempt any more. Idempotent."""

@@ -205,6 +205,7 @@ def _handlers(machines: Machines) -> dict[str, Handler]:
         ),
         "webrtc_signal": Handler(requests.SendMatchSignal, machines.signal, _MATCHES),
         "relay_message": Handler(requests.RelayMessage, rooms.between.relay, _MATCHES, has_own_budget=True),
+        "renew_ice_servers": Handler(requests.RenewIceServers, rooms.renew_ice_servers, _MATCHES),
         "match_latency": Handler(requests.MatchLatency, machines.match_latency, _MATCHES),
         "watch": Handler(
             requests.Watch, lambda who, request, _now: spectators.watch(who, request), _SPECTATORS

@@ -102,11 +102,14 @@ class CutTable(Table):
             self.network.brighten(*ends)
 
     def _rebuild(self, cut: Cut) -> None:
-        # A new link is made over a path that carries: it mends the pair, whatever became of the old one.
-        for ends in (cut.pair, cut.pair[::-1]):
+        self.make_link_anew(*cut.pair)
+
+    def make_link_anew(self, one: int, other: int) -> None:
+        """Make a new link over a path that carries: it mends the pair, whatever became of the old one."""
+        for ends in ((one, other), (other, one)):
             self.network._dark.discard(ends)
             self.network._waiting.pop(ends, None)
-        self.make_link(*cut.pair)
+        self.make_link(one, other)
 
     def make_link(self, one: int, other: int) -> None:
         """Make a new link between two players who are there."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gym_p2p.core.api.relaying import BYTES_BURST, BYTES_PER_S, MESSAGES_BURST, MESSAGES_PER_S
+from gym_p2p.core.link.bucket import Bucket
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import LinkState
 from tests.core.tables import Table
@@ -18,10 +20,13 @@ class ServedTable(Table):
         service_there: whether it is.
         passed_on: how many messages.
         loses: says which ones it loses.
+        refused: how many were more than a player may have passed on, where that is limited.
     """
 
     service_there = True
     passed_on = 0
+    refused = 0
+    _budgets: dict[int, tuple[Bucket, Bucket]] | None = None
     loses: Callable[[bytes], bool] | None = None
 
     def connect(self) -> None:
@@ -36,6 +41,21 @@ class ServedTable(Table):
             if there != here:
                 driver.service_link(there, _ByService(self, here, there))
         driver.service_up(up=self.service_there)
+
+    def limit_service(self) -> None:
+        """Let it pass on no more of each player than a real one does."""
+        self._budgets = {}
+
+    def is_within_budget(self, here: int, data: bytes) -> bool:
+        """Whether a player may have this passed on, which is taken off then; else a link does not send it."""
+        if self._budgets is None:
+            return True
+        fresh = Bucket(MESSAGES_PER_S, MESSAGES_BURST), Bucket(BYTES_PER_S, BYTES_BURST)
+        messages, sizes = self._budgets.setdefault(here, fresh)
+        now, size_chars = self.clock.time(), -(-len(data) // 3) * 4
+        within = messages.takes(1, now) and sizes.takes(size_chars, now)
+        self.refused += not within
+        return within
 
     def set_service(self, *, there: bool) -> None:
         self.service_there = there
@@ -58,6 +78,8 @@ class _ByService:
         if not table.service_there or table.seats[self._here].stopped:
             return False
         assert isinstance(data, bytes)
+        if not table.is_within_budget(self._here, data):
+            return False
         table.passed_on += 1
         if table.loses is not None and table.loses(data):
             return True

@@ -12,11 +12,12 @@ from tests.core.match.served_table import ServedTable
 
 MARGIN_S = 5.0
 
+ROUND_AFTER_S = 1.0
+"""From who comes back being there to looking for ways round to those whom no link leads to."""
+
 
 class ShakyTable(ServedTable, MortalTable):
     """A mortal table whose paths break and are rebuilt, with a service and third players for ways round.
-
-    For who comes back third players alone pass messages on, as in the shells.
 
     Args:
         cuts: of whoever these players are by then.
@@ -35,7 +36,12 @@ class ShakyTable(ServedTable, MortalTable):
         super().__init__(players, deaths, cuts, match_options={"relay": relay}, **options)
 
     def come_in(self, seat: MortalPlayer) -> None:
-        super().come_in(seat)
+        self.seats[seat.index] = seat
+        self.reach_by_service(seat.index)
+        self.link_up(seat.index)
+        for there in range(self.players):
+            if there != seat.index:
+                seat.driver.look_for(there, after_s=ROUND_AFTER_S)
         limit_s = self.sync.rejoin_timeout_s + MARGIN_S
         self.clock.call_at(self.clock.time() + limit_s, partial(self._give_up, seat))
 

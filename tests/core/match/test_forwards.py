@@ -123,9 +123,9 @@ def test_what_was_sealed_for_or_by_an_earlier_process_of_a_player_is_not_taken_f
     before, now = forwards(1, back=False), forwards(1, back=True)
     control = encode(Continue(0, 1))
     for message in (before.game(0, inputs(b"x")), before.control(0, control, change=1, number=0)):
-        assert forwards(0, back=False).is_true(message)
-        assert not forwards(0, back=True).is_true(message)
-    assert forwards(0, back=True).is_true(now.game(0, inputs(b"x")))
+        assert forwards(0, back=False).is_true(message, SERVICE)
+        assert not forwards(0, back=True).is_true(message, SERVICE)
+    assert forwards(0, back=True).is_true(now.game(0, inputs(b"x")), SERVICE)
 
 
 def test_who_is_not_connected_yet_gives_no_inputs_by_the_service() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -422,3 +423,18 @@ def test_an_answer_is_waited_for_longer_than_a_path_may_be_rebuilt() -> None:
         match.handle_timeout(tenth / 10)
         gone += [tenth / 10 for _ in gone_in(outputs_of(match))]
     assert gone == pytest.approx([6.0 + 5.0], abs=0.4)
+
+
+@pytest.mark.parametrize("relay", ["none", "players"])
+def test_who_is_gone_for_another_is_not_kept_waiting_by_link_after_link_that_leads_to_nothing(
+    relay: str,
+) -> None:
+    table = lockstep(2, [Cut((1, 0), 1.0, 1e6, None, one_way=True)], match_options={"relay": relay})
+    gone_s = 1.0 + SYNC.reconnect_timeout_s
+    for second in range(20):  # as long as they look for a path, one is made every second
+        table.clock.call_at(gone_s + 0.2 + second, partial(table.make_link_anew, 0, 1))
+    table.clock.call_at(gone_s - 0.1, partial(table.network.darken, 0, 1))  # they are not told so
+    assert table.run(gone_s + 0.1, until=lambda: bool(table.seats[0].events_of(PlayerGone)))
+    assert not table.seats[1].events_of(PlayerGone)
+    assert table.run(SYNC.reconnect_timeout_s + 2, until=lambda: bool(table.seats[1].events_of(PlayerGone)))
+    assert not table.seats[1].events_of(Resumed)

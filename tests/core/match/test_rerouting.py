@@ -298,3 +298,13 @@ def test_whatever_fails_and_returns_nobody_differs_and_nobody_hangs(
     for seat in table.seats:
         for gone in seat.events_of(PlayerGone):
             assert gone.reason in {"peer_lost", "peer_unresponsive", "peer_left", "excluded"}
+
+
+def test_what_somebody_played_becomes_final_while_two_others_repair_their_path() -> None:
+    table = rollback(3, [Cut((1, 2), 1.0, FOR_GOOD_S, None)])
+    seat = table.seats[0]
+    assert table.run(5.0, until=lambda: table.clock.time() >= 1.1)
+    assert seat.session is not None
+    seat.frames = seat.session.frame  # they close, and give nothing more
+    assert len(seat.confirmed) < seat.frames
+    assert table.run(2.5, until=lambda: len(seat.confirmed) == seat.frames)

@@ -46,6 +46,15 @@ def test_a_player_who_dies_comes_back_and_nothing_is_lost(make: Any, players: in
     assert table.seats[0].events_of(SeatTaken)
 
 
+@pytest.mark.parametrize("make", [lockstep, rollback])
+@pytest.mark.parametrize("players", [2, 3])
+def test_who_plays_again_for_long_takes_nobody_for_unresponsive_meanwhile(make: Any, players: int) -> None:
+    table = make(players, [Death(0, 1.5, 2.0, slowly_s=15.0)])
+    assert table.run(60), told(table)
+    assert_undisturbed(table)
+    assert table.seats[0].events_of(SeatTaken)
+
+
 @pytest.mark.parametrize("word", [True, False])
 @pytest.mark.parametrize("back_s", [0.3, 1.0, 6.0])
 def test_who_is_back_before_they_were_missed_was_away_since_they_were_heard_last(

@@ -173,3 +173,25 @@ def test_whoever_is_connected_can_signal_whatever_was_lost_before(steps: list[tu
         if len(there) == 2:
             assert study.signal("ann", "bob") == "left"
             assert study.signal("bob", "ann") == "right"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at first", "once more"])
+def test_who_joins_the_room_of_their_own_match_anew_is_told_how_to_come_back(
+    study: Study, *, again: bool
+) -> None:
+    study.desk.disconnected("bob")
+    study.found.pop("bob")  # as --no-rejoin has it
+    study.connect("bob")
+    for _ in range(1 + again):
+        refused = study.desk.join("bob", room="r", seats=SEATS)
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.ROOM_FULL
+    for words in ("'right' is kept for who played there", "without --no-rejoin", "another room"):
+        assert words in refused.message
+
+
+def test_who_joins_a_room_in_which_all_are_there_is_told_to_wait_or_to_join_another(study: Study) -> None:
+    study.connect("eve")
+    refused = study.desk.join("eve", room="r", seats=SEATS)
+    assert isinstance(refused, Refused)
+    assert refused.message.endswith("a match runs in it; join when it is over, or another room")

@@ -200,6 +200,19 @@ def test_who_has_noticed_nothing_joins_too_and_tries_no_more_when_that_fails() -
     on_a_path(work)
 
 
+def test_for_a_player_who_is_gone_no_attempt_is_made_nor_joined_any_more() -> None:
+    async def work(path: Path) -> None:
+        link = (await path.broken()).open()
+        assert path.rebuilder.give_up() == 1
+        path.receive("offer", 5)
+        path.rebuilder.begin()
+        await asyncio.sleep(3 * ATTEMPT_TIMEOUT_S)
+        assert list(path.made) == [1]
+        assert link.ended == ["detached", "closed"]
+
+    on_a_path(work)
+
+
 def test_what_no_match_comes_to_and_what_begins_nothing_is_not_joined() -> None:
     async def work(path: Path) -> None:
         path.receive("offer", _AHEAD_MOST + 1)
