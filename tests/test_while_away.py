@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,13 @@ def _document(folder: Path, player: str, kind: str) -> dict[str, Any]:
     return document
 
 
-def _play_until_they_are_back(env: P2PEnv) -> dict[str, Any]:
-    """Play a hundred frames more then; return what was seen meanwhile."""
+def _play_until_they_are_back(env: P2PEnv, went_on: threading.Event) -> dict[str, Any]:
+    """Play a hundred frames more then; return what was seen meanwhile.
+
+    Args:
+        env: theirs.
+        went_on: set once some frames were played while somebody was away.
+    """
     seen: dict[str, Any] = {"away": set(), "frames": 0}
     env.reset()
     more = 100
@@ -53,6 +59,8 @@ def _play_until_they_are_back(env: P2PEnv) -> dict[str, Any]:
         away = env.p2p.progress.away
         seen["away"] |= {str(one).split(":")[0] for one in away}
         seen["frames"] += bool(away)
+        if seen["frames"] > 50:
+            went_on.set()
         assert env.p2p.recorder is not None
         more -= bool(env.p2p.recorder.record.rejoins)
         if not more:
@@ -78,11 +86,14 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
     options = lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
     env = P2PEnv(gymnasium.make(BLEND, length=LENGTH), seat="b", **lobby.options(fps=100, **common))
 
+    went_on = threading.Event()
+
     def die_and_come_back() -> dict[str, Any]:
         with lone_player("a", options, length=LENGTH) as player:
             player.wait_until_it_says("frame 60")
             player.process.send_signal(signal.SIGKILL)
             player.process.wait(PATIENCE_S)
+        assert went_on.wait(PATIENCE_S)
         with lone_player("a", options, length=LENGTH) as player:
             began: dict[str, Any] = json.loads(player.wait_until_it_says("began"))
             player.wait_until_it_says("over")
@@ -90,7 +101,9 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
         return began
 
     limit_s = 3 * PATIENCE_S  # a process starts twice
-    seen, began = together(lambda: _play_until_they_are_back(env), die_and_come_back, timeout_s=limit_s)
+    seen, began = together(
+        lambda: _play_until_they_are_back(env, went_on), die_and_come_back, timeout_s=limit_s
+    )
     assert isinstance(seen, dict), (seen, began)
     assert isinstance(began, dict), (seen, began)
     assert seen["away"] == {"'a' is away"}

@@ -115,7 +115,11 @@ class LiveMatch:
             began = EpisodeBegan(past.episode, past.seed, past.options, past.delays)
             episode = self._begin(began, again=True)
             kept = slice(None, past.frames)
-            episode.runner.play_again([one[kept] for one in past.inputs], [one[kept] for one in past.actors])
+            episode.runner.play_again(
+                [one[kept] for one in past.inputs],
+                [one[kept] for one in past.actors],
+                finished=past.frames is not None,
+            )
             caught_up += self.frame
             running = began
             if past.episode != come_back.complete.episode or come_back.complete.waits:

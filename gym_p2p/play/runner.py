@@ -93,24 +93,33 @@ class EpisodeRunner:
             frame = self.session.frame - self.awaits_end()
             self._standing_in.act(frame, self.rollout.outcome)
 
-    def play_again(self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]) -> None:
+    def play_again(
+        self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes], *, finished: bool = False
+    ) -> None:
         """Play what was played before, as far as it goes, without waiting for anybody.
 
         Args:
             inputs: of each player, from frame 0 on.
             actors: of each player, who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`).
+            finished: whether the others have gone on to the next episode: all inputs there are were played.
         """
         if self._standing_in is not None:
             self._standing_in.take_up(inputs, actors)
         longest = max(map(len, inputs))
         for start in range(0, longest, _AGAIN_FRAMES):
             self.session.take_up(start, [one[start : start + _AGAIN_FRAMES] for one in inputs])
-            self.catch_up()
+            is_last = start + _AGAIN_FRAMES >= longest
+            self.catch_up(up_to=min(map(len, inputs)) if finished and is_last else 0)
 
-    def catch_up(self) -> None:
-        """Play on with the inputs that were given before, as far as the others' are known."""
+    def catch_up(self, *, up_to: int = 0) -> None:
+        """Play on with the inputs that were given before, as far as the others' are known.
+
+        Args:
+            up_to: to this frame also where the player had not played so far, of whose delayed frames the
+                inputs were given: others may have gone on meanwhile.
+        """
         frame = -1
-        while self.session.was_played and frame < self.session.frame:
+        while (self.session.was_played or self.session.frame < up_to) and frame < self.session.frame:
             if self.rollout.over or self.awaits_end():
                 return
             frame = self.session.frame

@@ -304,7 +304,7 @@ class Keeping:
         """
         away = self._whose(peer, message.player)
         word = decode(message.message)
-        if not isinstance(word, Ready) or word.seed is not None or word.options:
+        if not isinstance(word, Ready) or word.seed is not None or word.options is not None:
             raise ProtocolError("word that nobody says for another one")
         episode = self._exchange.episode
         if word.episode > self._barrier.newest(episode) or word.frames > self._exchange.given + AHEAD_MOST:

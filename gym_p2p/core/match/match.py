@@ -115,8 +115,8 @@ class Match:
         self._course = parts.course
         self._reconnecting = parts.reconnecting
         self._returning = parts.returning
-        self._reaching = parts.reaching
         self._keeping = parts.keeping
+        self._reaching = parts.reaching
         self._inbox = parts.inbox
         self._taking_seat = parts.taking_seat
         self._keeping.seated = parts.taking_seat is None

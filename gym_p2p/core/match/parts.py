@@ -134,6 +134,16 @@ class Parts:
             departures=self.departures,
             comparison=self.comparison,
         )
+        self.keeping = Keeping(
+            acts=sync.rejoin_timeout_s > 0 and sync.while_away != "pause",
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            barrier=self.barrier,
+            exchange=self.exchange,
+            departures=self.departures,
+            course=self.course,
+        )
         self.reaching = self.deadlines.reaching = Reaching(
             self.peers,
             outputs=self.outputs,
@@ -144,16 +154,6 @@ class Parts:
             departures=self.departures,
             course=self.course,
             leaving=self.leaving,
-        )
-        self.keeping = Keeping(
-            acts=sync.rejoin_timeout_s > 0 and sync.while_away != "pause",
-            local=local,
-            peers=self.peers,
-            outputs=self.outputs,
-            barrier=self.barrier,
-            exchange=self.exchange,
-            departures=self.departures,
-            course=self.course,
         )
         self.inbox = Inbox(
             outputs=self.outputs,

@@ -26,7 +26,7 @@ from gym_p2p.core.wire.past import TookSeat
 __all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
 
 PING_INTERVAL_S = 1.3
-"""Not in step with measurements every second: packets that leave together delay each other, as never else."""
+"""Not in step with what is measured every second: packets that leave together delay each other."""
 
 SUSPECT_INTERVAL_S = 0.1
 """While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
@@ -42,7 +42,6 @@ FIRST_RTT_S = 0.1
 
 RESEND_LEAST_S = 0.015
 RESEND_MOST_S = 0.25
-
 RESEND_INTERRUPTED_S = 0.03
 """While nothing arrives from a peer, so that the first moment of a path that carries again is not missed."""
 
@@ -50,13 +49,11 @@ ACKNOWLEDGE_LEAST_S = 0.005
 """At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
 
 TICKING_MOST_S = 0.04
-"""A player who gives inputs at this rate or above it sends one message a frame: what there is to acknowledge
-or to repeat goes with the next one, which is not worth a message of its own."""
+"""Who gives inputs at this rate or above it sends one message a frame: all else goes with the next one."""
 
 REPORT_S = 0.03
 REPORT_MOST_S = 0.25
-"""The arrival of inputs is reported to the others with our next input, or by itself after so long without:
-after one and a half of our frames, within these bounds."""
+"""The arrival of inputs is reported with our next input, or after one and a half of our frames without."""
 
 PROTOCOL_ERRORS_MOST = 256
 """Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""

@@ -135,8 +135,9 @@ class MortalPlayer(Player):
             self._states.clear()
             self.saved.clear()
             session.take_up(0, episode.inputs)
-            before = -1
-            while session.was_played and before < session.frame < self.frames:
+            before, finished = -1, episode.frames is not None
+            up_to = min(map(len, episode.inputs)) if finished else 0
+            while (session.was_played or session.frame < up_to) and before < session.frame < self.frames:
                 before = session.frame
                 session.add_local_input(b"of before")
                 while (output := session.poll()) is not None:

@@ -14,10 +14,12 @@ from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, Sta
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES
+from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.forwarded import ForwardedControl, ForwardedGame
 from gym_p2p.core.wire.fragments import split
 from gym_p2p.core.wire.messages import (
     PROTOCOL_VERSION,
+    ActedFor,
     Checksum,
     Continue,
     Inputs,
@@ -82,6 +84,12 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
         msgspec.structs.replace(NOTHING, held=(n,) * 3, inputs=((b"x" * 500,) * 40,) * 3)
     ),
     "seats that are taken": lambda n: encode(TookSeat(1, n, n, 0, 0, b"")),
+    "questions about who is away": lambda n: encode(Keep(2, n, commits=bool(n % 2))),
+    "answers about who is away": lambda n: encode(Kept(2, n, commits=True, episode=1, held=n)),
+    "inputs for another": lambda n: encode(
+        ActedFor(1 + n % 2, 2, 100 * n, (b"x" * 512,) * 100, bytes([2]) * 100)
+    ),
+    "barriers for another": lambda n: encode(ReadyFor(2, _wire(3, n, None, LISTS[:-2] + f",{n}]}}", 0, 0))),
     "pings": lambda n: encode(Ping(n, n, 0)),
     "pongs": lambda n: encode(Pong(0, 0, 2**64 - 1 - n, 2**64 - 1)),
     "unknown": lambda n: _wire(0x7E, "x" * 60_000, n),
