@@ -10,11 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import EXCLUDED, BeginEpisode, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.events import (
+    EXCLUDED,
+    BeginEpisode,
+    GiveInput,
+    PlayerFinished,
+    PlayerGone,
+    ProtocolErrorSeen,
+)
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.return_events import ActFor, GiveFor, PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.wire.acting import ActedBy, Keep, Kept, ReadyFor
-from gym_p2p.core.wire.messages import ActedFor, Cause, Ready, decode, encode
+from gym_p2p.core.wire.messages import ActedFor, Cause, Inputs, Ready, Relay, decode, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
 from tests.core.match.acting_table import (
@@ -208,10 +215,16 @@ def acted_for(player: int, start: int = 0, count: int = 1, episode: int = 1) -> 
     return ActedFor(episode, player, start, (b"x",) * count, bytes([ActedBy.STAND_IN]) * count)
 
 
-def playing_match(players: int = 4, local: int = 0) -> Match:
+def playing_match(players: int = 4, local: int = 0, **options: Any) -> Match:
     """Return one player's match of so many, in its first episode."""
     match = Match(
-        local=local, players=players, description={"must": {}}, match_seed=7, sync=ACTING_SYNC, secret=b"ours"
+        local=local,
+        players=players,
+        description={"must": {}},
+        match_seed=7,
+        sync=ACTING_SYNC,
+        secret=b"ours",
+        **options,
     )
     others = [player for player in range(players) if player != local]
     for player in others:
@@ -306,6 +319,36 @@ def test_the_keeper_is_answered_also_where_another_one_has_asked_since() -> None
         match.receive(player, encode(Keep(3, 0, commits=False)), 0.6)
     miss(match, 3)
     assert [player for player, _ in sent_of(Kept, match)] == [0]
+
+
+@pytest.mark.parametrize("knows_first", [False, True], ids=["away, then told", "told, then away"])
+def test_how_many_inputs_there_are_of_who_is_away_is_told_by_a_word_that_another_one_holds(
+    *, knows_first: bool
+) -> None:
+    match = playing_match()
+    word = encode(Relay(3, encode(Ready(2, None, None, 0, 0))))
+    if knows_first:
+        match.receive(1, word, 0.6)
+        miss(match, 3)
+    else:
+        miss(match, 3)
+        match.receive(1, word, 3.2)
+    match.receive(2, word, 3.3)
+    assert [one for one in outputs_of(match) if isinstance(one, PlayerFinished)] == [PlayerFinished(3, 0)]
+
+
+def test_what_who_is_away_may_lack_is_kept_until_others_play_for_them() -> None:
+    match = playing_match(3)
+    for frame in range(4):
+        match.command(GiveInput(frame, b"ours"), 0.6)
+    miss(match, 2)
+    match.receive(1, encode(Inputs(1, 0, (4, 0, 0), -4, (), 0)), 3.2)
+    assert len(match._exchange._local_inputs.after(0, 1_000)[1]) == 4
+    for commits in (False, True):
+        match.receive(1, encode(Kept(2, 0, commits, 1, 0)), 3.3)
+    match.command(GiveFor(2, 1, 0, b"x", ActedBy.DEFAULT), 3.4)
+    match.receive(1, encode(Inputs(1, 0, (4, 1, 1), -3, (b"theirs",), 0)), 3.5)
+    assert len(match._exchange._local_inputs.after(0, 1_000)[1]) == 1  # the newest, which is repeated
 
 
 def test_an_answer_that_nobody_asked_for_counts_for_nothing() -> None:
