@@ -9,11 +9,14 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.match.acted import ActedFrames
-from gym_p2p.core.match.events import EpisodeBegan, Event, InputsArrived
+from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Event, InputsArrived
+from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.return_events import ActFor, GiveFor, PastEpisode
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.acting import ActedBy
+from gym_p2p.core.wire.messages import Ready, decode, encode
 from gym_p2p.net.links.memory import Path
+from tests.core.match.pairs import hello, outputs_of, seals_of
 from tests.core.match.returning_table import SYNC, Death, MortalPlayer, MortalTable
 from tests.core.tables import TICK_S, held_action
 
@@ -149,3 +152,40 @@ def assert_acted_as_told(table: ActingTable, seats: Sequence[int]) -> int:
                 )
                 count += bool(acted)
     return count
+
+
+def playing_match(players: int = 4, local: int = 0, **options: Any) -> Match:
+    """Return one player's match of so many, in its first episode."""
+    match = Match(
+        local=local,
+        players=players,
+        description={"must": {}},
+        match_seed=7,
+        sync=ACTING_SYNC,
+        secret=b"ours",
+        **options,
+    )
+    others = [player for player in range(players) if player != local]
+    for player in others:
+        match.opened(player, 0.0)
+        greeting = hello(seals_of(player, players).key_for(local), 4_000, 20_000)
+        match.receive(player, encode(greeting), 0.0)
+    match.command(BeginEpisode(), 0.1)
+    for player in others:
+        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.2)
+    match.handle_timeout(0.5)
+    outputs_of(match)
+    return match
+
+
+def miss(match: Match, player: int) -> None:
+    """Let a player's link be closed at 1 s, and two seconds go by."""
+    match.closed(player, 1.0)
+    for tenth in range(10, 32):
+        match.handle_timeout(tenth / 10)
+
+
+def sent_of(kind: type[Any], match: Match) -> list[tuple[int, Any]]:
+    """Return the messages of a kind that were sent since, and to whom."""
+    sent = [(one.player, decode(one.data)) for one in outputs_of(match) if isinstance(one, Transmit)]
+    return [(player, message) for player, message in sent if isinstance(message, kind)]

@@ -10,30 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import (
-    EXCLUDED,
-    BeginEpisode,
-    GiveInput,
-    PlayerFinished,
-    PlayerGone,
-    ProtocolErrorSeen,
-)
-from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.events import EXCLUDED, GiveInput, PlayerFinished, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.return_events import ActFor, GiveFor, PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.wire.acting import ActedBy, Keep, Kept, ReadyFor
-from gym_p2p.core.wire.messages import ActedFor, Cause, Inputs, Ready, Relay, decode, encode
+from gym_p2p.core.wire.messages import ActedFor, Inputs, Ready, Relay, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
 from tests.core.match.acting_table import (
-    ACTING_SYNC,
     STANDS_IN,
     ActingTable,
     acting_lockstep,
     acting_rollback,
     assert_acted_as_told,
     inputs_played,
+    miss,
+    playing_match,
+    sent_of,
 )
-from tests.core.match.pairs import hello, outputs_of, seals_of
+from tests.core.match.pairs import outputs_of
 from tests.core.match.returning_table import Death
 
 
@@ -166,26 +161,6 @@ def test_who_dies_again_while_they_catch_up_is_acted_for_again() -> None:
     assert_acted_as_told(table, range(2))
 
 
-@pytest.mark.parametrize("make", [acting_lockstep, acting_rollback])
-@pytest.mark.parametrize(("players", "relay"), [(2, "none"), (3, "none"), (3, "players")])
-def test_of_two_sides_that_both_played_on_the_larger_one_goes_on(make: Any, players: int, relay: str) -> None:
-    table = make(players, frames=600, episodes=1, tick_s=1 / 20, match_options={"relay": relay})
-    alone = players - 1
-    for at_s, does in ((1.0, table.network.darken), (9.0, table.network.brighten)):
-        for other in range(alone):
-            table.clock.call_at(at_s, partial(does, alone, other))
-            table.clock.call_at(at_s, partial(does, other, alone))
-    assert table.run(25, until=lambda: table.seats[alone].over is not None), told(table)
-    assert table.acting_seat(alone).events_of(ActFor)
-    gone = table.seats[alone].events_of(PlayerGone)
-    assert {(one.reason, one.stated_reason) for one in gone} == {(EXCLUDED, Cause.AWAY.value)}
-    table.run(3, until=lambda: False)
-    for seat in table.seats[:alone]:
-        assert seat.over is None
-        assert not seat.events_of(PlayerGone)
-    assert inputs_played(table, 0)[-1][alone].startswith(STANDS_IN)
-
-
 def test_a_process_that_stood_still_for_a_moment_goes_on_as_it_was() -> None:
     table = acting_lockstep(3, frames=300, episodes=1, tick_s=1 / 20)
     for at_s, does in ((1.0, table.network.darken), (4.0, table.network.brighten)):
@@ -213,37 +188,6 @@ def test_where_one_path_alone_is_broken_nobody_acts_for_who_is_there() -> None:
 
 def acted_for(player: int, start: int = 0, count: int = 1, episode: int = 1) -> ActedFor:
     return ActedFor(episode, player, start, (b"x",) * count, bytes([ActedBy.STAND_IN]) * count)
-
-
-def playing_match(players: int = 4, local: int = 0, **options: Any) -> Match:
-    """Return one player's match of so many, in its first episode."""
-    match = Match(
-        local=local,
-        players=players,
-        description={"must": {}},
-        match_seed=7,
-        sync=ACTING_SYNC,
-        secret=b"ours",
-        **options,
-    )
-    others = [player for player in range(players) if player != local]
-    for player in others:
-        match.opened(player, 0.0)
-        greeting = hello(seals_of(player, players).key_for(local), 4_000, 20_000)
-        match.receive(player, encode(greeting), 0.0)
-    match.command(BeginEpisode(), 0.1)
-    for player in others:
-        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.2)
-    match.handle_timeout(0.5)
-    outputs_of(match)
-    return match
-
-
-def miss(match: Match, player: int) -> None:
-    """Let a player's link be closed at 1 s, and two seconds go by."""
-    match.closed(player, 1.0)
-    for tenth in range(10, 32):
-        match.handle_timeout(tenth / 10)
 
 
 def problems_of(match: Match) -> list[str]:
@@ -370,8 +314,3 @@ def test_what_the_keeper_gives_too_far_ahead_is_refused_and_early_inputs_are_bou
     assert match._exchange.held()[2] == 100
     assert len(match._keeping._early[2].inputs) == 100
     assert len(problems_of(match)) == 98
-
-
-def sent_of(kind: type[Any], match: Match) -> list[tuple[int, Any]]:
-    sent = [(one.player, decode(one.data)) for one in outputs_of(match) if isinstance(one, Transmit)]
-    return [(player, message) for player, message in sent if isinstance(message, kind)]
