@@ -108,6 +108,16 @@ def test_whoever_dies_and_comes_back_nobody_differs_and_nobody_hangs(
     assert len({(seat.over.frame, seat.over.reason, seat.over.player) for seat in left if seat.over}) <= 1
 
 
+def test_who_is_back_too_late_tells_nobody_else_who_comes_back_that_the_others_are_gone() -> None:
+    deaths = [Death(0, 2.0, 19.0, slowly_s=3.0), Death(1, 5.0, 19.0, word=False)]
+    table = lockstep(3, deaths, frames=40, episodes=2, path=Path(one_way_ms=25, jitter_ms=4))
+    assert table.run(200), told(table)
+    late, *left = table.seats
+    assert {gone.reason for gone in late.events_of(PlayerGone)} == {EXCLUDED}
+    assert {(seat.over.reason, seat.over.player) for seat in left if seat.over} == {("peer_crashed", 0)}
+    assert len({seat.over.frame for seat in left if seat.over}) == 1
+
+
 def returnable(rejoin_ms: int = 20_000) -> Match:
     """Return the first player's match of two, whom the other one has greeted who would wait, too."""
     return greeted_match(2, sync=SYNC, reconnect_ms=4_000, rejoin_ms=rejoin_ms)
