@@ -11,6 +11,7 @@ export const texts = {
   leaveSure: "Sure? Press again to leave",
 
   connecting: ["Just a moment", "The page is connecting to the game."],
+  leaving: ["Leaving the game", "The game is told when the connection is back. You can close this page."],
   reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
   unreachable: ["The game is closed", "The program that runs it has ended. You can close this page."],
   waiting: ["Waiting for the others", (others) =>
