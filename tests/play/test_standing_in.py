@@ -79,6 +79,17 @@ def test_what_the_player_gave_is_not_given_again() -> None:
     assert [one.frame for one in table.given] == [5]
 
 
+def test_what_was_given_in_vain_is_given_again_once_it_is_asked_for_again() -> None:
+    table = _Table()
+    table.standing_in.act(0, PLAIN)
+    table.standing_in.learn(InputsArrived(1, 0, (b"x",), 1))
+    table.standing_in.act(1, PLAIN)  # they are back, which is not known here yet, and go before they play
+    table.standing_in.begin(1)
+    for _ in range(2):
+        table.standing_in.act(1, PLAIN)
+    assert [one.frame for one in table.given] == [0, 1, 1]
+
+
 def test_a_stand_in_sees_what_the_seat_sees_and_is_asked_of_no_frame_that_has_gone_by() -> None:
     table = _Table(lambda _seat, observation, frame: (observation + frame) % 4)
     table.standing_in.act(2, PLAIN)
