@@ -222,7 +222,7 @@ class Match:
                 if self._returning.may_wake(peer, DIRECT):
                     self._returning.woke(peer, DIRECT, now)
                 else:
-                    self._refusing.refuse(peer, data, now)
+                    self._refusing.refuse(peer, DIRECT, data, now)
             if not peer.present:
                 return
         self._inbox.receive(peer, data, now)

@@ -164,6 +164,7 @@ class Parts:
             local=local,
             peers=self.peers,
             outputs=self.outputs,
+            rerouting=self.rerouting,
             exchange=self.exchange,
             departures=self.departures,
             course=self.course,

@@ -132,7 +132,7 @@ class PassedOn:
             if self._returning.may_wake(peer, way):
                 self._returning.woke(peer, way, now)
             else:
-                self._refusing.refuse(peer, message.message, now)
+                self._refusing.refuse(peer, way, message.message, now)
         if peer.present or peer.state is PeerState.CONNECTING:
             if is_new:
                 self._is_there(peer, way, now)

@@ -17,7 +17,9 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.wire.messages import Cause, Holdings, decode
+from gym_p2p.core.match.rerouting import Rerouting
+from gym_p2p.core.match.ways import DIRECT, Way
+from gym_p2p.core.wire.messages import Cause, Continue, Holdings, Message, decode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Refusing"]
@@ -33,6 +35,7 @@ class Refusing:
         local: our index.
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
+        rerouting: by which way it is told.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Refusing:
         local: int,
         peers: Mapping[int, Peer],
         outputs: Outputs,
+        rerouting: Rerouting,
         exchange: InputExchange,
         departures: Departures,
         course: Course,
@@ -48,30 +52,39 @@ class Refusing:
         self._local = local
         self._peers = peers
         self._outputs = outputs
+        self._rerouting = rerouting
         self._exchange = exchange
         self._departures = departures
         self._course = course
         self._told_at: dict[int, float] = {}
 
-    def refuse(self, away: Peer, data: bytes, now: float) -> None:
+    def refuse(self, away: Peer, way: Way, data: bytes, now: float) -> None:
         """Take in what comes of such a process: tell it so, unless it is us who are out.
 
-        Nothing is raised, whatever the bytes are.
+        A way is agreed upon as with anybody: what is told takes one, too. Nothing is raised, whatever the
+        bytes are.
         """
-        if not away.played_for or away.closed_at is not None:
-            return
-        if self._is_larger_side:
-            if self._told_at.get(away.index, -_TOLD_EVERY_S) + _TOLD_EVERY_S <= now:
-                self._told_at[away.index] = now
-                held = away.index, away.remote_inputs.count, Cause.AWAY
-                self._outputs.send(away, Holdings(self._exchange.episode, (held,)), now)
+        if not away.played_for or (way is DIRECT and away.closed_at is not None):
             return
         try:
-            message = decode(data)
+            message: Message | None = decode(data)
+            if isinstance(message, Continue):
+                self._rerouting.take_continue(away, way, message, now)
         except ProtocolError:
-            return
-        if isinstance(message, Holdings) and message.gone == (self._local,):
+            message = None
+        if self._is_larger_side:
+            self._tell(away, way, now)
+        elif isinstance(message, Holdings) and message.gone == (self._local,):
             self._course.carry_out(self._departures.receive_holdings(away, message, now), now)
+
+    def _tell(self, away: Peer, way: Way, now: float) -> None:
+        """Tell a process that it is out, by the way on which it was heard."""
+        if self._told_at.get(away.index, -_TOLD_EVERY_S) + _TOLD_EVERY_S > now:
+            return
+        self._told_at[away.index] = now
+        self._rerouting.follow(away, way, now)
+        held = away.index, away.remote_inputs.count, Cause.AWAY
+        self._outputs.send(away, Holdings(self._exchange.episode, (held,)), now)
 
     @property
     def _is_larger_side(self) -> bool:

@@ -167,9 +167,9 @@ def test_who_dies_again_while_they_catch_up_is_acted_for_again() -> None:
 
 
 @pytest.mark.parametrize("make", [acting_lockstep, acting_rollback])
-@pytest.mark.parametrize("players", [2, 3])
-def test_of_two_sides_that_both_played_on_the_larger_one_goes_on(make: Any, players: int) -> None:
-    table = make(players, frames=600, episodes=1, tick_s=1 / 20)
+@pytest.mark.parametrize(("players", "relay"), [(2, "none"), (3, "none"), (3, "players")])
+def test_of_two_sides_that_both_played_on_the_larger_one_goes_on(make: Any, players: int, relay: str) -> None:
+    table = make(players, frames=600, episodes=1, tick_s=1 / 20, match_options={"relay": relay})
     alone = players - 1
     for at_s, does in ((1.0, table.network.darken), (9.0, table.network.brighten)):
         for other in range(alone):
