@@ -75,6 +75,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --public-url play.example.org", "--public-url: wanted http(s)://"),
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),
+        (f"host {GAME} --links 2 --links-last 1e12", "--links-last: wanted 0.01 to 87600"),
         (f"host {GAME} --seats 0", "--seats: wanted a whole number from 1"),
         ("host gym_p2p/Raly-v0 --port 0", "did you mean 'gym_p2p/Rally-v0'"),
         ("host CartPole-v1 --port 0", "CartPole-v1 has the single seat"),

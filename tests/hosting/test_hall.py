@@ -228,6 +228,33 @@ def test_a_program_that_dies_is_started_again_too_and_one_that_fails_is_not() ->
     played(play)
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["waiting", "playing"])
+def test_who_failed_in_the_middle_of_a_match_is_not_said_to_have_played_none(*, begun: bool) -> None:
+    async def play() -> None:
+        one = scene()
+        one.enter("a")
+        person = one.of("a")[0]
+        if begun:
+            person.say(Began("match-1", "left"))
+        person.say(Failed("no such move"))
+        person.end()
+        good = "a played until it failed (the link is still good): no such move"
+        assert one.lines[-1] == (good if begun else "a did not play: no such move")
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+def test_a_program_without_its_network_is_told() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        one.partner_of("a").say(Ended(ending="network_failed", problems=[], spends=False))
+        assert one.lines[-1] == "room.1.1: the program's network process has ended"
+
+    played(play)
+
+
 def test_a_match_that_a_program_broke_off_leaves_the_link_good() -> None:
     async def play() -> None:
         one = scene(partner=True)
