@@ -111,7 +111,7 @@ def test_an_episode_gives_anew_what_is_asked_for_again() -> None:
         game=make_game(RallyEnv()),
         holders=range(2),
         local=0,
-        config=SyncConfig(while_away="default_action"),
+        config=SyncConfig(while_away="default_action", rejoin_timeout_s=30),
         choice=SyncChoice(mode="lockstep", why="as in every match"),
         record=record,
         command=commands.append,
