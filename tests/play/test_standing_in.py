@@ -111,7 +111,7 @@ def test_an_episode_gives_anew_what_is_asked_for_again() -> None:
         game=make_game(RallyEnv()),
         holders=range(2),
         local=0,
-        config=SyncConfig(while_away="default_action"),
+        config=SyncConfig(while_away="default_action", rejoin_timeout_s=30),
         choice=SyncChoice(mode="lockstep", why="as in every match"),
         record=record,
         command=commands.append,
@@ -168,7 +168,7 @@ def test_it_is_said_who_plays_for_whom_and_for_how_long() -> None:
     config = SyncConfig(while_away="stand_in", stand_in=lambda *_: 0, rejoin_timeout_s=30)
     (told,) = stood_in_for(client, config)
     assert str(told).startswith("'p1' is away: stand_in plays, ")
-    (told,) = stood_in_for(client, SyncConfig(while_away="default_action"))
+    (told,) = stood_in_for(client, SyncConfig(while_away="default_action", rejoin_timeout_s=30))
     assert "default actions are played" in str(told)
     assert stood_in_for(client, SyncConfig()) == ()
 
