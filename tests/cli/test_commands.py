@@ -164,6 +164,17 @@ def test_what_has_no_dashes_on_the_command_line_has_none_in_an_error(
     assert said(capsys, *line.split()) == (2, f"gym-p2p {command}: {called}: is wrong\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "told"), [("join", "as fast as possible"), ("demo", "30"), ("host", "the game's own rate")]
+)
+def test_help_tells_the_rate_of_frames_that_is_taken(
+    capsys: pytest.CaptureFixture[str], command: str, told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"frames a second (default: {told})" in capsys.readouterr().out
+
+
 def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS:
         with pytest.raises(SystemExit):

@@ -24,6 +24,7 @@ from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.passed_on import PassedOn
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Loss, Peer, PeerState
 from gym_p2p.core.match.reaching import Reaching
+from gym_p2p.core.match.refusing import Refusing
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.return_events import CanReturn
 from gym_p2p.core.match.returning import Returning
@@ -86,6 +87,7 @@ class Inbox:
         leaving: Leaving,
         returning: Returning,
         keeping: Keeping,
+        refusing: Refusing,
         rerouting: Rerouting,
         ways_round: WaysRound,
         reaching: Reaching,
@@ -114,7 +116,7 @@ class Inbox:
             rerouting=rerouting,
             ways_round=ways_round,
             reaching=reaching,
-            keeping=keeping,
+            refusing=refusing,
             forwards=forwards,
             is_there=self._is_there,
             take=self._take,

@@ -23,8 +23,7 @@ who has taken such an input, or given one.
 * The keeper goes, or somebody with a lower index comes back: another one is the keeper, and asks anew. What
   one of them lacks is given again, from what they hold by their answer on.
 * Two who do not see each other hold each other for away, and each plays on. When they hear of each other, the
-  side with more players tells the other one that it is out (of two as large the one with the lowest index):
-  nobody plays on who is not played with. Its processes end, and others may come back in their places.
+  side with more players tells the other one that it is out (:mod:`gym_p2p.core.match.refusing`).
 
 Why it ends: a question is asked of everybody once for each process of theirs and of the player's, and a
 player is away for no longer than they are waited for.
@@ -48,13 +47,10 @@ from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.return_events import ActFor, GiveFor
 from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
-from gym_p2p.core.wire.messages import ActedFor, Cause, Holdings, Ready, Share, decode, encode
+from gym_p2p.core.wire.messages import ActedFor, Ready, Share, decode, encode
 from gym_p2p.errors import ProtocolError
 
 __all__ = ["Keeping"]
-
-_TOLD_EVERY_S = 0.5
-"""Between two times at which a process is told that it is out: it is asked as often whether it is there."""
 
 
 @attrs.define(eq=False)
@@ -106,11 +102,13 @@ class Keeping:
         self._course = course
         self.seated = True
         self._keeps: dict[int, _Keep] = {}
-        self._questions: dict[int, tuple[int, Keep]] = {}
-        """The newest question about each player that was not answered yet, and who asked."""
+        self._questions: dict[tuple[int, int], Keep] = {}
+        """Of each player who asks about one the newest question that was not answered yet.
+
+        Who is the keeper may be known to some later than to others, who ask meanwhile, too.
+        """
         self._early: dict[int, ActedFor] = {}
         """Inputs of the next episode, in one message for each player."""
-        self._told_at: dict[int, float] = {}
 
     @property
     def keeper(self) -> int | None:
@@ -137,26 +135,39 @@ class Keeping:
         keeper = self.keeper
         for peer in away:
             self._take_early(peer, now)
-            if keeper == self._local:
-                self._keep(peer, now)
-            else:
+            if keeper != self._local:
                 self._stop(peer.index)
                 self._answer(peer, keeper, now)
+        if keeper == self._local:
+            self._keep(away, now)
 
-    def _keep(self, away: Peer, now: float) -> None:
+    def _keep(self, away: list[Peer], now: float) -> None:
+        """Give the inputs of all who are away, once everybody has answered about each of them.
+
+        Before that somebody may be away for us alone, and see one who is away for us.
+        """
+        agreed = [peer for peer in away if self._is_agreed(peer, now)]
+        for peer in agreed:
+            keep = self._keeps[peer.index]
+            if not keep.acting and len(agreed) == len(away):
+                self._begin(keep, peer, now)
+            if keep.acting:
+                self._say_ready(peer, now)
+
+    def _is_agreed(self, away: Peer, now: float) -> bool:
+        """Whether everybody has answered both questions about a player who is away; ask on."""
         keep = self._keeps.get(away.index)
         if keep is None or keep.incarnation != away.incarnation:
             self._stop(away.index)
             keep = self._keeps[away.index] = _Keep(away.incarnation)
-        agreed = [self._agrees(keep, away, peer, now) for peer in self._voters(away)]
-        if not all(agreed):
-            return
-        if not keep.acting:
-            keep.acting = away.played_for = True
-            for player, kept in keep.held.items():
-                self._bring(self._peers[player], away, kept, now)
-            self._outputs.emit(ActFor(away.index, acts=True))
-        self._say_ready(away, now)
+        agreed = [self._agrees(keep, away, peer, now) for peer in self._voters(away)]  # all of them are asked
+        return all(agreed)
+
+    def _begin(self, keep: _Keep, away: Peer, now: float) -> None:
+        keep.acting = away.played_for = True
+        for player, kept in keep.held.items():
+            self._bring(self._peers[player], away, kept, now)
+        self._outputs.emit(ActFor(away.index, acts=True))
 
     def _voters(self, away: Peer) -> list[Peer]:
         """Return everybody who may hold inputs of a player who is away, and who stays."""
@@ -195,11 +206,10 @@ class Keeping:
 
     def _answer(self, away: Peer, keeper: int | None, now: float) -> None:
         """Answer the keeper who has asked about a player."""
-        asker, question = self._questions.get(away.index, (None, None))
-        if question is None or asker is None or asker != keeper:
+        question = None if keeper is None else self._questions.pop((keeper, away.index), None)
+        if keeper is None or question is None:
             return
-        del self._questions[away.index]
-        asking = self._peers[asker]
+        asking = self._peers[keeper]
         if question.commits:
             away.incarnation = max(away.incarnation, question.incarnation)
             away.played_for = True
@@ -240,7 +250,7 @@ class Keeping:
             ProtocolError: it is about the sender, about us, or nobody.
         """
         self._whose(peer, message.player)
-        self._questions[message.player] = peer.index, message
+        self._questions[peer.index, message.player] = message
 
     def take_kept(self, peer: Peer, message: Kept, now: float) -> None:
         """Take an answer; one that was not asked for any more changes nothing.
@@ -331,33 +341,6 @@ class Keeping:
             return False
         whose.keep_hearsay(message)
         return True
-
-    def refuse(self, away: Peer, data: bytes, now: float) -> None:
-        """Take in what comes of a process that is over, which stood still or was out of reach.
-
-        It is told so, unless it is us who are out: then the match has gone on without us.
-        """
-        if not away.played_for or away.closed_at is not None:
-            return
-        if self._is_larger_side:
-            if self._told_at.get(away.index, -_TOLD_EVERY_S) + _TOLD_EVERY_S <= now:
-                self._told_at[away.index] = now
-                held = away.index, away.remote_inputs.count, Cause.AWAY
-                self._outputs.send(away, Holdings(self._exchange.episode, (held,)), now)
-            return
-        try:
-            message = decode(data)
-        except ProtocolError:
-            return
-        if isinstance(message, Holdings) and message.gone == (self._local,):
-            self._course.carry_out(self._departures.receive_holdings(away, message, now), now)
-
-    @property
-    def _is_larger_side(self) -> bool:
-        """Whether more are here than are away; of two halves it is the one with the lowest index."""
-        away = [player for player, peer in self._peers.items() if peer.state is PeerState.AWAY]
-        here = [self._local, *[player for player, peer in self._peers.items() if peer.present]]
-        return (len(here), -min(here)) > (len(away), -min(away, default=0))
 
     def _whose(self, peer: Peer, player: int) -> Peer:
         whose = self._peers.get(player)

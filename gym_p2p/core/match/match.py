@@ -116,6 +116,7 @@ class Match:
         self._reconnecting = parts.reconnecting
         self._returning = parts.returning
         self._keeping = parts.keeping
+        self._refusing = parts.refusing
         self._reaching = parts.reaching
         self._inbox = parts.inbox
         self._taking_seat = parts.taking_seat
@@ -221,7 +222,7 @@ class Match:
                 if self._returning.may_wake(peer, DIRECT):
                     self._returning.woke(peer, DIRECT, now)
                 else:
-                    self._keeping.refuse(peer, data, now)
+                    self._refusing.refuse(peer, DIRECT, data, now)
             if not peer.present:
                 return
         self._inbox.receive(peer, data, now)

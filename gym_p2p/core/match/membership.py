@@ -288,6 +288,9 @@ class Departures:
         match heard:
             case Ready() if heard.episode > episode:
                 whose.ready.setdefault(heard.episode, heard)
+                if heard.episode == episode + 1 and whose.state is PeerState.AWAY and whose.told is None:
+                    whose.told = PlayerFinished(whose.index, heard.frames)
+                    yield whose.told
             case Share() if heard.episode == episode:
                 yield from self._take(whose, heard.start, heard.inputs, now, heard.actors)
             case Share() if heard.episode > episode:

@@ -28,6 +28,7 @@ from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.reconnecting import Reconnecting
+from gym_p2p.core.match.refusing import Refusing
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.seals import Seals
@@ -81,7 +82,8 @@ class Parts:
         self.comparison = comparison = Comparison(local=local, players=players)
         self.leaving = Leaving(peers=peers, exchange=exchange, departures=departures, comparison=comparison)
         self._add_paths(local, sync, relay, relay_above_ms / 1e3)
-        self._add_course(local, forwards, sync)
+        self._add_course(local, sync)
+        self._add_inbox(local, forwards)
         self.taking_seat = None if comeback is None else self._take_seat(local, players, sync)
 
     def _add_paths(
@@ -114,8 +116,8 @@ class Parts:
             exchange=self.exchange,
         )
 
-    def _add_course(self, local: int, forwards: Forwards, sync: SyncConfig) -> None:
-        """Add what the match goes on by: what comes over the paths, and what is due."""
+    def _add_course(self, local: int, sync: SyncConfig) -> None:
+        """Add what the match goes on by: what is due, and who plays for whom."""
         self.deadlines = Deadlines(
             local=local,
             peers=self.peers,
@@ -155,6 +157,18 @@ class Parts:
             course=self.course,
             leaving=self.leaving,
         )
+
+    def _add_inbox(self, local: int, forwards: Forwards) -> None:
+        """Add what takes in all that comes over the paths."""
+        self.refusing = Refusing(
+            local=local,
+            peers=self.peers,
+            outputs=self.outputs,
+            rerouting=self.rerouting,
+            exchange=self.exchange,
+            departures=self.departures,
+            course=self.course,
+        )
         self.inbox = Inbox(
             outputs=self.outputs,
             handshake=self.handshake,
@@ -166,6 +180,7 @@ class Parts:
             leaving=self.leaving,
             returning=self.returning,
             keeping=self.keeping,
+            refusing=self.refusing,
             rerouting=self.rerouting,
             ways_round=self.ways_round,
             reaching=self.reaching,

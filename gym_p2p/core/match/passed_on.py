@@ -10,10 +10,10 @@ import contextlib
 from collections.abc import Callable
 
 from gym_p2p.core.match.forwards import Forwarded, Forwards
-from gym_p2p.core.match.keeping import Keeping
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.reaching import Reaching
+from gym_p2p.core.match.refusing import Refusing
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.ways import SERVICE, Way, WayKind, through
@@ -42,7 +42,7 @@ class PassedOn:
         rerouting: Rerouting,
         ways_round: WaysRound,
         reaching: Reaching,
-        keeping: Keeping,
+        refusing: Refusing,
         forwards: Forwards,
         is_there: Callable[[Peer, Way, float], None],
         take: Callable[[Peer, Way, bytes, float], None],
@@ -52,7 +52,7 @@ class PassedOn:
         self._rerouting = rerouting
         self._ways_round = ways_round
         self._reaching = reaching
-        self._keeping = keeping
+        self._refusing = refusing
         self._forwards = forwards
         self._is_there = is_there
         self._take_wrapped = take
@@ -132,7 +132,7 @@ class PassedOn:
             if self._returning.may_wake(peer, way):
                 self._returning.woke(peer, way, now)
             else:
-                self._keeping.refuse(peer, message.message, now)
+                self._refusing.refuse(peer, way, message.message, now)
         if peer.present or peer.state is PeerState.CONNECTING:
             if is_new:
                 self._is_there(peer, way, now)

@@ -102,7 +102,8 @@ class Reconnecting:
             return False
         if peer.state is PeerState.GONE or not isinstance(message, Resume) or message.attempt != attempt:
             return False
-        is_first = peer.state is PeerState.GREETING and peer.away_at is None
+        knows = self._seals.knows(peer.index)  # one who has come back knows who has not greeted it, too
+        is_first = peer.state is PeerState.GREETING and peer.away_at is None and not knows
         if not is_first and not self._seals.proves(peer.index, message, binding):
             return False
         self._announced[peer.index] = message.incarnation

@@ -225,6 +225,11 @@ class Rerouting:
             self._go(peer, way, _why_followed(peer, way), now)
         self._agree(peer, message.control_count, now)
 
+    def follow(self, peer: Peer, way: Way, now: float) -> None:
+        """Take the way on which somebody is heard, of whom none other is known to carry."""
+        if peer.control.held_back or way != peer.ways.now:
+            self._take(peer, way, _why_followed(peer, way), now)
+
     def tell_gone(self, peer: Peer, way: Way, message: Continue) -> None:
         """Send what waits for somebody to take a way, who is gone for us by now: it tells them so.
 

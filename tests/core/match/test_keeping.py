@@ -10,11 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import EXCLUDED, BeginEpisode, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.events import (
+    EXCLUDED,
+    BeginEpisode,
+    GiveInput,
+    PlayerFinished,
+    PlayerGone,
+    ProtocolErrorSeen,
+)
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.return_events import ActFor, GiveFor, PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.wire.acting import ActedBy, Keep, Kept, ReadyFor
-from gym_p2p.core.wire.messages import ActedFor, Cause, Ready, decode, encode
+from gym_p2p.core.wire.messages import ActedFor, Cause, Inputs, Ready, Relay, decode, encode
 from gym_p2p.net.links.memory import Path
 from tests.core.examples import examples
 from tests.core.match.acting_table import (
@@ -26,7 +33,7 @@ from tests.core.match.acting_table import (
     assert_acted_as_told,
     inputs_played,
 )
-from tests.core.match.pairs import greeted_match, hello, outputs_of, seals_of
+from tests.core.match.pairs import hello, outputs_of, seals_of
 from tests.core.match.returning_table import Death
 
 
@@ -160,9 +167,9 @@ def test_who_dies_again_while_they_catch_up_is_acted_for_again() -> None:
 
 
 @pytest.mark.parametrize("make", [acting_lockstep, acting_rollback])
-@pytest.mark.parametrize("players", [2, 3])
-def test_of_two_sides_that_both_played_on_the_larger_one_goes_on(make: Any, players: int) -> None:
-    table = make(players, frames=600, episodes=1, tick_s=1 / 20)
+@pytest.mark.parametrize(("players", "relay"), [(2, "none"), (3, "none"), (3, "players")])
+def test_of_two_sides_that_both_played_on_the_larger_one_goes_on(make: Any, players: int, relay: str) -> None:
+    table = make(players, frames=600, episodes=1, tick_s=1 / 20, match_options={"relay": relay})
     alone = players - 1
     for at_s, does in ((1.0, table.network.darken), (9.0, table.network.brighten)):
         for other in range(alone):
@@ -208,11 +215,24 @@ def acted_for(player: int, start: int = 0, count: int = 1, episode: int = 1) -> 
     return ActedFor(episode, player, start, (b"x",) * count, bytes([ActedBy.STAND_IN]) * count)
 
 
-def playing_match(players: int = 4) -> Match:
-    """Return the first player's match of so many, in its first episode."""
-    match = greeted_match(players, sync=ACTING_SYNC, reconnect_ms=4_000, rejoin_ms=20_000)
+def playing_match(players: int = 4, local: int = 0, **options: Any) -> Match:
+    """Return one player's match of so many, in its first episode."""
+    match = Match(
+        local=local,
+        players=players,
+        description={"must": {}},
+        match_seed=7,
+        sync=ACTING_SYNC,
+        secret=b"ours",
+        **options,
+    )
+    others = [player for player in range(players) if player != local]
+    for player in others:
+        match.opened(player, 0.0)
+        greeting = hello(seals_of(player, players).key_for(local), 4_000, 20_000)
+        match.receive(player, encode(greeting), 0.0)
     match.command(BeginEpisode(), 0.1)
-    for player in range(1, players):
+    for player in others:
         match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.2)
     match.handle_timeout(0.5)
     outputs_of(match)
@@ -277,6 +297,60 @@ def test_nothing_is_given_before_everybody_has_said_what_they_hold() -> None:
     assert [player for player, _ in sent_of(ActedFor, match)] == [1, 2]
 
 
+def test_nothing_is_given_for_one_who_is_away_while_another_may_be_so_for_the_keeper_alone() -> None:
+    match = playing_match()
+    match.closed(3, 1.0)
+    miss(match, 2)
+    for commits in (False, True):
+        match.receive(1, encode(Kept(3, 0, commits, 1, 0)), 3.2)
+    match.command(GiveFor(3, 1, 0, b"x", ActedBy.DEFAULT), 3.2)  # player 2 may see them, and be seen by 1
+    assert match._exchange.held()[3] == 0
+    for commits in (False, True):
+        match.receive(1, encode(Kept(2, 0, commits, 1, 0)), 3.3)
+    acted_for = [one.player for one in outputs_of(match) if isinstance(one, ActFor) and one.acts]
+    assert sorted(acted_for) == [2, 3]
+    match.command(GiveFor(3, 1, 0, b"x", ActedBy.DEFAULT), 3.4)
+    assert match._exchange.held()[3] == 1
+
+
+def test_the_keeper_is_answered_also_where_another_one_has_asked_since() -> None:
+    match = playing_match(local=2)
+    for player in (0, 1):  # the second one does not know yet that the first one is back, say
+        match.receive(player, encode(Keep(3, 0, commits=False)), 0.6)
+    miss(match, 3)
+    assert [player for player, _ in sent_of(Kept, match)] == [0]
+
+
+@pytest.mark.parametrize("knows_first", [False, True], ids=["away, then told", "told, then away"])
+def test_how_many_inputs_there_are_of_who_is_away_is_told_by_a_word_that_another_one_holds(
+    *, knows_first: bool
+) -> None:
+    match = playing_match()
+    word = encode(Relay(3, encode(Ready(2, None, None, 0, 0))))
+    if knows_first:
+        match.receive(1, word, 0.6)
+        miss(match, 3)
+    else:
+        miss(match, 3)
+        match.receive(1, word, 3.2)
+    match.receive(2, word, 3.3)
+    assert [one for one in outputs_of(match) if isinstance(one, PlayerFinished)] == [PlayerFinished(3, 0)]
+
+
+def test_what_who_is_away_may_lack_is_kept_until_others_play_for_them() -> None:
+    match = playing_match(3)
+    for frame in range(4):
+        match.command(GiveInput(frame, b"ours"), 0.6)
+    miss(match, 2)
+    match.receive(1, encode(Inputs(1, 0, (4, 0, 0), -4, (), 0)), 3.2)
+    assert len(match._exchange._local_inputs.after(0, 1_000)[1]) == 4
+    for commits in (False, True):
+        match.receive(1, encode(Kept(2, 0, commits, 1, 0)), 3.3)
+    match.command(GiveFor(2, 1, 0, b"x", ActedBy.DEFAULT), 3.4)
+    match.receive(1, encode(Inputs(1, 0, (4, 1, 1), -3, (b"theirs",), 0)), 3.5)
+    assert len(match._exchange._local_inputs.after(0, 1_000)[1]) == 1  # the newest, which is repeated
+
+
 def test_an_answer_that_nobody_asked_for_counts_for_nothing() -> None:
     match = playing_match()
     for player in (1, 2):
@@ -287,17 +361,7 @@ def test_an_answer_that_nobody_asked_for_counts_for_nothing() -> None:
 
 
 def test_what_the_keeper_gives_too_far_ahead_is_refused_and_early_inputs_are_bounded() -> None:
-    match = Match(
-        local=1, players=3, description={"must": {}}, match_seed=7, sync=ACTING_SYNC, secret=b"ours"
-    )
-    for player in (0, 2):
-        match.opened(player, 0.0)
-        greeting = hello(seals_of(player, 3).key_for(1), 4_000, 20_000)
-        match.receive(player, encode(greeting), 0.0)
-    match.command(BeginEpisode(), 0.1)
-    for player in (0, 2):
-        match.receive(player, encode(Ready(1, None, None, 0, 0)), 0.2)
-    match.handle_timeout(0.5)
+    match = playing_match(3, local=1)
     miss(match, 2)
     outputs_of(match)
     for episode in (1, 2):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
 from gym_p2p.core.match.events import (
     BeginEpisode,
@@ -170,6 +171,14 @@ def test_who_has_not_greeted_yet_is_taken_on_the_services_word() -> None:
     match = lone_match(2, sync=SYNC)
     match.opened(1, 0.0)
     assert match.recognises(1, 1, LINK, encode(Resume(1, b"", 0)))
+
+
+def test_who_has_come_back_takes_nobody_on_the_services_word() -> None:
+    they = seals_of(1, 2)
+    match = lone_match(2, sync=SYNC, comeback=Comeback(1, {1: they.key_for(0)}))
+    match.opened(1, 0.0)
+    assert not match.recognises(1, 1, LINK, encode(Resume(1, b"", 0)))
+    assert match.recognises(1, 1, LINK, encode(Resume(1, they.proof_for(0, 1, LINK), 0)))
 
 
 def greet(match: Match, player: int, reconnect_ms: int) -> None:
