@@ -198,6 +198,21 @@ def test_a_process_that_dies_again_and_again_stays_dead_and_spends_no_link() -> 
     played(play)
 
 
+def test_a_process_that_dies_after_its_page_was_told_the_end_is_not_started_again() -> None:
+    async def play() -> None:
+        one = scene()
+        one.enter("a")
+        one.of("a")[0].say(Began("match-1", "left"))
+        one.of("a")[0].say(Over(GONE))
+        one.of("a")[0].end()
+        await settled()
+        assert len(one.of("a")) == 1
+        assert one.lines[-1] == "a: the seat's process has died (exit code -9)"
+        assert one.enter("a") == Refuse(Why.CRASHED, {"phase": "over", "again": True})
+
+    played(play)
+
+
 def test_where_nobody_waits_for_who_died_none_is_started_again() -> None:
     async def play() -> None:
         one = scene(rejoin_s=0.0)
