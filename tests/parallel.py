@@ -28,7 +28,7 @@ from xdist.scheduler import LoadFileScheduling
 __all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
-"""Tests wait half of their time and more; with one more yet, a slow machine is too busy for their deadlines."""
+"""Tests wait half of their time and more; with one more yet, slow machines are too busy for deadlines."""
 TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
 PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py"))
