@@ -17,13 +17,13 @@ ORDINARY, QUIET, ALONE = 0, 1, len(parallel.PLACES)
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
     """Places of this test, for it runs in one of the suite's own."""
-    *own, idling = (tmp_path / name for name in ("first", "second", "third", "idling"))
+    own = tuple(tmp_path / path.name for path in parallel.PLACES)
+    idling = tmp_path / "idling"
     for path in (*own, idling):
         path.touch()
-    assert len(own) == ALONE
-    monkeypatch.setattr(parallel, "PLACES", tuple(own))
+    monkeypatch.setattr(parallel, "PLACES", own)
     monkeypatch.setattr(parallel, "IDLING", idling)
-    return tuple(own)
+    return own
 
 
 def _kept(places: tuple[Path, ...], how: int) -> list[bool]:

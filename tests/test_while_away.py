@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,8 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
         return began
 
     limit_s = 3 * PATIENCE_S  # a process starts twice
-    seen, began = together(
-        lambda: _play_until_they_are_back(env, went_on), die_and_come_back, timeout_s=limit_s
-    )
+    play = partial(_play_until_they_are_back, env, went_on)
+    seen, began = together(play, die_and_come_back, timeout_s=limit_s)
     assert isinstance(seen, dict), (seen, began)
     assert isinstance(began, dict), (seen, began)
     assert seen["away"] == {"'a' is away"}

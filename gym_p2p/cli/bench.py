@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
-DESCRIPTION = "Measure on this machine what things cost; nothing leaves it. Each takes 30 s to a minute."
+DESCRIPTION = (
+    "Measure on this machine what things cost; nothing leaves it. Most take 30 s to a minute; "
+    "faults and human take longer."
+)
 EPILOG = """\
 examples:
   gym-p2p bench step                      a step in lockstep, unpaced, beside bare exchanges

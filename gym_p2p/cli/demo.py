@@ -76,7 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_human_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON, and no live view")
     add_seats_argument(parser)
-    add_match_options(parser, frames=FRAMES, fps=FPS)
+    add_match_options(parser, frames=FRAMES, fps=f"{FPS:g}")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_meeting_options(parser.add_argument_group("who plays with whom"))
     add_links_options(parser.add_argument_group("links"))
     add_page_options(parser.add_argument_group("the page"))
-    add_match_options(parser)
+    add_match_options(parser, fps="the game's own rate")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,8 @@ from gym_p2p.policies.specs import FORMS
 __all__ = ["add_links_options", "add_meeting_options", "add_page_options"]
 
 PORT = 8770
+MOST_HOURS = 10 * 365 * 24.0
+"""A link lasts: ten years; a date that no calendar has is none to write down."""
 
 
 def add_meeting_options(meeting: argparse._ArgumentGroup) -> None:
@@ -65,7 +67,7 @@ def add_links_options(links: argparse._ArgumentGroup) -> None:
     )
     links.add_argument(
         "--links-last",
-        type=above_zero,
+        type=between(0.01, MOST_HOURS),
         default=7 * 24.0,
         metavar="HOURS",
         help="after which a link that was not used is none (default: a week)",

@@ -95,19 +95,18 @@ def add_seats_argument(parser: argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def add_match_options(
-    parser: argparse.ArgumentParser, *, frames: int | None = None, fps: float | None = None
+    parser: argparse.ArgumentParser, *, frames: int | None = None, fps: str = "as fast as possible"
 ) -> None:
-    """Add the options of a player in a match; ``frames`` and ``fps`` are taken where none are given."""
+    """Add the options of a player in a match, and say what ``frames`` and ``fps`` are by default."""
     _add_playing(parser.add_argument_group("playing"), frames=frames, fps=fps)
     _add_network(parser.add_argument_group("network"))
     _add_exports(parser.add_argument_group("exports"))
 
 
-def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: float | None) -> None:
+def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: str) -> None:
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
-    fps_help = f"frames a second (default: {'as fast as possible' if fps is None else f'{fps:g}'})"
     play.add_argument("--frames", type=count, metavar="N", help=frames_help)
-    play.add_argument("--fps", type=number, metavar="F", help=fps_help)
+    play.add_argument("--fps", type=number, metavar="F", help=f"frames a second (default: {fps})")
     play.add_argument(
         "--seed", type=whole, metavar="N", help="the seed to insist on (default: an agreed one)"
     )

@@ -143,6 +143,13 @@ class SyncConfig:
                 raise ConfigurationError(timeout, f"wanted more than {notice} ({value:g})")
             raise ConfigurationError(notice, f"wanted less than {timeout} ({self.disconnect_timeout_s:g})")
 
+    @while_away.validator
+    def _waits(self, _attribute: attrs.Attribute[str], value: str) -> None:
+        if value != "pause" and self.rejoin_timeout_s == 0:
+            raise ConfigurationError(
+                "while_away", "wants rejoin_timeout_s: else nobody who is away is waited for"
+            )
+
     @input_delay.validator
     def _needs_frames(self, _attribute: attrs.Attribute[Any], value: Any) -> None:
         if value == "auto" and self.fps is None:

@@ -204,6 +204,8 @@ class Hall:
                 self.say(f"{code} has played: {ending}{good}")
                 for problem in problems:
                     self.say(f"{code}: {problem}")
+            case Failed() if self._house.has_begun(code):
+                self.say(f"{code} played until it failed (the link is still good): {message.words}")
             case Failed():
                 self.say(f"{code} did not play: {message.words}")
 
@@ -256,8 +258,11 @@ class _Beside:
 
     def heard(self, code: str, message: FromProcess) -> None:
         """Note what its process says."""
-        if isinstance(message, Failed) and message.problem != "interrupted":
-            self.hall.say(f"{code}: the program failed: {message.words}")
+        match message:
+            case Failed() if message.problem != "interrupted":
+                self.hall.say(f"{code}: the program failed: {message.words}")
+            case Ended(ending="network_failed"):
+                self.hall.say(f"{code}: the program's network process has ended")
 
     def died(self, code: str, how: str, *, started_again: bool) -> None:
         """Note that a process has died."""

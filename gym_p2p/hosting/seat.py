@@ -106,7 +106,11 @@ class Seat:
             self._over(crashed=False)
             return
         self._deaths += 1
-        comes_back = bool(self._part.options.get("rejoin_timeout_s")) and self._deaths < MOST_DEATHS
+        comes_back = (
+            bool(self._part.options.get("rejoin_timeout_s"))
+            and self._deaths < MOST_DEATHS
+            and self.last is None  # a page that was told how it ended does not come again
+        )
         again = comes_back and not self._ending and self._start_again()
         self._keep(self._tell_death(before, started_again=again))
         if not again:

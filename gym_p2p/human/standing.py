@@ -13,12 +13,24 @@ from typing import Any
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.record.folders import short_id
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError, NoMatch, PersonGone
+from gym_p2p.play.ending import Ending
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["reason_of", "standing_in_match", "worst"]
+__all__ = ["ended_by", "reason_of", "standing_in_match", "worst"]
+
+_GOODBYES = {
+    "interrupted": "interrupted",
+    "desync": "desync",
+    "protocol_error": "protocol_error",
+    "failed": "peer_failed",
+    "environment_failed": "peer_failed",
+    "network_failed": "peer_failed",
+}
+"""What a player who left may have said of it, which is no choice of theirs, and the word for it."""
 
 
 def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
@@ -56,6 +68,14 @@ def reason_of(error: BaseException | None, *, met: bool) -> str | None:
             return "interrupted"
         case _:
             return "failed"
+
+
+def ended_by(ending: Ending | None) -> str | None:
+    """Return the word for what broke a match off; ``None`` where nothing did."""
+    if ending is None:
+        return None
+    said = _GOODBYES.get(ending.stated_reason or "") if ending.reason == Cause.LEFT else None
+    return said or ending.reason
 
 
 _ENDED = {SessionState.BETWEEN, SessionState.OVER, SessionState.CLOSED}
@@ -123,8 +143,7 @@ def _partner(progress: Progress) -> dict[str, Any] | None:
 
 
 def _ending(session: Session, seat: SeatId | None, record: MatchRecord | None) -> dict[str, Any]:
-    ending = session.ending
-    reason = None if ending is None else ending.reason
+    reason = ended_by(session.ending)
     return {"reason": reason, "result": None if reason is not None else _result(session, seat, record)}
 
 

@@ -60,8 +60,12 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
     """
     began = time.monotonic()
     found = kept.returns.found
-    told = f"{kept.ended_s:.0f} s after its process ended" if kept.ended_s >= 1 else "at once"
-    _log.info("coming back to the match %s as %s, %s", found.match_id, found.player_id, told)
+    _log.info(
+        "coming back to the match %s as %s, whose process was there %.0f s ago",
+        found.match_id,
+        found.player_id,
+        kept.seen_s,
+    )
     client.wait_for(MatchFound, SIGN_IN_LIMIT_S, "signing in", "Check the service's address.")
     _log.debug("signed in")
     episodes: list[PastEpisode] = []

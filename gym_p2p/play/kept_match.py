@@ -86,7 +86,7 @@ class KeptMatch:
         secret: what it was known by to the others comes from it.
         returns: the match to take up again.
         about: what every player stated beside what they play, in the match's order, this player's too.
-        ended_s: how long ago it was there, at least.
+        seen_s: how long ago it last showed to be there; it may have ended up to five seconds later.
         limit_s: how long the others wait.
         descriptor: of the file, which is held by it: a :class:`KeptFile` takes it over, or :meth:`let_go`.
     """
@@ -96,7 +96,7 @@ class KeptMatch:
     secret: bytes = attrs.field(repr=False)
     returns: ReturnPlan = attrs.field(repr=False)
     about: Sequence[Mapping[str, Any] | None] = attrs.field(repr=False)
-    ended_s: float
+    seen_s: float
     limit_s: float
     descriptor: int = attrs.field(repr=False)
 
@@ -306,12 +306,12 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
     except (msgspec.DecodeError, ProtocolError) as error:
         _log.warning("%s is left alone: no match can be taken up with it (%s); remove it", path, error)
         return None
-    ended_s = max(0.0, time.time() - status.st_mtime)
-    if ended_s > kept.limit_s + _LATE_S:
+    seen_s = max(0.0, time.time() - status.st_mtime)
+    if seen_s > kept.limit_s + _LATE_S:
         _log.warning(
-            "the match %s is over: its process ended %.0f s ago, and the others waited %g s; joining anew",
+            "the match %s is over: it was played %.0f s ago, and the others waited %g s; joining anew",
             found.match_id,
-            ended_s,
+            seen_s,
             kept.limit_s,
         )
         path.unlink(missing_ok=True)
@@ -327,7 +327,7 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
             resume_token=None if token is None else Secret(token),
         ),
         about=kept.about,
-        ended_s=ended_s,
+        seen_s=seen_s,
         limit_s=kept.limit_s,
         descriptor=descriptor,
     )

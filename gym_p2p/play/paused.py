@@ -59,7 +59,7 @@ def _in_words(paused: Paused) -> str:
     names = ", ".join(map(repr, paused.players))
     since_s, left_s = time.monotonic() - paused.since, max(0.0, paused.left_s)
     if paused.why == "away":
-        return f"waiting for {names} to come back, away for {since_s:.1f} s, {left_s:.1f} s left"
+        return f"waiting for {names} to come back, {since_s:.1f} s by now, {left_s:.1f} s left"
     if paused.why == "silent":
         return f"path to {names} lost {since_s:.1f} s ago, {left_s:.1f} s left"
     what = "to call reset()" if paused.why == "reset" else "to play"

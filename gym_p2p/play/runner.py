@@ -21,6 +21,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     StateArrived,
 )
+from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.record.episode import Actor, Begin
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.sync.outputs import RolledBack
@@ -133,6 +134,8 @@ class EpisodeRunner:
                 self.session.receive(event)
                 if self._standing_in is not None and isinstance(event, InputsArrived):
                     self._standing_in.learn(event)
+            case ActFor(player, True) if self._standing_in is not None:
+                self._standing_in.begin(player)
             case Desynced() | StateArrived():
                 self._match.states.receive(event)
             case Pinged(player, rtt_ms, _) if self._match.auto_delay is not None:

@@ -44,22 +44,32 @@ class StandingIn:
         self._match = match
         self._episode = began.episode
         self._delays = began.delays or (0,) * match.inputs.players
-        self._upcoming: defaultdict[int, int] = defaultdict(int)
-        """The next frame of each player of which no input is known here, nor was given."""
+        self._known: defaultdict[int, int] = defaultdict(int)
+        """Of each player up to which frame the inputs are known here."""
+        self._given: defaultdict[int, int] = defaultdict(int)
+        """Up to which frame they were given here, since they are to be given."""
         self._acted: dict[int, ActedFrames] = {}
         self._failed: set[int] = set()
         """For whom the stand-in has failed, as the log says."""
 
     def learn(self, event: InputsArrived) -> None:
         """Take note of whose inputs have come, and who chose them."""
-        self._upcoming[event.player] = max(self._upcoming[event.player], event.start + len(event.inputs))
+        self._known[event.player] = max(self._known[event.player], event.start + len(event.inputs))
         self._note(event.player, event.start, event.actors)
 
     def take_up(self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]) -> None:
         """Take note of all players' inputs of an episode that was played before, and who chose them."""
         for player, (known, acted) in enumerate(zip(inputs, actors, strict=True)):
-            self._upcoming[player] = len(known)
+            self._known[player] = len(known)
             self._note(player, 0, acted)
+
+    def begin(self, player: int) -> None:
+        """Take note that a player's inputs are to be given here from now on, perhaps once more.
+
+        What was given before and is not known has not counted: it was on its way when they came back, or
+        somebody else was to give it.
+        """
+        self._given[player] = 0
 
     def _note(self, player: int, start: int, actors: bytes) -> None:
         if actors:
@@ -81,10 +91,10 @@ class StandingIn:
         """
         for player in sorted(self._match.acts_for):
             last = frame + self._delays[player]
-            for upcoming in range(self._upcoming[player], last + 1):
+            for upcoming in range(max(self._known[player], self._given[player]), last + 1):
                 data, actor = self._input_of(player, frame, seen, newest=upcoming == last)
                 self._match.command(GiveFor(player, self._episode, upcoming, data, actor))
-            self._upcoming[player] = max(self._upcoming[player], last + 1)
+            self._given[player] = max(self._given[player], last + 1)
 
     def _input_of(self, player: int, frame: int, seen: Outcome, *, newest: bool) -> tuple[bytes, ActedBy]:
         """Return an input, and who chose it: for frames that have gone by nobody was asked."""

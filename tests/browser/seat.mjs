@@ -50,8 +50,11 @@ export const seats = {
     return { errors, requests };
   },
   async close({ page }) {
-    await pages.get(page).opened.close();
+    const { opened } = pages.get(page);
     pages.delete(page);
+    await opened.close();
+    const context = opened.context();
+    if (context.pages().length === 0) await context.close(); // its window goes with it
     return null;
   },
 };

@@ -119,10 +119,38 @@ def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat
     page.until("document.getElementById('card-head').textContent === 'You left the game'")
 
 
+CUT = """
+const Real = WebSocket;
+window.WebSocket = class extends Real {
+  constructor(url) {
+    super(window.isCut ? new URL("nowhere", url) : url);
+    window.cut = () => { window.isCut = true; this.close(); };
+  }
+};
+"""
+
+
+def test_who_leaves_while_the_line_is_broken_has_left_when_it_is_back(browser: Driver) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, alone.seat.url, init=CUT)
+        page.until(DRAWN)
+        page.ask("value", expression="window.cut()")
+        page.until("document.getElementById('card-head').textContent === 'Connection lost'")
+        page.ask("click", selector="#leave")
+        page.ask("click", selector="#leave")
+        page.until("document.getElementById('card-head').textContent === 'Leaving the game'")
+        page.ask("value", expression="window.isCut = false")
+        until(lambda: alone.error is not None)
+        assert isinstance(alone.error, PersonGone)
+        assert alone.error.reason == "left"
+        page.until("document.getElementById('card-head').textContent === 'You left the game'")
+
+
 BAD = {
     "garbage": "page.link.send('{')",
-    "ten thousand keys": "for (let n = 1; n <= 10000; n++) "
-    "page.link.send({ t: 'keys', held: [], changes: [[n, 1, 'ArrowLeft', 'keys']] })",
+    "ten thousand keys": "for (let n = 1; n <= 10000; n += 10) "
+    "page.link.send({ t: 'keys', held: [], changes: "
+    "Array.from({ length: 10 }, (_, i) => [n + i, 1, 'ArrowLeft', 'keys']) })",
 }
 
 

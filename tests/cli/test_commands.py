@@ -75,6 +75,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --public-url play.example.org", "--public-url: wanted http(s)://"),
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),
+        (f"host {GAME} --links 2 --links-last 1e12", "--links-last: wanted 0.01 to 87600"),
         (f"host {GAME} --seats 0", "--seats: wanted a whole number from 1"),
         ("host gym_p2p/Raly-v0 --port 0", "did you mean 'gym_p2p/Rally-v0'"),
         ("host CartPole-v1 --port 0", "CartPole-v1 has the single seat"),
@@ -161,6 +162,17 @@ def test_what_has_no_dashes_on_the_command_line_has_none_in_an_error(
 
     monkeypatch.setattr(f"gym_p2p.cli.{command}.run", run)
     assert said(capsys, *line.split()) == (2, f"gym-p2p {command}: {called}: is wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"), [("join", "as fast as possible"), ("demo", "30"), ("host", "the game's own rate")]
+)
+def test_help_tells_the_rate_of_frames_that_is_taken(
+    capsys: pytest.CaptureFixture[str], command: str, told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"frames a second (default: {told})" in capsys.readouterr().out
 
 
 def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

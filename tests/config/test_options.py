@@ -146,7 +146,7 @@ WRONG: dict[str, list[Any]] = {
     "disconnect_timeout_s": [0, "2", 0.4, None],  # 0.4 is below the notice
     "rejoin": [1, "yes", None],
     "rejoin_timeout_s": [-1, "10", 3601, None],
-    "while_away": ["wait", None, 1],
+    "while_away": ["wait", None, 1, "default_action"],  # the last without rejoin_timeout_s
     "reconnect_timeout_s": [-1, "10", 601, None],
     "disconnect_notice_s": [0, "1", 2.5, None],
     "input_timeout_s": [0, "300", -1],

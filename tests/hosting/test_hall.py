@@ -198,6 +198,21 @@ def test_a_process_that_dies_again_and_again_stays_dead_and_spends_no_link() -> 
     played(play)
 
 
+def test_a_process_that_dies_after_its_page_was_told_the_end_is_not_started_again() -> None:
+    async def play() -> None:
+        one = scene()
+        one.enter("a")
+        one.of("a")[0].say(Began("match-1", "left"))
+        one.of("a")[0].say(Over(GONE))
+        one.of("a")[0].end()
+        await settled()
+        assert len(one.of("a")) == 1
+        assert one.lines[-1] == "a: the seat's process has died (exit code -9)"
+        assert one.enter("a") == Refuse(Why.CRASHED, {"phase": "over", "again": True})
+
+    played(play)
+
+
 def test_where_nobody_waits_for_who_died_none_is_started_again() -> None:
     async def play() -> None:
         one = scene(rejoin_s=0.0)
@@ -224,6 +239,33 @@ def test_a_program_that_dies_is_started_again_too_and_one_that_fails_is_not() ->
         assert len(one.processes.started) == 3
         assert one.said("room.1.1: the program failed: no such move")
         assert one.of("a")[0].told == [End()]  # nobody will come
+
+    played(play)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["waiting", "playing"])
+def test_who_failed_in_the_middle_of_a_match_is_not_said_to_have_played_none(*, begun: bool) -> None:
+    async def play() -> None:
+        one = scene()
+        one.enter("a")
+        person = one.of("a")[0]
+        if begun:
+            person.say(Began("match-1", "left"))
+        person.say(Failed("no such move"))
+        person.end()
+        good = "a played until it failed (the link is still good): no such move"
+        assert one.lines[-1] == (good if begun else "a did not play: no such move")
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+def test_a_program_without_its_network_is_told() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        one.partner_of("a").say(Ended(ending="network_failed", problems=[], spends=False))
+        assert one.lines[-1] == "room.1.1: the program's network process has ended"
 
     played(play)
 

@@ -198,8 +198,9 @@ def test_a_program_that_fails_is_told_and_spends_no_link(tmp_path: Path) -> None
             with FakePage(link) as page:
                 wait_for(page, "over")
                 assert page.states[-1]["again"] is True
+                assert reason(page) == "peer_failed"
             until(lambda: not host.seats())
-        assert sum("p001 has played" in line for line in host.lines) == 2
+        until(lambda: sum("p001 has played" in line for line in host.lines) == 2)
         until(
             lambda: sum("the program failed" in line and "no such move" in line for line in host.lines) == 2
         )

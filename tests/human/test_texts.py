@@ -13,6 +13,7 @@ from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.human.messages import CLOSE_CODES, VERSION
 from gym_p2p.human.seat import _WORDS as GONE
+from gym_p2p.human.standing import _GOODBYES as GOODBYES
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.paused import PauseReason
 
@@ -42,6 +43,7 @@ def _reasons() -> set[str]:
         ("quality", {str(one) for one in Quality}),
         ("reasons", {*Cause, EXCLUDED}),
         ("reasons", _reasons()),
+        ("reasons", set(GOODBYES.values())),
     ],
 )
 def test_there_is_a_text_for_everything_that_is_told(part: str, told: set[str]) -> None:

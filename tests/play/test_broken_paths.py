@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -231,6 +232,17 @@ def test_the_log_tells_of_a_silence_and_as_soon_as_it_is_known_that_it_is_an_end
     first, second = [record.getMessage() for record in caplog.records]
     assert first.startswith("paused: path to 'right' lost")
     assert second.startswith("paused: waiting for 'right' to come back")
+
+
+def test_of_who_is_away_it_is_told_how_long_the_match_stands_and_not_how_long_they_are_gone() -> None:
+    """Where others act for them these are not the same."""
+    now = time.monotonic()
+    paused = Paused(("right",), "away", now - 0.13, 24.0)
+    said = re.fullmatch(
+        r"waiting for 'right' to come back, (\d+\.\d) s by now, (\d+\.\d) s left", str(paused)
+    )
+    assert said is not None
+    assert float(said[1]) + float(said[2]) == pytest.approx(24.0, abs=0.11)
 
 
 def test_a_limit_is_told_to_a_tenth_of_a_second() -> None:

@@ -12,15 +12,20 @@ from gymnasium import spaces
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import EpisodeBegan, InputsArrived
-from gym_p2p.core.match.return_events import GiveFor
+from gym_p2p.core.match.return_events import ActFor, GiveFor
+from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.acting import ActedBy
+from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 from gym_p2p.play.played_match import PlayedMatch
+from gym_p2p.play.runner import EpisodeRunner
 from gym_p2p.play.silences import Silence
 from gym_p2p.play.standing_in import StandingIn, stood_in_for
+from gym_p2p.play.sync_mode import SyncChoice
 
 SEATS = ("a", "b", "c")
 HOLDERS = (0, 1, 1)
@@ -79,6 +84,50 @@ def test_what_the_player_gave_is_not_given_again() -> None:
     assert [one.frame for one in table.given] == [5]
 
 
+def test_what_was_given_in_vain_is_given_again_once_it_is_asked_for_again() -> None:
+    table = _Table()
+    table.standing_in.act(0, PLAIN)
+    table.standing_in.learn(InputsArrived(1, 0, (b"x",), 1))
+    table.standing_in.act(1, PLAIN)  # they are back, which is not known here yet, and go before they play
+    table.standing_in.begin(1)
+    for _ in range(2):
+        table.standing_in.act(1, PLAIN)
+    assert [one.frame for one in table.given] == [0, 1, 1]
+
+
+def test_an_episode_gives_anew_what_is_asked_for_again() -> None:
+    commands: list[object] = []
+    seats = ("left", "right")
+    record = MatchRecord(
+        game_id="match",
+        player_id="left",
+        players=seats,
+        peers=seats[1:],
+        session_start_ms=0,
+        environment={},
+        config={},
+    )
+    match = PlayedMatch(
+        game=make_game(RallyEnv()),
+        holders=range(2),
+        local=0,
+        config=SyncConfig(while_away="default_action", rejoin_timeout_s=30),
+        choice=SyncChoice(mode="lockstep", why="as in every match"),
+        record=record,
+        command=commands.append,
+        now_ms=lambda: 0,
+        monotonic_s=lambda: 0.0,
+        acts_for={1},
+    )
+    runner = EpisodeRunner(match, EpisodeBegan(1, 7, {}, (0, 0)))
+    runner.add_input({"left": 1})
+    runner.act_for_others()
+    for acts in (False, True):
+        runner.receive(ActFor(1, acts))
+    runner.act_for_others()
+    assert [one.frame for one in commands if isinstance(one, GiveFor)] == [0, 0]
+
+
 def test_a_stand_in_sees_what_the_seat_sees_and_is_asked_of_no_frame_that_has_gone_by() -> None:
     table = _Table(lambda _seat, observation, frame: (observation + frame) % 4)
     table.standing_in.act(2, PLAIN)
@@ -119,7 +168,7 @@ def test_it_is_said_who_plays_for_whom_and_for_how_long() -> None:
     config = SyncConfig(while_away="stand_in", stand_in=lambda *_: 0, rejoin_timeout_s=30)
     (told,) = stood_in_for(client, config)
     assert str(told).startswith("'p1' is away: stand_in plays, ")
-    (told,) = stood_in_for(client, SyncConfig(while_away="default_action"))
+    (told,) = stood_in_for(client, SyncConfig(while_away="default_action", rejoin_timeout_s=30))
     assert "default actions are played" in str(told)
     assert stood_in_for(client, SyncConfig()) == ()
 

@@ -17,6 +17,7 @@ import pytest
 import gym_p2p
 from gym_p2p.core.latency.delta_series import ENCODING, encode_series
 from gym_p2p.errors import UsageError
+from gym_p2p.hosting.link_file import new_links, note_spent, write_links
 from gym_p2p.study.codebook.codebook import TABLES, codebook_data, schema
 from gym_p2p.study.problems import MAX_OF_A_KIND
 from gym_p2p.study.reading.files import Unreadable, unpacked
@@ -54,6 +55,15 @@ def test_the_tables_say_what_made_documents_do(folder: Path) -> None:
     study = gym_p2p.load(folder)
     assert oracle.compare(folder, rows(study))["frames"] == 6
     assert kinds(study) == []
+
+
+@pytest.mark.parametrize("name", ["links.csv", "people of May.csv"])
+def test_the_links_of_a_host_are_no_problem_of_a_study(folder: Path, name: str) -> None:
+    path = folder / name
+    write_links(path, new_links([], 2, expires_at=2e9), lambda link: f"https://x.example/{link.token}/")
+    note_spent(path, "p001", {"phase": "over"})
+    assert len(list(folder.glob("*.csv"))) == len(list(folder.glob("*.spent.jsonl"))) == 1
+    assert kinds(gym_p2p.load(folder)) == []
 
 
 def test_older_documents_have_null_where_they_say_nothing() -> None:

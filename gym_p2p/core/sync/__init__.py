@@ -1,1 +1,1 @@
-"""Lockstep and rollback: the session, input tracks, prediction, time sync and pacing."""
+"""Lockstep and rollback: the session, its tracks, window, endings and saved states, prediction and pacing."""

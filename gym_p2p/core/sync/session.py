@@ -42,6 +42,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     SetInputDelay,
 )
+from gym_p2p.core.sync.endings import Endings
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
 from gym_p2p.core.sync.outputs import (
     Advance,
@@ -54,8 +55,9 @@ from gym_p2p.core.sync.outputs import (
     SyncOutput,
 )
 from gym_p2p.core.sync.prediction import Predictor, repeat_last
+from gym_p2p.core.sync.saved_states import SavedStates
 from gym_p2p.core.sync.time_sync import Pace
-from gym_p2p.core.wire.messages import Cause
+from gym_p2p.core.sync.window import Window
 
 __all__ = ["SyncSession"]
 
@@ -109,13 +111,11 @@ class SyncSession:
         ]
         self._own = self._tracks[local]
         self._default = default_inputs[local]
-        self._assured = tuple(delays or [0] * len(self._tracks)) if window else (0,) * len(self._tracks)
-        self._window = window
+        self._window = Window(self._tracks, size=window, delays=delays)
         self.input_delay = input_delay
-        self._save_every = save_every
-        self._keep_every = keep_every
+        self._states = SavedStates(save_every=save_every, keep_every=keep_every)
         self._continues = continue_without_leavers
-        self._limits: dict[int, tuple[int, str, int]] = {}
+        self._endings = Endings(self._tracks)
         self._vacant: tuple[InputTrack, ...] = ()
         self.frame = 0
         self._given_at = -1
@@ -123,7 +123,6 @@ class SyncSession:
         self.has_news = True
         self._held_by_all = 0
         self.confirmed = 0
-        self._saved: list[int] = []
         self._outputs: deque[SyncOutput] = deque()
         self._pace = Pace()
         self.over: Over | None = None
@@ -131,7 +130,8 @@ class SyncSession:
     @property
     def needed_from(self) -> int:
         """Saved states below this frame are not loaded any more, once everything was polled."""
-        return self._saved[0] if self._saved else self.confirmed
+        frames = self._states.frames
+        return frames[0] if frames else self.confirmed
 
     @property
     def stretch(self) -> float:
@@ -144,16 +144,9 @@ class SyncSession:
         That of the current frame if it was given, or else of those that were played and are not final.
         """
         known = min([track.count for track in self._tracks])
-        if self._given_at != self.frame or self._in_reach(known):
+        if self._given_at != self.frame or self._window.reaches(self.frame, known):
             return tuple([track.player for track in self._tracks if track.count < self.frame])
-        lowest = self.frame - self._window
-        return tuple(
-            [
-                track.player
-                for track, delay in zip(self._tracks, self._assured, strict=True)
-                if max(track.count, delay) <= lowest
-            ]
-        )
+        return self._window.missing(self.frame)
 
     def absent_in(self, frame: int) -> tuple[int, ...]:
         """Return the players who are known to be gone in a frame."""
@@ -214,14 +207,12 @@ class SyncSession:
             return
         self.has_news = True
         match event:
-            case PlayerFinished(player, frames):
-                known = self._limits.get(player)
-                if known is None or (known[1] == "peer_reset" and frames < known[0]):
-                    self._limits[player] = (frames, "peer_reset", player)
+            case PlayerFinished():
+                self._endings.finished(event)
             case PlayerGone(player, reason, frames) if self._continues and reason != EXCLUDED:
                 self._vacate(self._tracks[player], frames)
-            case PlayerGone(player, reason, frames, _, lost):
-                self._limits[player] = (frames, reason, player if lost is None else lost)
+            case PlayerGone():
+                self._endings.gone(event)
             case FramesAhead(frames):
                 self._pace.observe(frames, self.frame)
 
@@ -236,14 +227,14 @@ class SyncSession:
 
     def _note_input(self) -> None:
         """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
-        if not (self._window or self._limits):
+        if not (self._window.size or self._endings.told):
             for track in self._tracks:
                 if track.count <= self.frame:
                     return
         self.has_news = True
 
     def _vacate(self, track: InputTrack, frames: int) -> None:
-        self._limits.pop(track.player, None)
+        self._endings.told.pop(track.player, None)
         track.end(frames)
         if track not in self._vacant:
             self._vacant = (*self._vacant, track)
@@ -280,11 +271,11 @@ class SyncSession:
         if self.over is not None:
             self.has_news = False
             return
-        if not (self._window or self._limits):
+        if not (self._window.size or self._endings.told):
             self._play_known()
             return
         known = min([track.count for track in self._tracks])
-        end = self._limit() if self._limits else None
+        end = self._endings.first() if self._endings.told else None
         self.has_news = end is not None
         frame = self.frame
         if end is not None and end.frame <= frame and end.frame <= known:
@@ -292,18 +283,19 @@ class SyncSession:
             return
         given = self._given_at == frame
         wrong = [track for track in self._tracks if track.wrong]
-        advances = given and not (end is not None and end.frame <= frame) and self._in_reach(known)
+        goes_on = end is None or frame < end.frame
+        advances = given and goes_on and self._window.reaches(frame, known)
         if wrong and (advances or not given):
             self._roll_back(wrong)
         if advances:
             self._play(frame, again=False)
             self.frame = frame + 1
-        elif given and self._window and self._stalled_at != frame:
+        elif given and self._window.size and self._stalled_at != frame:
             self._stalled_at = frame
             missing = tuple([track.player for track in self._tracks if track.count == known])
             self._outputs.append(Stalled(frame, missing))
         corrected = min([track.wrong[0].frame for track in wrong if track.wrong], default=self.frame)
-        held_by_all = self._held_by_all if self._window else known
+        held_by_all = self._held_by_all if self._window.size else known
         self._confirm(min(held_by_all, known, corrected))
 
     def _play_known(self) -> None:
@@ -316,28 +308,15 @@ class SyncSession:
             if track.count <= frame:
                 return
         inputs = tuple([track.take(frame) for track in tracks])
-        if self._keep_every is not None and frame % self._keep_every == 0:
-            self._save(frame, guessing=False)
+        states = self._states
+        if states.keep_every is not None and frame % states.keep_every == 0:
+            states.add(frame, guessing=False)
+            self._outputs.append(Save(frame))
         self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame) if self._vacant else ()))
         self._outputs.append(FramesConfirmed(frame, (inputs,)))
         self.frame = self.confirmed = frame + 1
-        if self._saved:
-            self._drop_saved(frame + 1)
-
-    def _in_reach(self, known: int) -> bool:
-        """Whether the current frame may be played on what is known.
-
-        It may if all inputs of the frame ``window`` before it are known. Those of a player's delayed frames
-        always are: they are the default ones.
-        """
-        lowest = self.frame - self._window
-        if lowest < known:
-            return True
-        if lowest >= max(self._assured):
-            return False
-        return all(
-            lowest < max(track.count, delay) for track, delay in zip(self._tracks, self._assured, strict=True)
-        )
+        if states.frames:
+            states.drop(frame + 1)
 
     def _play(self, frame: int, *, again: bool) -> None:
         inputs, predicted = [], []
@@ -345,19 +324,12 @@ class SyncSession:
             inputs.append(track.at(frame))
             if track.count <= frame:
                 predicted.append(track.player)
-        if not self._saved or self._saved[-1] != frame:
-            self._save(frame, guessing=bool(predicted))
+        states = self._states
+        saved = states.frames and states.frames[-1] == frame
+        if not saved and states.add(frame, guessing=bool(predicted)):
+            self._outputs.append(Save(frame))
         absent = self.absent_in(frame) if self._vacant else ()
         self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
-
-    def _save(self, frame: int, *, guessing: bool) -> None:
-        """Request S(frame) where a rollback may want it, or the caller does."""
-        saved = self._saved
-        newest = saved[-1] if saved else None
-        for_guess = guessing and (newest is None or newest + self._save_every <= frame)
-        if for_guess or (self._keep_every is not None and frame % self._keep_every == 0):
-            saved.append(frame)
-            self._outputs.append(Save(frame))
 
     # Going back.
 
@@ -367,15 +339,13 @@ class SyncSession:
 
     def _rewind(self, frame: int, end: int, found: tuple[Misprediction, ...]) -> None:
         """Take back what was played from ``frame`` on, and play up to ``end`` again."""
-        saved = self._saved
-        while saved[-1] > frame:
-            saved.pop()
+        loaded = self._states.back_to(frame)
         if found:
-            self._outputs.append(RolledBack(frame, self.frame, saved[-1], found))
-        self._outputs.append(Load(saved[-1]))
+            self._outputs.append(RolledBack(frame, self.frame, loaded, found))
+        self._outputs.append(Load(loaded))
         for track in self._tracks:
             track.rewind(frame)
-        for again in range(saved[-1], end):
+        for again in range(loaded, end):
             self._play(again, again=True)
         self.frame = end
 
@@ -388,28 +358,10 @@ class SyncSession:
         columns = [track.known(start, end) for track in self._tracks]
         self._outputs.append(FramesConfirmed(start, tuple(zip(*columns, strict=True))))
         self.confirmed = end
-        self._drop_saved(end)
+        self._states.drop(end)
         needed_from = min(end, self.needed_from)
         for track in self._tracks:
             track.forget(needed_from)
-
-    def _drop_saved(self, final: int) -> None:
-        """Drop the states that nothing is loaded from any more, with so many frames final."""
-        saved = self._saved
-        while len(saved) > 1 and saved[1] <= final:
-            saved.pop(0)
-
-    def _limit(self) -> Over:
-        """Return the first end that players who gave their last input put to the episode.
-
-        Of two who are gone after the same frame it is the one who said so: everybody knows that before
-        anybody can miss the other one.
-        """
-        over = [
-            Over(max(frames, self._tracks[player].count), reason, who)
-            for player, (frames, reason, who) in sorted(self._limits.items())
-        ]
-        return min(over, key=lambda one: (one.frame, one.reason != Cause.LEFT))
 
     def _finish(self, over: Over) -> None:
         """Go to the last state that all players can reach, and end the episode there."""

@@ -14,6 +14,7 @@ const WAITED_STEP_S = 10; // a screen reader reads each
 const NOTICE_MS = 5000;
 const openedAt = performance.now();
 let finished = false;
+let leaving = false; // whether they have said so, which the game may not have heard
 let simplified = false; // whether it is said that the picture is
 let notice = ""; // what is said for a moment, of a gamepad
 let said = ""; // what was read aloud last
@@ -24,6 +25,7 @@ const link = new Link({
   opened: () => {
     screen.restart();
     board.restart();
+    if (leaving) sayGoodbye();
   },
   frame: (buffer) => {
     screen.receive(buffer);
@@ -35,7 +37,7 @@ const link = new Link({
   },
   message: hear,
   broken: () => {
-    if (!finished) card(texts.reconnecting);
+    if (!finished) card(leaving ? texts.leaving : texts.reconnecting);
     status();
   },
   closed: (why) => ended(why),
@@ -266,7 +268,13 @@ leave.onclick = () => {
     leave.textContent = texts.leaveSure;
     setTimeout(() => (leave.textContent = texts.leave), 4000);
   } else {
-    link.send({ t: "leave" });
+    leaving = true;
+    sayGoodbye();
   }
   $("screen").focus();
 };
+
+function sayGoodbye() {
+  if (!link.open) card(texts.leaving);
+  link.send({ t: "leave" });
+}

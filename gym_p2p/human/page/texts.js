@@ -11,6 +11,7 @@ export const texts = {
   leaveSure: "Sure? Press again to leave",
 
   connecting: ["Just a moment", "The page is connecting to the game."],
+  leaving: ["Leaving the game", "The game is told when the connection is back. You can close this page."],
   reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
   unreachable: ["The game is closed", "The program that runs it has ended. You can close this page."],
   waiting: ["Waiting for the others", (others) =>
@@ -52,9 +53,11 @@ export const texts = {
   },
   reasons: {
     peer_left: "The other player left.",
+    peer_failed: "The other player's program had a fault.",
     peer_reset: "The other player began again.",
     peer_lost: "The connection to the other player was lost.",
     peer_crashed: "The other player's program ended.",
+    peer_away: "The other player was gone for too long.",
     peer_unresponsive: "The other player did not play any more.",
     peer_removed: "The other player's program sent what the game does not understand.",
     excluded: "The others went on without you: the connection to them was lost, or nothing was played here for too long.",

@@ -32,6 +32,8 @@ _PEEK_BYTES = 2**16
 _MAX_HEADER_BYTES = 2**20
 
 _QUIET = ("index.jsonl", "decisions.jsonl")
+_OF_LINKS = {".csv": b"code,expires,link", ".jsonl": b'{"code":"'}
+"""How files begin in which a host of people keeps its links, which have any name; by their ending."""
 _DOCUMENT = re.compile(r"\.json(\.gz)?$")
 _JOURNAL = re.compile(r"\.journal\.jsonl$")
 _RECORDING = re.compile(r"\.p2preplay(\.part)?$")
@@ -209,6 +211,8 @@ def _of_match(path: Path, name: str, problems: Problems) -> Found | None:
     if path.name in _QUIET:
         return None
     try:
+        if (begins := _OF_LINKS.get(path.suffix)) and first_bytes(str(path), len(begins)) == begins:
+            return None
         for pattern, kind, peek in _KINDS:
             if pattern.search(path.name):
                 match = peek(str(path))

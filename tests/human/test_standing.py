@@ -1,0 +1,32 @@
+"""What a person is told of how a match came to its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from gym_p2p.human.standing import ended_by
+from gym_p2p.play.ending import Ending
+
+
+@pytest.mark.parametrize(
+    ("reason", "stated", "told"),
+    [
+        ("peer_left", "failed", "peer_failed"),
+        ("peer_left", "environment_failed", "peer_failed"),
+        ("peer_left", "interrupted", "interrupted"),
+        ("peer_left", "left", "peer_left"),
+        ("peer_left", "page_closed", "peer_left"),
+        ("peer_left", "whatever a stranger says", "peer_left"),
+        ("peer_left", None, "peer_left"),
+        ("excluded", "failed", "excluded"),
+        ("desync", None, "desync"),
+    ],
+)
+def test_who_says_goodbye_for_a_fault_has_not_left_by_choice(
+    reason: str, stated: str | None, told: str
+) -> None:
+    assert ended_by(Ending(reason, "right", stated_reason=stated)) == told
+
+
+def test_of_a_match_that_nobody_broke_off_nothing_is_told() -> None:
+    assert ended_by(None) is None
