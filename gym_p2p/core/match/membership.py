@@ -217,7 +217,7 @@ class Departures:
     def brief(self, peer: Peer) -> Iterator[DepartureOutput]:
         """Tell a player who has come back who is gone, and give them what there is of those."""
         gone = [self._peers[player] for player in self._gone()]
-        if gone and all([one.excludes_us is None for one in gone]):  # else it is us who are gone
+        if gone and all(one.excludes_us is None for one in gone):  # else it is us who are gone
             yield from self.shares(peer, gone)
             yield peer, self._report(gone)
 
