@@ -16,8 +16,9 @@ import attrs
 
 __all__ = ["USABLE", "Capacity", "Punctuality"]
 
-USABLE = 0.75
-"""Of all cores: what is left takes the service, the host, and a moment in which all are busy at once."""
+USABLE = 0.65
+"""Of all cores: what is left takes the service, the host, and moments in which all are busy at once; with
+three quarters, twenty seats on two cores were late in more than one frame of a hundred."""
 
 MOST_LATE = 0.01
 """Of the frames of those who play: above it nobody more is let in."""

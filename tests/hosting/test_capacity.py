@@ -36,8 +36,8 @@ def test_seats_that_cost_more_than_expected_leave_room_for_fewer() -> None:
     capacity.played(800, 0, now + 10)
     capacity.used({7: 3.5, 8: 10.5}, now + 10)
     assert capacity.cost == (2.5 + 5.5) / 800 * 20
-    assert capacity.seats(4, now + 10) == int(2 * USABLE / 0.2) == 7
-    assert capacity.expected_seats == 15
+    assert capacity.seats(4, now + 10) == int(2 * USABLE / 0.2) == 6
+    assert capacity.expected_seats == 13
 
 
 def test_seats_that_get_too_little_of_a_busy_machine_do_not_seem_cheap() -> None:

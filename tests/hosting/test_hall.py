@@ -128,7 +128,7 @@ async def settled() -> None:
 
 def test_who_comes_when_seats_cost_too_much_is_asked_to_wait_with_the_reason_and_let_in_later() -> None:
     async def play() -> None:
-        one = scene(expected=0.4)  # of one core, of which three quarters are for seats
+        one = scene(expected=0.4)  # of one core, of which two thirds are for seats
         assert isinstance(one.enter("a"), Seat)
         assert one.enter("b") == one.enter("b") == Refuse(Why.FULL)
         assert one.lines[1:] == ["b is asked to wait: 1 seats are taken, each takes 40 % of a core"]

@@ -28,6 +28,9 @@ from tests.core.tables import TICK_S, Player, held_action
 
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=4, rejoin_timeout_s=20)
 
+MARGIN_S = 5.0
+"""Beyond what the others wait: so long does who comes back look for somebody who knows the match."""
+
 
 @attrs.frozen
 class Death:
@@ -214,6 +217,13 @@ class MortalTable(CutTable):
         """Let a player's next process take its place, and look for everybody who is there."""
         self.seats[seat.index] = seat
         self.link_up(seat.index)
+        limit_s = self.sync.rejoin_timeout_s + MARGIN_S
+        self.clock.call_at(self.clock.time() + limit_s, partial(self._give_up, seat))
+
+    def _give_up(self, seat: MortalPlayer) -> None:
+        """Let a player who has come back and reached nobody wait no longer, as the user's half does."""
+        if seat.catches_up and not seat.past_complete and not seat.dead:
+            seat.failed, seat.stopped = "nobody was reached", True
 
     def link_up(self, here: int) -> None:
         """Make a new link from a player who has come back to everybody who is there."""

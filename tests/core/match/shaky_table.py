@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from tests.core.match.cut_table import Cut
 from tests.core.match.returning_table import Death, MortalPlayer, MortalTable
 from tests.core.match.served_table import ServedTable
-
-MARGIN_S = 5.0
 
 ROUND_AFTER_S = 1.0
 """From who comes back being there to looking for ways round to those whom no link leads to."""
@@ -38,14 +35,7 @@ class ShakyTable(ServedTable, MortalTable):
     def come_in(self, seat: MortalPlayer) -> None:
         self.seats[seat.index] = seat
         self.reach_by_service(seat.index)
-        self.link_up(seat.index)
+        super().come_in(seat)
         for there in range(self.players):
             if there != seat.index:
                 seat.driver.look_for(there, after_s=ROUND_AFTER_S)
-        limit_s = self.sync.rejoin_timeout_s + MARGIN_S
-        self.clock.call_at(self.clock.time() + limit_s, partial(self._give_up, seat))
-
-    def _give_up(self, seat: MortalPlayer) -> None:
-        """Let a player who has come back and reached nobody wait no longer, as the user's half does."""
-        if seat.catches_up and not seat.past_complete and not seat.dead:
-            seat.failed, seat.stopped = "nobody was reached", True
