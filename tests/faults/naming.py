@@ -147,10 +147,10 @@ def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | 
 
 
 def _new_connection(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A connection that was made in place of the old one."""
+    """A connection that was made in place of the old one, or a way round until the match was over."""
     session = left.documents["session"]
     made = [
-        one["timestamp"] for one in session["reconnection"]["attempts"] if one["over"] == "new_connection"
+        one["timestamp"] for one in session["reconnection"]["attempts"] if one["over"] != "old_connection"
     ]
     broken = [one["timestamp"] for one in session["reconnection"]["disconnections"]]
     return _first(evidence, fault, made, _GONE_LATE_MS) and _first(evidence, fault, broken)
