@@ -20,9 +20,10 @@ pytestmark = [pytest.mark.netns, pytest.mark.quiet, pytest.mark.usefixtures("lab
 
 @pytest.mark.parametrize(
     ("kind", "seed"),
-    [  # odd seeds are rollback; two of four have three players
+    [  # odd seeds are rollback; three of five have three players
         ("medley", 1),
-        ("medley of paths", 2),
+        ("several", 2),
+        ("path change", 4),
         ("NAT symmetric", 5),
         ("killed at barrier", 3),
     ],
