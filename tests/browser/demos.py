@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-__all__ = ["demo_of"]
+import numpy as np
+
+from tests.browser.driver import Driver
+from tests.browser.seat_page import DRAWN, Page
+from tests.waiting import PATIENCE_S
+
+__all__ = ["demo_of", "play_demo"]
 
 
 def demo_of(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
@@ -20,3 +28,25 @@ def demo_of(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
         if found:
             return demo, found[0]
     raise AssertionError("no link was printed")
+
+
+def play_demo(browser: Driver, folder: Path) -> dict[str, Any]:
+    """Play one with an arrow key to its end; return the person's multiplayer document."""
+    demo, url = demo_of(folder, "--env-arg", "max_frames=150")
+    page = Page(browser, url)
+    page.phase("playing")
+    page.until(DRAWN)
+    before = page.canvas()
+    page.ask("press", code="ArrowUp")
+    page.until("window.page.screen.drawn.frame > 60")
+    rows = slice(0, before.shape[0] // 3)  # the paddle is up there now
+    assert not np.array_equal(page.canvas()[rows, 20:40], before[rows, 20:40])
+    page.ask("release", code="ArrowUp")
+    page.phase("over")
+    assert page.ask("seen")["errors"] == []
+    out, err = demo.communicate(timeout=PATIENCE_S)
+    assert demo.returncode == 0, err
+    assert json.loads(out)["aggregate"]["fullySynced"] is True
+    (path,) = folder.glob("p2p-exports/*T*Z-*/left.multiplayer.json")
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 
 import gym_p2p
 from gym_p2p.exports import schema
 from gym_p2p.study.report.report import report_html
-from tests.browser.demos import demo_of
+from tests.browser.demos import demo_of, play_demo
 from tests.browser.driver import Driver
-from tests.browser.seat_page import DRAWN, Page
 from tests.waiting import PATIENCE_S
 
 
 def test_the_demo_is_played_by_a_person_and_says_so_in_its_exports(browser: Driver, tmp_path: Path) -> None:
-    demo, url = demo_of(tmp_path, "--env-arg", "max_frames=150")
-    page = Page(browser, url)
-    page.phase("playing")
-    page.until(DRAWN)
-    before = page.canvas()
-    page.ask("press", code="ArrowUp")
-    page.until("window.page.screen.drawn.frame > 60")
-    rows = slice(0, before.shape[0] // 3)  # the paddle is up there now
-    assert not np.array_equal(page.canvas()[rows, 20:40], before[rows, 20:40])
-    page.ask("release", code="ArrowUp")
-    page.phase("over")
-    out, err = demo.communicate(timeout=PATIENCE_S)
-    assert demo.returncode == 0, err
-    assert json.loads(out)["aggregate"]["fullySynced"] is True
-
-    (path,) = tmp_path.glob("p2p-exports/*T*Z-*/left.multiplayer.json")
-    document = json.loads(path.read_text())
+    document = play_demo(browser, tmp_path)
     jsonschema.validate(document, schema("multiplayer"))
     human = document["human"]
     assert (human["link"], human["browser"], human["input"]) == ("websocket", "Chrome", "keys")
