@@ -149,6 +149,7 @@ class Door:
         if link.door:
             given = self._links.give()
             return await _close(request, "elsewhere", encode("elsewhere", token=given.token))
+        await self._hall.until_free(link)
         seat = self._enter(link)
         if isinstance(seat, Refuse):
             told = None if seat.state is None else encode("state", **seat.state)

@@ -7,6 +7,7 @@ room :mod:`gym_p2p.hosting.capacity`'s; HTTP is the door's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -34,6 +35,9 @@ END_LIMIT_S = 25.0
 
 KILL_LIMIT_S = 2.0
 """For the line of a killed process to end."""
+
+AGAIN_LIMIT_S = 10.0
+"""From a page that tries again until the match before is told to it once more: documents, an upload."""
 
 MEASURE_EVERY_S = 2.0
 """What the processes of the seats have used."""
@@ -85,6 +89,13 @@ class Hall:
     _asked_to_wait: set[str] = attrs.field(factory=set, init=False)
     _leaving: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _measuring: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    async def until_free(self, link: Link) -> None:
+        """Wait, where a match is over that its person may try again, until its seat is free for them."""
+        seat = self._seats.get(link.code)
+        if seat is not None and seat.last is not None and seat.last.state["again"]:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(seat.ended.wait(), AGAIN_LIMIT_S)
 
     def enter(self, link: Link) -> Seat | Refuse:
         """Return a link's seat, which is taken if need be; or why there is none."""
