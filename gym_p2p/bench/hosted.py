@@ -20,6 +20,7 @@ from gym_p2p.bench.figures import Row, times_between
 from gym_p2p.bench.processes import Worker
 from gym_p2p.bench.run import Progress
 from gym_p2p.errors import P2PError
+from gym_p2p.hosting.capacity import HELD_S
 from gym_p2p.human.messages import CLOSE_CODES
 from gym_p2p.processes.python import python_command
 from gym_p2p.processes.usage import seconds_below
@@ -42,6 +43,8 @@ _MEET_LIMIT_S = 90.0
 _LOOK_EVERY_S = 0.1
 _SILENCE_S = 0.1
 _ON_PURPOSE = set(CLOSE_CODES.values()) - {CLOSE_CODES["full"]}
+_ASKS_EVERY_S = 10.0
+"""Who is asked to wait, as in the page."""
 _COMES_EVERY_S = 0.3
 """From one person to the next."""
 _SETTLED_S = 6.0
@@ -173,10 +176,21 @@ def _silence(frames_at: Sequence[float], until: float) -> list[float]:
 
 
 def _settled(pages: Worker) -> list[dict[str, Any]]:
-    """Wait until everybody plays, is told why not, or waits for nobody; return how all stand."""
-    until = time.monotonic() + _MEET_LIMIT_S
+    """Wait until everybody plays, is told why not, or waits for nobody; return how all stand.
+
+    Whoever is asked to wait asks again, as their page would, for as long as a door waits for what seats cost.
+    """
+    began = time.monotonic()
+    until, asked_at = began + _MEET_LIMIT_S, began
     while True:
         standing: list[dict[str, Any]] = pages.request("standing")
+        full = [place for place, one in enumerate(standing) if one["code"] == CLOSE_CODES["full"]]
+        if full and asked_at < began + HELD_S:
+            time.sleep(max(0.0, asked_at + _ASKS_EVERY_S - time.monotonic()))
+            asked_at = time.monotonic()
+            for place in full:
+                pages.request("open_again", place=place)
+            continue
         broken = False
         for place, one in enumerate(standing):
             if one["code"] in _ON_PURPOSE:

@@ -199,8 +199,9 @@ def _tell_seats(arguments: argparse.Namespace, capacity: Capacity, *, spent: int
         print(f"{spent} of these links are spent: their matches were played", flush=True)
     if arguments.seats is not None and arguments.seats > capacity.expected_seats:
         _say(f"note: this machine has room for about {capacity.expected_seats} people at this rate")
-    seats = capacity.seats(0, time.monotonic())
-    print(f"seats for {seats} at once; documents go to {arguments.exports}", flush=True)
+    seats, first = capacity.fixed or capacity.expected_seats, capacity.first_seats
+    held = f", for {first} until it is measured what they cost" if capacity.is_held(time.monotonic()) else ""
+    print(f"seats for {seats} at once{held}; documents go to {arguments.exports}", flush=True)
 
 
 def _is_loopback(host: str) -> bool:

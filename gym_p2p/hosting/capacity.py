@@ -1,9 +1,9 @@
 """How many people there are seats for: by what a seat costs, and whether all who play are on time.
 
 Before anybody plays, that is what the environment cost when it was tried (:mod:`gym_p2p.hosting.cost`); from
-then on what the processes of the seats really take. And nobody more is let in while frames come late: rather
-is somebody asked to wait at the door than that all play badly. Without I/O, on monotonic seconds that are
-passed in.
+then on what the processes of the seats really take: the first who come take half of the seats, and the others
+wait at the door until that is known. And nobody more is let in while frames come late: rather is somebody
+asked to wait at the door than that all play badly. Without I/O, on monotonic seconds that are passed in.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ SETTLED_S = 5.0
 
 _MEASURED_S = 8.0
 """For what a seat costs: several times as long as from one word of it about its frames to the next."""
+
+HELD_S = 40.0
+"""From when half of the seats are taken, at most: where frames are few, as in a game of turns, nothing is
+measured, and where nobody plays that half must not wait for the other one."""
 
 _JUDGED_S = 10.0
 """How long back frames count."""
@@ -75,6 +79,7 @@ class Capacity:
     fixed: int | None = None
     _playing: set[str] = attrs.field(factory=set, init=False)
     _changed_at: float = attrs.field(default=-math.inf, init=False)
+    _held_at: float | None = attrs.field(default=None, init=False)
     _frames: deque[_Frames] = attrs.field(factory=deque, init=False)
     _played: int = attrs.field(default=0, init=False)
     _since: _Since | None = attrs.field(default=None, init=False)
@@ -90,9 +95,11 @@ class Capacity:
         """For how many people there should be room, by what was tried before anybody came; at least one."""
         return max(1, self._room(self.expected))
 
-    def came(self, now: float) -> None:
-        """Note that somebody took a seat."""
+    def came(self, taken: int, now: float) -> None:
+        """Note that somebody took a seat, and how many are taken now."""
         self._changed_at = now
+        if self._held_at is None and taken >= self.first_seats:
+            self._held_at = now
 
     def began(self, code: str, now: float) -> None:
         """Note that somebody plays from now on."""
@@ -137,6 +144,17 @@ class Capacity:
         count = sum(one.count for one in self._frames)
         return count >= _LEAST_FRAMES and sum(one.late for one in self._frames) > MOST_LATE * count
 
+    def is_held(self, now: float) -> bool:
+        """Return whether seats are kept until it is measured what one costs."""
+        if self._found is not None or self.fixed is not None or self.first_seats == self.expected_seats:
+            return False
+        return self._held_at is None or now < self._held_at + HELD_S
+
+    @property
+    def first_seats(self) -> int:
+        """How many of these are taken until it is measured what one costs: half, in pairs."""
+        return min(self.expected_seats, 2 * math.ceil(self.expected_seats / 4))
+
     def _room(self, cost: float) -> int:
         room = math.floor(USABLE * self.cores / cost)
         return room if self.most is None else min(room, self.most)
@@ -151,6 +169,8 @@ class Capacity:
         if self.fixed is not None:
             return self.fixed
         room = self._room(self.cost)
+        if self.is_held(now):
+            room = min(room, self.first_seats)
         return max(1, min(room, taken) if self.is_late(now) else room)
 
 

@@ -125,7 +125,7 @@ class Hall:
             else:
                 self._house.ended(link.code)
             raise
-        self._capacity.came(now)
+        self._capacity.came(self._house.taken, now)
         self._asked_to_wait.discard(link.code)
         self.say(f"{link.code} took a seat ({self._house.taken} of {self._house.seats})")
         return seat
@@ -166,9 +166,11 @@ class Hall:
         if code in self._asked_to_wait:
             return  # a page asks every few seconds
         self._asked_to_wait.add(code)
-        why = f"each takes {100 * self._capacity.cost:.0f} % of a core"
-        if self._capacity.is_late(time.monotonic()):
+        why, now = f"each takes {100 * self._capacity.cost:.0f} % of a core", time.monotonic()
+        if self._capacity.is_late(now):
             why = "and their frames come late: this machine has enough to do"
+        elif self._capacity.is_held(now):
+            why = "and it is being measured what each costs"
         self.say(f"{code} is asked to wait: {self._house.taken} seats are taken, {why}")
 
     # What is played at a seat.

@@ -9,7 +9,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.hosting.capacity import SETTLED_S, USABLE, Capacity, Punctuality
+from gym_p2p.hosting.capacity import HELD_S, SETTLED_S, USABLE, Capacity, Punctuality
 from gym_p2p.processes.usage import seconds_below
 from tests.waiting import until
 
@@ -17,15 +17,15 @@ from tests.waiting import until
 def playing(capacity: Capacity, people: int) -> float:
     """Let so many play, and settle; return the time."""
     for number in range(people):
-        capacity.came(0.0)
+        capacity.came(number + 1, 0.0)
         capacity.began(f"p{number}", 0.0)
     return SETTLED_S
 
 
 def test_before_anybody_plays_a_seat_costs_what_was_expected() -> None:
     capacity = Capacity(cores=2, fps=20.0, expected=0.1)
-    assert capacity.seats(0, 0.0) == capacity.expected_seats == int(2 * USABLE / 0.1)
-    assert Capacity(cores=2, fps=20.0, expected=0.1, most=3).seats(0, 0.0) == 3
+    assert capacity.expected_seats == int(2 * USABLE / 0.1) == 13
+    assert Capacity(cores=2, fps=20.0, expected=0.1, most=3).expected_seats == 3
     assert Capacity(cores=1, fps=20.0, expected=9.0).seats(0, 0.0) == 1
 
 
@@ -54,7 +54,7 @@ def test_what_a_seat_takes_while_it_begins_is_not_its_cost() -> None:
     now = playing(capacity, 2)
     capacity.used({7: 0.0}, now)
     capacity.played(400, 0, now + 10)
-    capacity.came(now + 9)
+    capacity.came(3, now + 9)
     capacity.used({7: 2.0, 9: 9.0}, now + 10)  # it loads, and nobody plays there yet
     assert capacity.cost == 0.1
     capacity.began("p9", now + 11)
@@ -62,6 +62,36 @@ def test_what_a_seat_takes_while_it_begins_is_not_its_cost() -> None:
     capacity.played(600, 0, now + 21 + SETTLED_S)
     capacity.used({7: 7.0, 9: 16.0, 10: 50.0}, now + 21 + SETTLED_S)
     assert capacity.cost == (2.0 + 1.0) / 600 * 20
+
+
+def test_the_first_half_plays_until_it_is_known_what_it_costs_and_the_others_wait_for_that() -> None:
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
+    assert [capacity.seats(taken, 0.0) for taken in range(9)] == [8] * 9
+    now = playing(capacity, 8)
+    assert capacity.seats(8, now) == capacity.first_seats == 8
+    assert capacity.is_held(now)
+    capacity.used({7: 0.0}, now)
+    capacity.played(1600, 0, now + 10)
+    capacity.used({7: 11.2}, now + 10)
+    assert not capacity.is_held(now + 10)
+    assert capacity.seats(8, now + 10) == int(2 * USABLE / 0.14) == 9
+
+
+def test_those_who_wait_for_a_measurement_do_not_wait_for_one_that_never_comes() -> None:
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
+    playing(capacity, 7)
+    assert capacity.is_held(1000.0), "one more may come"
+    capacity.came(8, 1000.0)  # a game of turns: no frames to speak of
+    assert capacity.seats(8, 1000.0 + HELD_S - 0.1) == 8
+    assert capacity.seats(8, 1000.0 + HELD_S) == 13
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_the_first_half_is_at_least_half_and_in_pairs_where_there_is_room(cores: int, most: int) -> None:
+    capacity = Capacity(cores=cores, fps=20.0, expected=0.1, most=most)
+    assert capacity.expected_seats / 2 <= capacity.first_seats <= capacity.expected_seats
+    assert capacity.first_seats % 2 == 0 or capacity.first_seats == capacity.expected_seats
+    assert capacity.is_held(0.0) == (capacity.first_seats < capacity.expected_seats)
 
 
 def test_nobody_more_is_let_in_while_frames_come_late_and_they_are_again_afterwards() -> None:
@@ -74,7 +104,7 @@ def test_nobody_more_is_let_in_while_frames_come_late_and_they_are_again_afterwa
     assert not capacity.is_late(now + 5)
     capacity.played(300, 20, now + 6)
     assert capacity.seats(3, now + 6) == 3
-    assert capacity.seats(3, now + 20) == capacity.expected_seats
+    assert capacity.seats(3, now + 20) == capacity.first_seats
 
 
 def test_where_nobody_plays_any_more_nobody_is_late() -> None:
@@ -112,7 +142,7 @@ def test_there_is_always_room_for_one_and_never_for_more_than_cores_allow(
         now += 1.7
         match what:
             case "came":
-                capacity.came(now)
+                capacity.came(number, now)
             case "began":
                 capacity.began(f"p{number}", now)
             case "ended":

@@ -154,6 +154,16 @@ def test_while_frames_of_those_who_play_come_late_nobody_else_is_let_in() -> Non
     played(play)
 
 
+def test_half_of_those_who_come_at_once_wait_until_it_is_measured_what_a_seat_costs() -> None:
+    async def play() -> None:
+        one = scene(cores=4)  # room for six
+        assert all(isinstance(one.enter(code), Seat) for code in "abcd")
+        assert one.enter("e") == Refuse(Why.FULL)
+        assert one.said("e is asked to wait: 4 seats are taken, and it is being measured what each costs")
+
+    played(play)
+
+
 @pytest.mark.parametrize("begun", [False, True], ids=["waiting", "playing"])
 def test_a_process_that_dies_is_started_again_and_its_page_finds_it_where_it_was(*, begun: bool) -> None:
     async def play() -> None:
