@@ -197,9 +197,13 @@ def _tell_seats(arguments: argparse.Namespace, capacity: Capacity, *, spent: int
     """Say for how many there is room."""
     if spent:
         print(f"{spent} of these links are spent: their matches were played", flush=True)
-    if arguments.seats is not None and arguments.seats > capacity.expected_seats:
-        _say(f"note: this machine has room for about {capacity.expected_seats} people at this rate")
-    seats, first = capacity.fixed or capacity.expected_seats, capacity.first_seats
+    seats, first, room = (
+        capacity.fixed or capacity.expected_seats,
+        capacity.first_seats,
+        capacity.expected_room,
+    )
+    if seats > room:
+        _say(f"note: {seats} people are more than this machine has room for at this rate (about {room})")
     held = f", for {first} until it is measured what they cost" if capacity.is_held(time.monotonic()) else ""
     print(f"seats for {seats} at once{held}; documents go to {arguments.exports}", flush=True)
 
