@@ -29,6 +29,7 @@ async def tried(part: Part) -> tuple[SeatProcesses, Measured]:
         try:
             found = await answer
         finally:
+            trying.close()  # first: a process that it has not forked yet, it never will
             process.kill()
             await process.let_go()
     finally:

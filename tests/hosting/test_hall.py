@@ -16,6 +16,7 @@ from gym_p2p.hosting.house import House, Refuse, Why
 from gym_p2p.hosting.links import Link
 from gym_p2p.hosting.messages import (
     Began,
+    Dying,
     End,
     Ended,
     Failed,
@@ -281,6 +282,24 @@ def test_who_failed_in_the_middle_of_a_match_is_not_said_to_have_played_none(*, 
         good = "a played until it failed (the link is still good): no such move"
         assert one.lines[-1] == (good if begun else "a did not play: no such move")
         assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+def test_a_process_that_dies_for_its_network_process_is_started_again_and_the_host_says_why() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        one.partner_of("a").say(Dying("its network process has ended"))
+        one.partner_of("a").end()
+        await settled()
+        assert one.said(
+            r"room.1.1: the seat's process has died \(its network process has ended\); it is started again"
+        )
+        one.partner_of("a").end()
+        await settled()
+        assert one.said(r"room.1.1: the seat's process has died \(exit code -9\); it is started again")
+        assert len(one.of(one.partner_of("a").part.options["subject_id"])) == 3
 
     played(play)
 
