@@ -15,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -34,7 +35,7 @@ from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.files.held import hold, is_held, stands_for, write_held
+from gym_p2p.files.held import hold, is_held, open_at_once, stands_for, write_held
 from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
@@ -278,7 +279,7 @@ def _held(path: Path) -> int | None:
     One that another took the place of meanwhile is gone: its process has written a new one.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_at_once(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -295,6 +296,9 @@ def _held(path: Path) -> int | None:
 
 def _read(path: Path, descriptor: int) -> KeptMatch | None:
     status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        _log.warning("%s is left alone: it is no file", path)
+        return None
     data = os.pread(descriptor, _MOST_BYTES, 0)
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         _log.warning("%s is left alone: it is not yours alone (chmod 600 it, or remove it)", path)

@@ -23,6 +23,7 @@ from gym_p2p.play.handshake import Seated
 from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
 from gym_p2p.play.setup import MatchSetup
 from tests.files.small_disk import SmallDisk
+from tests.players import together
 from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
@@ -273,6 +274,17 @@ def test_what_makes_no_sense_is_left_alone_and_said(
     assert find_kept_match(NAME) is None
     assert path.exists()
     assert told in caplog.text
+
+
+def test_a_pipe_that_stands_there_is_left_alone_and_not_waited_for(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    assert together(lambda: (find_kept_match(NAME), is_played(NAME))) == [(None, False)]
+    assert path.exists()
+    assert "it is no file" in caplog.text
 
 
 @pytest.mark.parametrize(
