@@ -15,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -49,8 +50,12 @@ _log = logging.getLogger(__name__)
 TOUCH_EVERY_S = 5.0
 """While the match is played: how exactly it is known when a process ended."""
 
-PROCESSES_MOST = 1000
-"""Of one player in one match, who come one after the other: the others go by a count that grows with each."""
+PROCESSES_MOST = 1_000_000
+"""The others go by a number that grows with each process of a player's in a match."""
+
+_STEP_MOST = 1000
+"""It grows by chance, so that two who come back with copies of one file are two processes for the others, who
+take up the match with the higher one, and not one with two paths. Small enough for a thousand processes."""
 
 _MOST_BYTES = 2**24
 """Of a file: eight players, each of whom may state about 64 KiB."""
@@ -327,7 +332,7 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
         secret=kept.secret,
         returns=ReturnPlan(
             found=found,
-            comeback=Comeback(kept.incarnation + 1, kept.keys),
+            comeback=Comeback(kept.incarnation + 1 + secrets.randbelow(_STEP_MOST), kept.keys),
             resume_token=None if token is None else Secret(token),
         ),
         about=kept.about,
