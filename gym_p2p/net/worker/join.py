@@ -30,7 +30,8 @@ async def find_match(
 ) -> MatchFound:
     """Return the match, the one that is taken up again at once; ``client`` is closed by the caller.
 
-    Who comes back to one waits for a service that is away as long as the others wait for them. Until then its line is told of, during the match as well.
+    Who comes back to one waits for a service that is away as long as the others wait for them. Until
+    the client is closed its line is told of, during the match as well.
 
     Raises:
         ServiceUnreachable, ServiceRefused: there is no service, or it would not.
