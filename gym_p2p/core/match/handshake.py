@@ -83,7 +83,7 @@ class Handshake:
     def close(self) -> Connected:
         """Be complete without those who are gone: we have come back, and they had before."""
         self.complete = True
-        return Connected(tuple(self._about))
+        return Connected(tuple(self._about), self._least_ms / 1e3)
 
     def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
         """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
@@ -108,7 +108,7 @@ class Handshake:
         if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):
             return None
         self.complete = True
-        return Connected(tuple(self._about))
+        return Connected(tuple(self._about), self._least_ms / 1e3)
 
     def _agree_to_wait(self, hello: Hello) -> None:
         """Let a broken path, and a player, be waited for as long as the least patient player would."""

@@ -138,6 +138,7 @@ class Match:
 
     def service_up(self, *, up: bool) -> None:
         """Note whether the service can pass messages on now; before the first time it cannot."""
+        self._deadlines.forget()
         self._ways_round.service_up = up
 
     def begin_by_service(self, player: int, now: float) -> None:

@@ -39,6 +39,7 @@ from gym_p2p.core.match.pace import Pace
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import DIRECT, Way, WayChanged, Why
+from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
@@ -47,7 +48,7 @@ from gym_p2p.errors import ProtocolError
 __all__ = ["Returning", "nothing_past"]
 
 AWAY_PING_S = 0.5
-"""Between two pings to a player who is away, over the link that there was."""
+"""Between two pings to a player who is away, by one way after the other."""
 
 _LEAST_BYTES = 2 * MAX_MESSAGE_BYTES
 """Of what was played in one message: above the longest input, so that every answer brings something new."""
@@ -63,6 +64,7 @@ class Returning:
         local: our index.
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
+        ways_round: by which somebody may be heard whose path is lost.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Returning:
         handshake: Handshake,
         barrier: Barrier,
         exchange: InputExchange,
+        ways_round: WaysRound,
     ) -> None:
+        self._ways_round = ways_round
         self._local = local
         self._peers = peers
         self._outputs = outputs
@@ -256,8 +260,9 @@ class Returning:
         Who is away may have stood still, or the path did.
         """
         for peer in self._peers.values():
-            if _may_hear(peer) and peer.pings.sent_at + AWAY_PING_S <= now:
-                self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+            if peer.pings.sent_at + AWAY_PING_S <= now and (ways := self._ways_to(peer)):
+                ping = peer.pings.next(peer.control.received, now)
+                self._outputs.send_over(peer, ways[ping.number % len(ways)], ping, now)
             if peer.greeted:
                 self._tell_round(peer, now)
 
@@ -271,11 +276,23 @@ class Returning:
     def due_at(self, peer: Peer) -> float | None:
         """Return when :meth:`handle_timeout` or :meth:`overdue` is wanted for a player; ``None``: never."""
         times = [_waited_until(peer)]
-        if _may_hear(peer):
+        if self._ways_to(peer):
             times.append(peer.pings.sent_at + AWAY_PING_S)
         if peer.ways.asked is not None and peer.greeted:
             times.append(self._pace.takes_at(peer))
         return min([at for at in times if at is not None], default=None)
+
+    def _ways_to(self, peer: Peer) -> list[Way]:
+        """Return the ways on which a player who is away is asked whether they are there after all.
+
+        The one that there was, and where that is the direct path the others, too: they may carry by now.
+        """
+        if peer.state is not PeerState.AWAY or peer.mismatch_told:
+            return []
+        if peer.ways.now is not DIRECT:
+            return [peer.ways.now]
+        there = [DIRECT] if peer.closed_at is None else []
+        return [*there, *self._ways_round.to(peer)]
 
     def _others_hold_all(self) -> None:
         """Take note that there is one less whose inputs everybody has to hold."""
@@ -284,10 +301,6 @@ class Returning:
             arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
             if arrived is not None:
                 self._outputs.emit(arrived)
-
-
-def _may_hear(peer: Peer) -> bool:
-    return peer.state is PeerState.AWAY and peer.closed_at is None
 
 
 def _waited_until(peer: Peer) -> float | None:
