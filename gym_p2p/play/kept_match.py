@@ -15,6 +15,8 @@ import contextlib
 import json
 import logging
 import os
+import secrets
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -34,7 +36,7 @@ from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
-from gym_p2p.files.held import hold, is_held, stands_for, write_held
+from gym_p2p.files.held import hold, is_held, open_at_once, stands_for, write_held
 from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
@@ -48,8 +50,12 @@ _log = logging.getLogger(__name__)
 TOUCH_EVERY_S = 5.0
 """While the match is played: how exactly it is known when a process ended."""
 
-PROCESSES_MOST = 1000
-"""Of one player in one match, who come one after the other: the others go by a count that grows with each."""
+PROCESSES_MOST = 1_000_000
+"""The others go by a number that grows with each process of a player's in a match."""
+
+_STEP_MOST = 1000
+"""It grows by chance, so that two who come back with copies of one file are two processes for the others, who
+take up the match with the higher one, and not one with two paths. Small enough for a thousand processes."""
 
 _MOST_BYTES = 2**24
 """Of a file: eight players, each of whom may state about 64 KiB."""
@@ -278,7 +284,7 @@ def _held(path: Path) -> int | None:
     One that another took the place of meanwhile is gone: its process has written a new one.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_at_once(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -295,6 +301,9 @@ def _held(path: Path) -> int | None:
 
 def _read(path: Path, descriptor: int) -> KeptMatch | None:
     status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        _log.warning("%s is left alone: it is no file", path)
+        return None
     data = os.pread(descriptor, _MOST_BYTES, 0)
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         _log.warning("%s is left alone: it is not yours alone (chmod 600 it, or remove it)", path)
@@ -323,7 +332,7 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
         secret=kept.secret,
         returns=ReturnPlan(
             found=found,
-            comeback=Comeback(kept.incarnation + 1, kept.keys),
+            comeback=Comeback(kept.incarnation + 1 + secrets.randbelow(_STEP_MOST), kept.keys),
             resume_token=None if token is None else Secret(token),
         ),
         about=kept.about,

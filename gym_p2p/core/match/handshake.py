@@ -66,6 +66,11 @@ class Handshake:
         return not (self._seals.incarnation or peer.incarnation)
 
     @property
+    def was_before(self) -> bool:
+        """Whether all had agreed with a process of ours before this one: we have come back."""
+        return self._seals.incarnation > 0
+
+    @property
     def rejoin_s(self) -> float:
         """For how long all who have greeted us would wait for a player whose process has ended."""
         return self._least_rejoin_ms / 1e3
@@ -94,7 +99,7 @@ class Handshake:
                 raise ProtocolError("second handshake")
             peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
-        peer.state = PeerState.PLAYING
+        peer.state, peer.has_greeted = PeerState.PLAYING, True
         if hello.key or not self._seals.knows(peer.index):
             self._seals.keep(peer.index, hello.key)
         self._agree_to_wait(hello)

@@ -99,7 +99,9 @@ class Returning:
             return False
         if loss is not None and loss.cause not in _PROCESS_ENDED:
             return False
-        return self._handshake.complete and (peer.state is PeerState.PLAYING or peer.away_at is not None)
+        if peer.state is PeerState.GONE or not (self._handshake.complete or self._handshake.was_before):
+            return False
+        return peer.state is PeerState.PLAYING or peer.away_at is not None
 
     def await_return(self, peer: Peer, loss: Loss, now: float) -> None:
         """Wait for another process of a player's; ``loss`` is how they are gone if none comes."""
@@ -134,8 +136,9 @@ class Returning:
 
     def woke(self, peer: Peer, way: Way, now: float) -> None:
         """Take note that the process of a player who is away is there after all, by what came over a way."""
-        if not peer.seated:
-            peer.state = PeerState.RETURNING
+        if not (peer.has_greeted and peer.seated):
+            peer.state = PeerState.RETURNING if peer.has_greeted else PeerState.GREETING
+            peer.opened_at = now
             return
         peer.state, peer.away_at = PeerState.PLAYING, None
         self._exchange.reconsider()
