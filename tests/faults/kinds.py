@@ -352,7 +352,7 @@ KINDS: Mapping[str, Kind] = {
         about="in one match: two paths at once around a barrier, a direction, jitter, and another address",
         draw=medley(
             ("several", several),
-            ("jitter", path("jitter", [100.0], 2.5, 1)),  # a round trip a second is what tells of it
+            ("jitter", path("jitter", [100.0], 2.5, 1)),  # one round trip a second tells of it
             ("path change", once("path change", first=True)),
         ),
         after_frames=30,

@@ -68,11 +68,7 @@ def _pause(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | N
     broken = session["reconnection"]["disconnections"]
     found = _first(evidence, fault, (one["timestamp"] for one in broken if one["otherPeer"] in others))
     paused = (one["timestamp"] for one in session["pauses"] if others & set(one["playerIds"]))
-    ways = [one for one in session["waysTaken"] if one["otherPeer"] in others]
-    around = _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct"))
-    before = [one["way"] for one in ways if one["timestamp"] < evidence.unix_ms(fault["from"])]
-    in_use = Told(None) if before and before[-1] != "direct" else None
-    return found or _first(evidence, fault, paused) or around or in_use
+    return found or _first(evidence, fault, paused) or _way_round(evidence, fault, left)
 
 
 def _cut_off(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -84,11 +80,12 @@ def _cut_off(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told |
 
 
 def _way_round(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """Another way that was taken to the other end."""
+    """Another way that was taken to the other end, or that was in use already."""
     others = _others(evidence, fault, left)
-    ways = left.documents["session"]["waysTaken"]
-    times = (one["timestamp"] for one in ways if one["otherPeer"] in others and one["way"] != "direct")
-    return _first(evidence, fault, times)
+    ways = [one for one in left.documents["session"]["waysTaken"] if one["otherPeer"] in others]
+    before = [one["way"] for one in ways if one["timestamp"] < evidence.unix_ms(fault["from"])]
+    in_use = Told(None) if before and before[-1] != "direct" else None
+    return _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct")) or in_use
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
@@ -135,7 +132,7 @@ def _standstill(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Tol
 
 
 def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """A round trip well above the path's own."""
+    """A round trip well above the path's, or another way to the other end (its round trips are told then)."""
     well_above = 2 * evidence.scene["one_way_ms"] + fault["amount"] / 8
     times = [
         sample["timestamp"]
@@ -143,7 +140,7 @@ def _slower(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | 
         for sample in (told or {}).get("samples", ())
         if sample["rttMs"] > well_above
     ]
-    return _first(evidence, fault, times)
+    return _first(evidence, fault, times) or _way_round(evidence, fault, left)
 
 
 def _new_connection(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:

@@ -60,7 +60,9 @@ def test_the_tables_say_what_made_documents_do(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["links.csv", "people of May.csv"])
 def test_the_links_of_a_host_are_no_problem_of_a_study(folder: Path, name: str) -> None:
     path = folder / name
-    write_links(path, new_links([], 2, expires_at=2e9), lambda link: f"https://x.example/{link.token}/")
+    write_links(
+        path, new_links([], 2, expires_at=2e9), lambda link: f"https://x.example/{link.token}/", "x:Y-v0"
+    )
     note_spent(path, "p001", {"phase": "over"})
     assert len(list(folder.glob("*.csv"))) == len(list(folder.glob("*.spent.jsonl"))) == 1
     assert kinds(gym_p2p.load(folder)) == []
@@ -97,6 +99,21 @@ def test_frames_say_when_and_how_they_were_played(folder: Path) -> None:
     assert [frames[frame, "left"]["corrected"] for frame in range(3)] == [False, True, False]
     assert [frames[frame, "left"]["input_delay"] for frame in range(3)] == [1, 1, 3]
     assert [frames[frame, "right"]["actor"] for frame in range(3)] == ["player", "player", "default"]
+
+
+def test_a_policy_beside_a_person_acted_at_its_own_seat_and_at_no_other(tmp_path: Path) -> None:
+    them: dict[str, Any] = {
+        "playerId": "left",
+        "seats": ["left", "right"],
+        "local": True,
+        "playedBy": "person",
+    }
+    policies = [{"seat": "right", "policy": "random"}, {"seat": "elsewhere", "policy": "random"}]
+    written = made.document("left", players=[them], policies=policies)
+    made.write(tmp_path / "m" / "left.multiplayer.json", written)
+    frames = {(row["frame"], row["seat"]): row["actor"] for row in gym_p2p.load(tmp_path).frames}
+    assert [frames[frame, "left"] for frame in range(3)] == ["person"] * 3
+    assert [frames[frame, "right"] for frame in range(3)] == ["policy", "policy", "default"]
 
 
 def test_every_frame_that_was_guessed_wrong_is_corrected(folder: Path) -> None:
