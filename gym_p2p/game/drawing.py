@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["is_drawing_type", "module_of", "own_rate"]
+from gym_p2p.config.mappings import plain_number
+
+__all__ = ["RATES", "is_drawing_type", "module_of", "own_rate"]
+
+RATES = (0.01, 10_000.0)
+"""Frames a second that a match may have."""
 
 _DEFAULT_FPS = 30.0
 """Where an environment does not say how fast a person is to play it."""
@@ -31,5 +36,10 @@ def module_of(kind: type) -> str:
 
 
 def own_rate(env: Any) -> float:
-    """Return the frames a second that an environment is made for (``metadata["render_fps"]``)."""
-    return float((getattr(env, "metadata", None) or {}).get("render_fps") or _DEFAULT_FPS)
+    """Return the frames a second that an environment is made for (``metadata["render_fps"]``).
+
+    What no match could be paced by says nothing.
+    """
+    said = plain_number((getattr(env, "metadata", None) or {}).get("render_fps"))
+    known = isinstance(said, int | float) and RATES[0] <= said <= RATES[1]
+    return float(said) if known else _DEFAULT_FPS

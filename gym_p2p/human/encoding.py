@@ -72,10 +72,13 @@ def require_picture(picture: Any) -> Picture:
         ValueError: it is none, with what it is.
     """
     array = np.asarray(picture)
-    if array.ndim == 2 and array.dtype == np.uint8:
-        array = np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] not in {3, 4} or array.dtype != np.uint8 or not array.size:
-        raise ValueError(f"wanted (height, width, 3) of uint8, got {type(picture).__name__} {array.shape}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in {1, 3, 4} or array.dtype != np.uint8 or not array.size:
+        came = f"{type(picture).__name__} {array.shape} of {array.dtype}"
+        raise ValueError(f"wanted (height, width, 3) of uint8, got {came}")
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
     if max(array.shape) >= 1 << 16:
         raise ValueError(f"a side of it has {max(array.shape)} pixels")
     return np.array(array[:, :, :3], order="C")  # a copy: some environments draw into the same one again

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.human.words import require_words
 
 __all__ = ["name_of", "open_browser", "print_link", "require_next_url"]
 
@@ -34,10 +35,10 @@ def require_next_url(url: str | None) -> None:
         ConfigurationError: it cannot.
     """
     try:
-        known = url is None or (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc != "")
-    except ValueError:  # brackets that are no address
-        known = False
-    if not known:
+        parts = None if url is None else urlsplit(require_words("next_url", url))
+    except ValueError as error:  # brackets that are no address
+        raise ConfigurationError("next_url", f"wanted http(s)://HOST[/PATH], got {url!r}") from error
+    if parts is not None and (parts.scheme not in {"http", "https"} or not parts.netloc):
         raise ConfigurationError("next_url", f"wanted http(s)://HOST[/PATH], got {url!r}")
 
 

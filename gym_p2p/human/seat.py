@@ -5,6 +5,7 @@ The face of this folder. Runs on the thread that plays; the page's server has it
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,21 +13,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gym_p2p.config import LinkEmulation
+from gym_p2p.config import LinkConfig, from_mapping
+from gym_p2p.config.checks import require_number, require_whole
 from gym_p2p.core.record.human import HumanRecord
 from gym_p2p.errors import ConfigurationError, PersonGone, UsageError
-from gym_p2p.game.spaces.masks import Mask, legal_or_nearest, mask_of
+from gym_p2p.game.spaces.masks import Mask, legal_or_nearest
 from gym_p2p.human.encoding import Picture
 from gym_p2p.human.entrance import Entrance, OwnPort
 from gym_p2p.human.invitation import name_of, open_browser, print_link, require_next_url
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Binding, Controls, Legal, effects
-from gym_p2p.human.keys.legality import illegal_bindings, legal_by
+from gym_p2p.human.keys.legality import illegal_bindings, legal_by, require_mask
 from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
 from gym_p2p.human.standing import reason_of, worst
+from gym_p2p.human.words import require_words
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["HumanSeat"]
@@ -102,11 +105,10 @@ class HumanSeat:
         emulation: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value in (("open_limit_s", open_limit_s), ("hold_s", hold_s), ("countdown_s", countdown_s)):
-            if not 0 <= value <= 86_400:
-                raise ConfigurationError(name, f"wanted 0 to 86400 seconds, got {value!r}")
-        if not 0 <= port < 1 << 16:
-            raise ConfigurationError("port", f"wanted 0 (any) to 65535, got {port!r}")
+            require_number(name, value, 0, 86_400)
+        require_whole("port", port, 0, 65_535)
         require_next_url(next_url)
+        link = from_mapping(LinkConfig, {"emulation": emulation or {}})
         self._stage = stage = stage_of(env, agent, fps)
         longest_s = max(0.0, stage.patience_s - _SPARE_S)
         if countdown_s > longest_s:
@@ -126,22 +128,21 @@ class HumanSeat:
         """Whether the link is good for another match once this one is over."""
         self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
+        title = require_words("title", title or name_of(stage.env))
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
-            welcome={"title": title or name_of(stage.env), "controls": _shown(self._controls.bindings)},
+            welcome={"title": title, "controls": _shown(self._controls.bindings)},
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
         )
-        self._server = PageServer(
-            self._person, entrance or OwnPort(port), emulation=LinkEmulation(**(emulation or {}))
-        )
+        self._server = PageServer(self._person, entrance or OwnPort(port), link)
         self._text: str | None = None
         self._error: BaseException | None = None
         self._countdown: int | None = None
         self._illegal: list[int] = []
         self._turn: bool | None = None
-        self._given_mask: Any = None
+        self._given_mask: Mask | None = None
         self._episode = 0
         self._seqs: dict[int, int] = {}
         self._over = threading.Event()
@@ -185,14 +186,16 @@ class HumanSeat:
         if self._over.is_set():
             return
         self._over.set()
-        if self._teller is not None:
-            self._teller.join()
-            self._stage.show_last()
-        self._stage.close()
-        self._tell(over=True)
-        with self._server.lock:
-            self._person.finish()
-        self._server.close()
+        try:
+            if self._teller is not None:
+                self._teller.join()
+                self._stage.show_last()
+            self._stage.close()
+            self._tell(over=True)
+        finally:
+            with self._server.lock:
+                self._person.finish()
+            self._server.close()
         self._stage.keep(self._person.measures)  # what was shown since the last action
 
     @property
@@ -227,7 +230,7 @@ class HumanSeat:
 
         Raises:
             PersonGone: they left, closed the page for good, or it sent what no page does.
-            UsageError: outside of the ``with`` block, or before ``reset``.
+            UsageError: outside of the ``with`` block, or before ``reset``; or the mask is none of the space.
         """
         if self._teller is None or self._over.is_set():
             raise UsageError("action() outside of the seat's with block")
@@ -236,7 +239,7 @@ class HumanSeat:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        self._given_mask = mask
+        self._given_mask = None if mask is None else require_mask(self._stage.space, mask)
         space, fits = self._stage.space, self._tell_legal()
         legal = legal_by(self._controls, space, fits)
         if self._stage.own_turn is True if wait is None else wait:
@@ -250,7 +253,8 @@ class HumanSeat:
             del self._seqs[next(iter(self._seqs))]
         self._stage.acted(focused=focused)
         action = self._controls.act(sample.held, legal)
-        return legal_or_nearest(space, fits, action, self._stage.nothing)
+        # A copy: environments that change an action change no table of keys.
+        return copy.deepcopy(legal_or_nearest(space, fits, action, self._stage.nothing))
 
     def _await_key(self, legal: Legal) -> None:
         """Wait until a key is pressed that plays, the person is gone, or nobody is left to play with."""
@@ -262,8 +266,12 @@ class HumanSeat:
                 self._server.changed.wait(_LOOK_EVERY_S)
 
     def show(self, *, text: str | None) -> None:
-        """Put a message on the page; ``None`` takes it away."""
-        self._text = text
+        """Put a message on the page; ``None`` takes it away.
+
+        Raises:
+            ConfigurationError: it is no text that can be shown there.
+        """
+        self._text = None if text is None else require_words("text", text)
         self._stage.show_last()
         self._tell()
 
@@ -324,9 +332,7 @@ class HumanSeat:
 
     def _tell_legal(self) -> Mask | None:
         """Have the page show whose turn it is, and which keys do nothing; return the mask that says so."""
-        mask = self._stage.mask
-        if self._given_mask is not None:
-            mask = mask_of(self._stage.space, {"action_mask": self._given_mask}, {})
+        mask = self._stage.mask if self._given_mask is None else self._given_mask
         illegal = illegal_bindings(self._controls, self._stage.space, mask)
         turn = self._stage.own_turn
         if turn is False:

@@ -14,7 +14,7 @@ import threading
 
 from aiohttp import WSMsgType, web
 
-from gym_p2p.config import LinkConfig, LinkEmulation
+from gym_p2p.config import LinkConfig
 from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError
 from gym_p2p.human.carriers import SocketCarrier, close_code
 from gym_p2p.human.connections import Connections
@@ -42,16 +42,16 @@ class PageServer:
     Args:
         person: shared with the thread that plays, under :attr:`lock`.
         entrance: where the page's connections come from.
-        emulation: of the path to the page, for demos and experiments.
+        link: how the path to the page is emulated, for demos and experiments.
 
     Attributes:
         lock: held by whoever uses the person.
         changed: notified, with the lock, after anything came from the page.
     """
 
-    def __init__(self, person: Person, entrance: Entrance, *, emulation: LinkEmulation | None = None) -> None:
+    def __init__(self, person: Person, entrance: Entrance, link: LinkConfig | None = None) -> None:
         self._person = person
-        self._link = LinkConfig() if emulation is None else LinkConfig(emulation=emulation)
+        self._link = link or LinkConfig()
         self._entrance = entrance
         self._files = page_files()
         self.lock = threading.RLock()

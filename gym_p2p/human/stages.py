@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
+import gymnasium
 from gymnasium import Space, spaces
 
+from gym_p2p.config.checks import require_number
 from gym_p2p.core.record.episode import EpisodeRecord
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment, UsageError
-from gym_p2p.game.drawing import own_rate
+from gym_p2p.game.drawing import RATES, own_rate
+from gym_p2p.game.spaces.composites import encoding_of
+from gym_p2p.game.spaces.leaves import UnsupportedSpace
 from gym_p2p.game.spaces.masks import Mask, mask_of
 from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
@@ -288,11 +291,13 @@ class LoneStage:
     patience_s = math.inf
 
     def __init__(self, env: Any, fps: float | None) -> None:
-        if fps is not None and not 0 < fps < math.inf:
-            raise ConfigurationError("fps", f"wanted a number above 0, got {fps!r}")
+        if fps is not None:
+            require_number("fps", fps, *RATES)
+        if not isinstance(env, gymnasium.Env):
+            raise UnsupportedEnvironment(f"wanted {_WANTED}, got {env!r}")
         self._outer = env
         self.env = env.unwrapped
-        _require_pictures(getattr(env, "render_mode", None), self.env)
+        _require_pictures(env.render_mode, self.env)
         self.space = env.action_space
         self.nothing = _nearest_to_nothing(self.space)
         self.fps = own_rate(env) if fps is None else float(fps)
@@ -336,7 +341,18 @@ class LoneStage:
 
     def _look(self) -> None:
         if self._show is not None:
-            self._show(_picture(self.env, self._outer.render()), self.frame - 1)
+            self._show(self._picture(), self.frame - 1)
+
+    def _picture(self) -> Picture:
+        try:
+            rendered = self._outer.render()
+        except gymnasium.error.ResetNeeded as error:
+            raise UsageError("no episode has begun: call reset() before action()") from error
+        if rendered is None and self.frame == 0:  # what of Gymnasium's own is not reset shows nothing
+            raise UnsupportedEnvironment(
+                f"{type(self.env).__name__} shows a person nothing: render() gave None; was it reset?"
+            )
+        return _picture(self.env, rendered)
 
     def standing(self) -> dict[str, Any]:
         """Return how it stands: nobody says."""
@@ -353,15 +369,13 @@ def _wait_on() -> None:
     """Wait for others as long as it takes."""
 
 
+_WANTED = "a P2PEnv, a P2PParallelEnv or an environment of Gymnasium's that has been made"
+
+
 def _nearest_to_nothing(space: Space[Any]) -> Any:
-    if isinstance(space, spaces.Discrete):
-        return int(space.start)
-    if isinstance(space, spaces.Box):
-        return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high).astype(space.dtype)
-    if isinstance(space, spaces.MultiBinary):
-        return np.zeros(space.shape, space.dtype)
-    if isinstance(space, spaces.MultiDiscrete):
-        return np.asarray(space.start, space.dtype)
-    raise UnsupportedEnvironment(
-        f"a person cannot play {space}: wanted Discrete, Box, MultiDiscrete or MultiBinary"
-    )
+    """Return what a player of a match would do who does nothing."""
+    try:
+        found = encoding_of(space).default()
+    except UnsupportedSpace as problem:
+        raise UnsupportedEnvironment(f"a person cannot play {space}: it has {problem}") from None
+    return int(found) if isinstance(space, spaces.Discrete) else found

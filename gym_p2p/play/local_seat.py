@@ -15,7 +15,7 @@ def session_of(env: Any) -> Session | None:
     """Return the session of an environment, or of one that it wraps; ``None`` where there is none."""
     try:
         found = env.get_wrapper_attr("p2p")
-    except AttributeError:
+    except (AttributeError, TypeError):  # what is no environment of Gymnasium's, or the class of one
         found = getattr(env, "p2p", None)
     return found if isinstance(found, Session) else None
 

@@ -100,6 +100,38 @@ def test_whose_turn_it_is_stands_beside_a_long_list_of_keys(browser: Driver, mon
         page.until(f"{status}.startsWith('Another player')")
 
 
+@pytest.mark.parametrize("text", ["word " * 400, "x" * 2000, "a line\n" * 100])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (844, 390)])
+def test_a_long_text_leaves_the_game_and_its_buttons_in_sight(
+    browser: Driver, text: str, width: int, height: int
+) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, alone.seat.url, width=width, height=height)
+        page.until(DRAWN)
+        alone.seat.show(text=text)
+        page.until("document.getElementById('message').textContent.length > 500")
+        root = page.ask("value", expression="[document.body.scrollWidth, document.body.scrollHeight]")
+        assert (root[0] <= width, root[1] <= height) == (True, True)
+        assert page.ask("value", expression="document.getElementById('screen').offsetHeight") >= 90
+
+
+def test_a_window_that_is_told_it_lost_the_focus_releases_until_something_is_pressed(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("press", code="ArrowLeft")
+        until(lambda: env.actions[-3:] == [1, 1, 1])
+        page.ask("value", expression="dispatchEvent(new Event('blur'))")
+        until(lambda: env.actions[-3:] == [0, 0, 0])
+        until(lambda: not alone.seat._person.focused)
+        page.until("document.getElementById('status').textContent.includes('keys go elsewhere')")
+        page.ask("press", code="ArrowRight")
+        until(lambda: env.actions[-3:] == [2, 2, 2])
+        until(lambda: alone.seat._person.focused)
+        page.until("!document.getElementById('status').textContent.includes('keys go elsewhere')")
+
+
 def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat(browser: Driver) -> None:
     env = Painter()
     with Alone(env) as alone:

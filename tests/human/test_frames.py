@@ -177,4 +177,10 @@ def test_what_is_no_picture_is_refused(wrong: Any) -> None:
 
 def test_grey_and_transparent_pictures_become_three_colours() -> None:
     assert require_picture(np.zeros((4, 5), np.uint8)).shape == (4, 5, 3)
+    assert require_picture(np.zeros((4, 5, 1), np.uint8)).shape == (4, 5, 3)
     assert require_picture(np.zeros((4, 5, 4), np.uint8)).shape == (4, 5, 3)
+
+
+def test_a_picture_of_other_numbers_is_refused_with_which_they_are() -> None:
+    with pytest.raises(ValueError, match=r"got ndarray \(4, 5, 3\) of float32"):
+        require_picture(np.zeros((4, 5, 3), np.float32))

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as numpy_st
 
 import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.spaces.composites import encoding_of
 from gym_p2p.game.spaces.masks import legal_or_nearest
 from gym_p2p.human.keys.codes import KNOWN_CODES, code_of, label_of
 from gym_p2p.human.keys.controls import effects
@@ -43,7 +44,14 @@ def test_of_two_keys_that_exclude_each_other_the_newer_one_counts() -> None:
     ("keys", "words"),
     [
         ({"ArrowLeft": 7}, "no action of Discrete"),
-        ({"NoSuchKey": 1}, "no key"),
+        ({"NoSuchKey": 1}, "no key .*KeyA to KeyZ, .*ArrowLeft, .*Space"),
+        ({"LeftArrow": 1}, "did you mean 'ArrowLeft'"),
+        ({"arrowup": 1}, "did you mean 'ArrowUp'"),
+        ({"a": 1, "KeyA": 2}, "'KeyA' is for two actions: 1 and 2"),
+        ({"a+d": 1, ("d", "a"): 2}, "for two actions"),
+        ({"a": {"action": 1, "lable": "left"}}, "wanted action and label, got 'lable'"),
+        ({"a": {"action": 1, "label": 7}}, "wanted a text, got 7"),
+        ({"a": {"action": 1, "label": "\ud800"}}, "is no character"),
         ({"ArrowLeft+": 1}, "no key"),
         ({None: 1}, "no key"),
         (7, "wanted"),
@@ -60,6 +68,51 @@ def test_without_any_table_the_error_has_one_to_fill_in() -> None:
         controls(spaces.Discrete(4, start=2))
     table = caught.value.problem.split("keys=")[1].split("}")[0] + "}"
     assert sorted(json.loads(table).values()) == [2, 3, 4, 5]
+
+
+def test_of_a_choice_below_zero_nothing_is_zero_as_in_a_match() -> None:
+    with pytest.raises(ConfigurationError, match=r'\{"": 0, "ArrowLeft": -1, "ArrowRight": 1\}'):
+        controls(spaces.Discrete(3, start=-1))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.MultiDiscrete([30, 2], start=[-1, 5]),
+        spaces.MultiBinary(22),
+        spaces.MultiBinary((2, 2)),
+        spaces.Dict(move=spaces.Discrete(3), aim=spaces.Box(-1, 1, (2,))),
+        spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2))),
+    ],
+)
+def test_the_table_to_fill_in_is_one_of_the_space(space: spaces.Space[Any]) -> None:
+    nothing = encoding_of(space).default()
+    with pytest.raises(ConfigurationError) as caught:
+        controls(space, nothing=nothing)
+    table = json.loads(caught.value.problem.split("keys=")[1].split(", with the keys")[0])
+    made = controls(space, nothing=nothing, keys=table)
+    assert len(made.bindings) >= 1
+    assert space.contains(made.act(()))
+    assert space.contains(made.act(("ArrowLeft",)))
+
+
+def test_an_action_of_several_parts_is_a_callers_to_name() -> None:
+    space = spaces.Dict(action=spaces.Discrete(3), aim=spaces.Box(-1, 1, (2,)))
+    nothing = encoding_of(space).default()
+    keys = {
+        "a": {"action": 1, "aim": [0, 0.5]},
+        "d": {"action": {"action": 2, "aim": [0, 0]}, "label": "stop"},
+    }
+    made = controls(space, nothing=nothing, keys=keys)
+    assert made.act(())["action"] == 0
+    assert made.act(("KeyA",))["aim"].tolist() == [0, 0.5]
+    assert [binding.label for binding in made.bindings] == ["", "stop"]
+    assert effects(made.bindings) == [0, 1]
+
+
+def test_whether_a_choice_is_said_as_a_number_or_a_truth_it_is_a_whole_number() -> None:
+    made = controls(spaces.Discrete(3), keys={"a": True, "d": np.int8(2)})
+    assert [type(made.act((code,))) for code in ("KeyA", "KeyD")] == [int, int]
 
 
 def test_an_axis_moves_by_and_by_and_comes_back_to_rest() -> None:

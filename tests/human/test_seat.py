@@ -8,10 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
+from pettingzoo.butterfly import pistonball_v6
 
 from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
+from tests.browser.lone_person import Painter
 from tests.human.fake_page import FakePage
 from tests.human.seats import RALLY, alone, opened, seat
 from tests.players import left_running
@@ -58,13 +61,94 @@ def test_an_environment_that_renders_no_picture_is_named() -> None:
         {"keys": {"ArrowUp": 9}},
         {"fps": 0.0},
         {"fps": float("nan")},
+        {"fps": "30"},
+        {"fps": 1e9},
         {"agent": "left"},
         {"port": 70_000},
+        {"port": "8000"},
+        {"port": 80.5},
+        {"hold_s": None},
+        {"open_limit_s": "5"},
+        {"title": 5},
+        {"title": "\ud800"},
+        {"next_url": 5},
+        {"emulation": {"delay": 5}},
+        {"emulation": 5},
     ],
 )
 def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         alone(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, "CartPole-v1", gymnasium.Env, pistonball_v6.parallel_env])
+def test_what_is_no_environment_is_refused_with_what_is(wrong: Any) -> None:
+    with pytest.raises(UnsupportedEnvironment, match="wanted a P2PEnv, "):
+        seat(wrong)
+
+
+@pytest.mark.parametrize("said", [None, 0, -5, "fast", float("nan"), float("inf"), np.float32(20)])
+def test_a_rate_that_an_environment_cannot_mean_is_none(said: Any) -> None:
+    env = Painter()
+    env.metadata = {"render_modes": ["rgb_array"], "render_fps": said}
+    assert seat(env, keys={"a": 1})._stage.fps == (20.0 if isinstance(said, np.float32) else 30.0)
+
+
+@pytest.mark.parametrize(("outer", "words"), [(True, r"call reset\(\) before"), (False, "was it reset")])
+def test_an_action_before_reset_is_refused_with_what_to_do(outer: bool, words: str) -> None:  # noqa: FBT001 - a case
+    env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
+
+    def play(person: HumanSeat, _page: FakePage) -> None:
+        with pytest.raises(UsageError, match=words):
+            person.action()
+
+    opened(seat(env if outer else env.unwrapped), play)
+
+
+@pytest.mark.parametrize("mask", [[1, 0], 5, "abc", {"a": 1}, np.ones((1, 3))])
+def test_a_callers_mask_that_is_none_is_refused_and_never_passed_over(mask: Any) -> None:
+    env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")
+
+    def play(person: HumanSeat, _page: FakePage) -> None:
+        env.reset()
+        with pytest.raises(UsageError, match=r"wanted a mask of Discrete\(3\)"):
+            person.action(mask=mask)
+        assert person.action(mask=[1, 1, 0]) == 1
+
+    opened(seat(env), play)
+
+
+@pytest.mark.parametrize("text", [5, b"abc", object(), "\ud800", "x" * 10_001])
+def test_what_is_no_text_for_a_page_is_refused_and_the_page_goes_on(text: Any) -> None:
+    env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset()
+        with pytest.raises(ConfigurationError, match="text: "):
+            person.show(text=text)
+        person.show(text="<b>on</b>")
+        until(lambda: bool(page.states) and page.states[-1]["text"] == "<b>on</b>")
+
+    opened(seat(env), play)
+    assert left_running() == []
+
+
+def test_an_environment_that_changes_its_action_changes_no_table() -> None:
+    env = Painter()
+    env.action_space = spaces.MultiBinary(2)
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset()
+        page.press("KeyA")
+        until(lambda: person.action().tolist() == [1, 0])
+        person.action()[:] = 7
+        assert person.action().tolist() == [1, 0]
+        page.press()
+        until(lambda: person.action().tolist() == [0, 0])
+        person.action()[:] = 7
+        assert person.action().tolist() == [0, 0]
+
+    opened(seat(env, keys={"a": [1, 0]}, fps=200.0), play)
 
 
 @pytest.mark.parametrize(("patience_s", "longest_s"), [(3.0, 2.0), (0.5, 0.0)])

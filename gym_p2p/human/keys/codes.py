@@ -6,8 +6,10 @@ to know what a key does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from gym_p2p.config.names import did_you_mean
 from gym_p2p.errors import ConfigurationError
 
 __all__ = ["ARROW_TWINS", "KNOWN_CODES", "code_of", "codes_of", "label_of"]
@@ -73,6 +75,15 @@ KNOWN_CODES = frozenset(
 )
 """The keys that a table may name."""
 
+_SERIES = ("KeyA to KeyZ", "Digit0 to Digit9", "Numpad0 to Numpad9", "F1 to F12")
+_ALL_IN_WORDS = "a letter or digit, or a code as browsers have them: " + ", ".join(
+    [
+        *_SERIES,
+        *sorted(code for code in KNOWN_CODES if not re.fullmatch(r"(Key|Digit|Numpad|F)([A-Z]|\d+)", code)),
+    ]
+)
+"""The keys that a table may name, for whoever named another one."""
+
 ARROW_TWINS = {"KeyW": "ArrowUp", "KeyA": "ArrowLeft", "KeyS": "ArrowDown", "KeyD": "ArrowRight"}
 """Letters that stand for directions, and the arrows that do so for everybody."""
 
@@ -97,10 +108,14 @@ def code_of(key: object) -> str:
     """
     found = _code_of(key)
     if found is None:
-        raise ConfigurationError(
-            "keys", f"no key {key!r}: wanted a code as browsers have them (ArrowUp, KeyW, Space), or a letter"
-        )
+        raise ConfigurationError("keys", f"no key {key!r}: wanted {_ALL_IN_WORDS}{_near(str(key))}")
     return found
+
+
+def _near(name: str) -> str:
+    """Return which code somebody may have meant, as the end of an error's text."""
+    turned = [code for code in KNOWN_CODES if sorted(code.lower()) == sorted(name.lower())]  # LeftArrow
+    return did_you_mean(turned[0] if turned else name, sorted(KNOWN_CODES), list_all=False)
 
 
 def _code_of(key: object) -> str | None:

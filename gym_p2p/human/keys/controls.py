@@ -6,7 +6,7 @@ Of every kind of action space one class: a choice (``Discrete``), several choice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -67,8 +67,17 @@ def effects(bindings: Sequence[Binding]) -> list[int]:
     [0, 1, 0]
     """
     first: dict[Any, int] = {}
-    doing = [(one.part, np.asarray(one.action).tobytes()) for one in bindings]
+    doing = [(one.part, _as_key(one.action)) for one in bindings]
     return [first.setdefault(what, place) for place, what in enumerate(doing)]
+
+
+def _as_key(action: Any) -> Any:
+    """Return what is equal of equal actions, and can be hashed."""
+    if isinstance(action, Mapping):
+        return tuple((name, _as_key(part)) for name, part in sorted(action.items()))
+    if isinstance(action, tuple | list):
+        return tuple(map(_as_key, action))
+    return np.asarray(action).tobytes()
 
 
 @attrs.frozen

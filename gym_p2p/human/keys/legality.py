@@ -6,10 +6,23 @@ from typing import Any
 
 from gymnasium import Space
 
-from gym_p2p.game.spaces.masks import Mask, allows
+from gym_p2p.errors import UsageError
+from gym_p2p.game.spaces.masks import Mask, allows, mask_of
 from gym_p2p.human.keys.controls import Binding, Controls, Legal, Parts
 
-__all__ = ["illegal_bindings", "legal_by"]
+__all__ = ["illegal_bindings", "legal_by", "require_mask"]
+
+
+def require_mask(space: Space[Any], mask: Any) -> Mask:
+    """Return a caller's mask as Gymnasium has it; what an environment says that fits no space is no mask.
+
+    Raises:
+        UsageError: it is none of this space.
+    """
+    found = mask_of(space, {"action_mask": mask}, {})
+    if found is None:
+        raise UsageError(f"wanted a mask of {space}, a 0 or 1 for each of its choices, got {mask!r}")
+    return found
 
 
 def legal_by(controls: Controls, space: Space[Any], mask: Mask | None) -> Legal:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,14 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.spaces.composites import encoding_of
+from gym_p2p.game.spaces.leaves import ActionProblem, UnsupportedSpace
 from gym_p2p.human.keys.codes import code_of
-from gym_p2p.human.keys.controls import Axes, Axis, Binding, Choice, Controls, Parts
+from gym_p2p.human.keys.controls import Axes, Axis, Binding, Choice, Controls, Parts, effects
 from gym_p2p.human.keys.defaults import SWING_S, bounds_of, default_controls
 from gym_p2p.human.keys.known import known_axes
 from gym_p2p.human.keys.offered import Offer, offers
+from gym_p2p.human.words import require_words
 
 __all__ = ["KeysOption", "controls_for", "read_keys"]
 
@@ -139,14 +142,17 @@ def _axes(space: spaces.Box, keys: Sequence[Any], nothing: Any, fps: float) -> A
                 "keys", f"wanted {', '.join(_OF_AN_AXIS)} for an axis, got {', '.join(map(repr, unknown))}"
             )
         low, high = bounds_of(space, place)
+        down, up = _several(table.get("down", ())), _several(table.get("up", ()))
+        if both := down & up:
+            raise ConfigurationError("keys", f"{min(both)} is to lower and to raise one number: {table!r}")
         axes[place] = Axis(
-            down=_several(table.get("down", ())),
-            up=_several(table.get("up", ())),
+            down=down,
+            up=up,
             low=_bound(space, place, table.get("low", low)),
             high=_bound(space, place, table.get("high", high)),
             rest=float(rest.flat[place]),
             step=max((high - low) / max(1.0, SWING_S * fps), 1e-9),
-            label=str(table.get("label", "")),
+            label=_label(table),
         )
     return Axes(axes, rest)
 
@@ -176,20 +182,47 @@ def _several(keys: Any) -> frozenset[str]:
 
 def _bindings(space: Space[Any], table: Mapping[Any, Any]) -> tuple[list[Binding], Any]:
     """Return a table's bindings, and the action of no key: ``None`` where it does not say."""
-    bindings, nothing = [], None
+    bindings: dict[frozenset[str], Binding] = {}
     for key, said in table.items():
-        action, label = (said["action"], str(said.get("label", ""))) if _is_named(said) else (said, "")
-        action = _as_action(space, action, key)
+        action, label = (said["action"], _label(said)) if _is_named(space, said) else (said, "")
         codes = _combination(key)
-        if codes:
-            bindings.append(Binding(codes, action, label))
-        else:
-            nothing = action
-    return bindings, nothing
+        binding = Binding(codes, _as_action(space, action, key), label)
+        if not _same_action(bindings.setdefault(codes, binding), binding):
+            raise ConfigurationError(
+                "keys", f"{key!r} is for two actions: {bindings[codes].action} and {binding.action}"
+            )
+    nothing = bindings.pop(frozenset(), None)
+    return list(bindings.values()), None if nothing is None else nothing.action
 
 
-def _is_named(said: Any) -> bool:
-    return isinstance(said, Mapping) and "action" in said
+def _same_action(one: Binding, other: Binding) -> bool:
+    return len(set(effects((one, other)))) == 1
+
+
+_OF_A_NAMED = ("action", "label")
+
+
+def _is_named(space: Space[Any], said: Any) -> bool:
+    """Whether a table says an action with its name.
+
+    Raises:
+        ConfigurationError: it does, and something else.
+    """
+    if not isinstance(said, Mapping) or "action" not in said:
+        return False
+    if isinstance(space, spaces.Dict) and said.keys() == space.spaces.keys():
+        return False  # an action one of whose parts is called so
+    if unknown := said.keys() - set(_OF_A_NAMED):
+        raise ConfigurationError(
+            "keys", f"wanted {' and '.join(_OF_A_NAMED)}, got {', '.join(map(repr, unknown))} in {said!r}"
+        )
+    return True
+
+
+def _label(table: Mapping[Any, Any]) -> str:
+    """Return what an action is called on the page."""
+    label = table.get("label")
+    return "" if label is None else require_words("keys", label)
 
 
 def _combination(key: Any) -> frozenset[str]:
@@ -213,6 +246,7 @@ def _as_action(space: Space[Any], action: Any, key: Any) -> Any:
 
 
 def _cast(space: Space[Any], action: Any) -> Any:
+    """Return an action as its space has it; ``None`` where it is none of it."""
     if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
         try:
             wide = np.asarray(action)
@@ -222,9 +256,10 @@ def _cast(space: Space[Any], action: Any) -> Any:
         except (TypeError, ValueError):
             return None
     try:
-        return action if space.contains(action) else None
-    except Exception:  # noqa: BLE001 - a space of an environment's own, which cannot judge what comes from a file
+        found = encoding_of(space).check(action)
+    except (ActionProblem, UnsupportedSpace):
         return None
+    return int(found) if isinstance(space, spaces.Discrete) else found
 
 
 def _offered(space: Space[Any], offer: Offer, nothing: Any) -> Choice | None:
@@ -238,9 +273,26 @@ def _offered(space: Space[Any], offer: Offer, nothing: Any) -> Choice | None:
 
 def _to_fill_in(space: Space[Any]) -> str:
     """Return what to write for a space of which nobody knows the keys."""
-    first = int(space.start) if isinstance(space, spaces.Discrete) else 0
-    count = int(space.n) if isinstance(space, spaces.Discrete) else 0
-    actions = range(first, first + min(count, _MOST_LISTED))
-    keys = ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Space", *"ZXCVBNMASDFGHJKLQWERT")
-    table = {"": first, **dict(zip(keys, list(actions)[1:], strict=False))} if count else {"ArrowUp": "…"}
+    keys = iter(_TO_FILL_IN)
+    parts = _parts(space)
+    table: Any
+    if isinstance(space, spaces.Discrete):
+        table = _choices(space, keys)
+    elif parts is not None:
+        table = [_choices(part, keys) for part in parts[:_MOST_LISTED]]
+    else:
+        form = encoding_of(space)
+        nothing = form.to_json(form.default())
+        table = {"": nothing, next(keys): {"action": nothing, "label": "what it does"}}
     return f"give keys={json.dumps(table)}, with the keys that you want, or --keys FILE with that as JSON"
+
+
+_TO_FILL_IN = ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Space", *"ZXCVBNMASDFGHJKLQWERTYUIOP")
+
+
+def _choices(space: Any, keys: Iterator[str]) -> dict[str, int]:
+    """Return a table of a choice, as far as there are keys for it."""
+    nothing = int(encoding_of(space).default())
+    actions = range(int(space.start), int(space.start) + min(int(space.n), _MOST_LISTED))
+    others = [action for action in actions if action != nothing]
+    return {"": nothing, **{key: action for action, key in zip(others, keys, strict=False)}}

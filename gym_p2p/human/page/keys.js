@@ -11,19 +11,19 @@ export class KeyBoard {
   #held = [];
   #holders = new Map(); // by code, who presses it: it is held until all have let go
   #teller;
+  #blurred = false; // whether the window was told that events go elsewhere
 
   /** @param teller is told every change of what is held, and of the focus. */
   constructor(teller) {
     this.#teller = teller;
     addEventListener("keydown", (event) => this.#key(event, true));
     addEventListener("keyup", (event) => this.#key(event, false));
-    addEventListener("blur", () => this.#focus());
-    addEventListener("focus", () => this.#focus());
+    for (const change of ["blur", "focus", "keydown", "pointerdown"]) addEventListener(change, (event) => this.#turned(event), true);
     document.addEventListener("visibilitychange", () => this.#focus());
   }
 
   get focused() {
-    return document.hasFocus() && document.visibilityState === "visible";
+    return !this.#blurred && document.hasFocus() && document.visibilityState === "visible";
   }
 
   /** Begin with a process that has heard nothing. */
@@ -66,6 +66,14 @@ export class KeyBoard {
     event.preventDefault();
     if (down && !event.repeat) this.press(event.code, KEYBOARD, event.timeStamp);
     if (!down) this.release(event.code, KEYBOARD, event.timeStamp);
+  }
+
+  /** Take note of where the window's events go: what is pressed in it says that they come here. */
+  #turned({ type, target, isTrusted, repeat }) {
+    const pressed = type === "keydown" || type === "pointerdown";
+    if (pressed ? !this.#blurred || !isTrusted || repeat : target !== window) return;
+    this.#blurred = type === "blur";
+    this.#focus();
   }
 
   #focus() {

@@ -46,7 +46,7 @@ const screen = new Screen($("screen"), link);
 const teller = new KeyTeller(link);
 const board = new KeyBoard(teller);
 const gamepads = new Gamepads(board, (what) => note(texts.gamepad[what]));
-for (const change of ["focus", "blur", "visibilitychange"]) addEventListener(change, () => status(), true);
+for (const change of ["focus", "blur", "visibilitychange", "keydown", "pointerdown"]) addEventListener(change, () => status(), true);
 
 document.documentElement.lang = texts.lang;
 document.title = texts.connecting[0];

@@ -177,16 +177,8 @@ def _player_rows(
         }
 
 
-class _Policy(parts.Part, frozen=True):
-    """A policy that played a seat."""
-
-    policy: str
-    reaction_ms: float | None = None
-    actions_per_s: float | None = None
-
-
 def _of_policies(account: Account) -> dict[str, Any]:
-    played: list[_Policy] = account.part("policies", list[_Policy]) or []
+    played = account.policies
     waits = [one.reaction_ms for one in played if one.reaction_ms is not None]
     rates = [one.actions_per_s for one in played if one.actions_per_s is not None]
     return {

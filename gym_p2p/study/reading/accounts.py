@@ -132,6 +132,11 @@ class Account:
         return {one.episode: one for one in self.part("episodes", list[parts.Episode]) or []}
 
     @functools.cached_property
+    def policies(self) -> list[parts.Policy]:
+        """The policies that played seats of this player's, as far as they say so."""
+        return self.part("policies", list[parts.Policy]) or []
+
+    @functools.cached_property
     def summaries(self) -> dict[int, parts.EpisodeSummary]:
         """Every episode in figures, by its number."""
         if self.multiplayer is None:

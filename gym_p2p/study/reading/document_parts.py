@@ -295,6 +295,15 @@ class Player(Part, frozen=True):
     played_by: str | None = None
 
 
+class Policy(Part, frozen=True):
+    """A policy that played a seat."""
+
+    policy: str
+    seat: Id | None = None
+    reaction_ms: float | None = None
+    actions_per_s: float | None = None
+
+
 class Timing(Part, frozen=True):
     """When frames were played and confirmed."""
 
