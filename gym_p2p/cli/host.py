@@ -127,7 +127,7 @@ def _links(arguments: argparse.Namespace, path: Path) -> list[Link]:
     """Return the links that were made before, and those that are made now."""
     from gym_p2p.hosting.link_file import new_door, new_links, read_links  # noqa: PLC0415 - as above
 
-    links = read_links(path)
+    links = read_links(path, arguments.env)
     links += new_links(links, arguments.links, expires_at=time.time() + arguments.links_last * 3600)
     return [*links, new_door()] if arguments.open or not links else links
 
@@ -184,7 +184,7 @@ def _tell(arguments: argparse.Namespace, path: Path, links: Sequence[Link], addr
 
     own = [link for link in links if not link.door]
     if own:
-        write_links(path, own, address.of)
+        write_links(path, own, address.of, arguments.env)
         print(f"links for {len(own)} people: {path}", flush=True)
     for link in links:
         if link.door:
@@ -197,9 +197,13 @@ def _tell_seats(arguments: argparse.Namespace, capacity: Capacity, *, spent: int
     """Say for how many there is room."""
     if spent:
         print(f"{spent} of these links are spent: their matches were played", flush=True)
-    if arguments.seats is not None and arguments.seats > capacity.expected_seats:
-        _say(f"note: this machine has room for about {capacity.expected_seats} people at this rate")
-    seats, first = capacity.fixed or capacity.expected_seats, capacity.first_seats
+    seats, first, room = (
+        capacity.fixed or capacity.expected_seats,
+        capacity.first_seats,
+        capacity.expected_room,
+    )
+    if seats > room:
+        _say(f"note: {seats} people are more than this machine has room for at this rate (about {room})")
     held = f", for {first} until it is measured what they cost" if capacity.is_held(time.monotonic()) else ""
     print(f"seats for {seats} at once{held}; documents go to {arguments.exports}", flush=True)
 

@@ -74,7 +74,7 @@ def setting_of(arguments: argparse.Namespace, part: Part, measured: Measured, ad
     """Return who plays beside whom.
 
     Raises:
-        UsageError: the environment has no such seats.
+        UsageError: the environment has no such seats, or too few for a match.
     """
     from gym_p2p.hosting.hall import Setting  # noqa: PLC0415 - as above
 
@@ -87,7 +87,7 @@ def setting_of(arguments: argparse.Namespace, part: Part, measured: Measured, ad
     people = arguments.people or 1
     if arguments.partner is not None and people >= len(seats):
         raise UsageError(f"--people: of {len(seats)} seats a program plays one at least, with --partner")
-    return Setting(
+    setting = Setting(
         part=part,
         seats=tuple(seats),
         queue=arguments.queue if arguments.partner is None else None,
@@ -95,6 +95,10 @@ def setting_of(arguments: argparse.Namespace, part: Part, measured: Measured, ad
         policy=arguments.partner or "random",
         url=address.of,
     )
+    others_elsewhere = arguments.partner is None and arguments.server is not None
+    if not others_elsewhere and (arguments.seats or setting.together) < setting.together:
+        raise UsageError(f"--seats: a match takes {setting.together} people, who would wait for each other")
+    return setting
 
 
 def house_of(arguments: argparse.Namespace, setting: Setting) -> House:
@@ -120,5 +124,6 @@ def capacity_of(arguments: argparse.Namespace, setting: Setting, measured: Measu
         fps=measured.fps,
         expected=cost_of(measured, policies_each=each),
         most=seats_in_memory(policies_each=each, memory_bytes=free_bytes()),
+        together=setting.together,
         fixed=arguments.seats,
     )

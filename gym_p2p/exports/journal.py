@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import JournalWriter
-from gym_p2p.files.held import hold, stands_for
+from gym_p2p.files.held import hold, open_at_once, stands_for
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder, private
 from gym_p2p.processes.forks import let_go_in_forks
@@ -148,7 +148,7 @@ def remove_unbegun(path: Path) -> bool:
         OSError: it cannot be read, or removed.
     """
     try:
-        file = path.open("rb")
+        file = os.fdopen(open_at_once(path), "rb")
     except FileNotFoundError:
         return False
     with file:
@@ -170,7 +170,7 @@ def claimed_journal(path: Path) -> Iterator[Iterator[bytes] | None]:
         OSError: it cannot be read.
     """
     try:
-        file = path.open("rb")
+        file = os.fdopen(open_at_once(path), "rb")
     except FileNotFoundError:
         yield None
         return

@@ -12,7 +12,20 @@ from pathlib import Path
 
 from gym_p2p.files.whole import replacing
 
-__all__ = ["hold", "is_held", "stands_for", "write_held"]
+__all__ = ["hold", "is_held", "open_at_once", "stands_for", "write_held"]
+
+
+def open_at_once(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open what is to be held, and return its descriptor; a pipe that stands there is not waited for.
+
+    Args:
+        path: of it.
+        flags: of ``os.open``, beside those by which it is opened at once and inherited by no program.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def hold(descriptor: int) -> bool:
@@ -34,7 +47,7 @@ def is_held(path: Path) -> bool:
     Who looks holds it for a moment themselves, together with others who look.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_at_once(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

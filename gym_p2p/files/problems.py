@@ -22,6 +22,7 @@ _DISK_PROBLEMS = {
     errno.ENOTDIR: "a file stands where a folder was wanted",
     errno.EEXIST: "a file stands where a folder was wanted",
     errno.EISDIR: "a folder stands in its place",
+    errno.ELOOP: "a link stands in its place",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EMFILE: "this process has too many files open",
     errno.EIO: "the disk fails (I/O error)",

@@ -68,6 +68,7 @@ class Capacity:
         cores: of it.
         fps: frames a second.
         expected: what a person is thought to take, with the programs beside them, as a share of a core.
+        together: how many people one match takes; with fewer seats nobody here would ever play.
         most: people for whose seats there is memory; ``None`` is unknown.
         fixed: as many as this whatever they cost, where whoever runs the host has said so.
     """
@@ -75,6 +76,7 @@ class Capacity:
     cores: int
     fps: float
     expected: float
+    together: int = 1
     most: int | None = None
     fixed: int | None = None
     _playing: set[str] = attrs.field(factory=set, init=False)
@@ -92,8 +94,16 @@ class Capacity:
 
     @property
     def expected_seats(self) -> int:
-        """For how many people there should be room, by what was tried before anybody came; at least one."""
-        return max(1, self._room(self.expected))
+        """For how many people there should be seats, by what was tried before anybody came.
+
+        At least for one match: who waits for people that are never let in waits in vain.
+        """
+        return max(self.together, self.expected_room)
+
+    @property
+    def expected_room(self) -> int:
+        """For how many people there should be room, by what was tried before anybody came; 0 is for none."""
+        return self._room(self.expected)
 
     def came(self, taken: int, now: float) -> None:
         """Note that somebody took a seat, and how many are taken now."""
@@ -121,8 +131,9 @@ class Capacity:
     def used(self, seconds: Mapping[int, float], now: float) -> None:
         """Take in the processor time that the processes of all seats have used so far, by their ids.
 
-        What a person costs is what a frame of theirs does, by a time in which nobody came, began or left: a
-        machine that has too much to do lets seats play fewer frames, which costs less, and nobody is served.
+        What a person costs is what their seat takes in a time in which nobody came, began or left. While
+        frames come late, it is what a frame takes: a machine that has too much to do lets seats play fewer of
+        them, which costs less, and nobody is served. Else there are fewer where players wait for each other.
         """
         if not self._playing or self._changed_at + SETTLED_S > now:
             self._since = None
@@ -134,8 +145,9 @@ class Capacity:
         if since.at + _MEASURED_S > now or frames < _LEAST_FRAMES:
             return
         taken = sum(max(0.0, at - since.seconds[one]) for one, at in seconds.items() if one in since.seconds)
+        served_s = frames / self.fps if self.is_late(now) else (now - since.at) * len(self._playing)
         if taken > 0:
-            self._found = taken / frames * self.fps
+            self._found = taken / served_s
 
     def is_late(self, now: float) -> bool:
         """Return whether more frames come late than may."""
@@ -152,15 +164,15 @@ class Capacity:
 
     @property
     def first_seats(self) -> int:
-        """How many of these are taken until it is measured what one costs: half, in pairs."""
-        return min(self.expected_seats, 2 * math.ceil(self.expected_seats / 4))
+        """How many of these are taken until it is measured what one costs: half, in whole matches."""
+        return min(self.expected_seats, self.together * math.ceil(self.expected_seats / (2 * self.together)))
 
     def _room(self, cost: float) -> int:
         room = math.floor(USABLE * self.cores / cost)
         return room if self.most is None else min(room, self.most)
 
     def seats(self, taken: int, now: float) -> int:
-        """Return how many people may sit here now; at least one.
+        """Return how many people may sit here now: those of one match, at least, where nobody plays badly.
 
         Args:
             taken: how many sit here.
@@ -168,10 +180,10 @@ class Capacity:
         """
         if self.fixed is not None:
             return self.fixed
-        room = self._room(self.cost)
+        seats = max(self.together, self._room(self.cost))
         if self.is_held(now):
-            room = min(room, self.first_seats)
-        return max(1, min(room, taken) if self.is_late(now) else room)
+            seats = min(seats, self.first_seats)
+        return max(1, min(seats, taken)) if self.is_late(now) else seats
 
 
 @attrs.define(eq=False)

@@ -21,7 +21,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.hosting.capacity import Capacity
 from gym_p2p.hosting.house import Enter, House, Refuse, Why
 from gym_p2p.hosting.links import Link
-from gym_p2p.hosting.messages import Began, Ended, Failed, Frames, FromProcess, Part
+from gym_p2p.hosting.messages import Began, Ended, Failed, Frames, FromProcess, Over, Part
 from gym_p2p.hosting.processes import SeatProcesses
 from gym_p2p.hosting.seat import Seat
 from gym_p2p.processes.usage import seconds_below
@@ -63,6 +63,11 @@ class Setting:
     policy: str
     url: Callable[[Link], str]
 
+    @property
+    def together(self) -> int:
+        """How many people play one match."""
+        return self.people if self.queue is None else len(self.seats)
+
 
 @attrs.define(eq=False, kw_only=True)
 class Hall:
@@ -93,7 +98,7 @@ class Hall:
     async def until_free(self, link: Link) -> None:
         """Wait, where a match is over that its person may try again, until its seat is free for them."""
         seat = self._seats.get(link.code)
-        if seat is not None and seat.last is not None and seat.last.state["again"]:
+        if seat is not None and seat.last is not None and seat.last.state.get("again"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(seat.ended.wait(), AGAIN_LIMIT_S)
 
@@ -171,7 +176,9 @@ class Hall:
             why = "and their frames come late: this machine has enough to do"
         elif self._capacity.is_held(now):
             why = "and it is being measured what each costs"
-        self.say(f"{code} is asked to wait: {self._house.taken} seats are taken, {why}")
+        taken = self._house.taken
+        seats = "1 seat is" if taken == 1 else f"{taken} seats are"
+        self.say(f"{code} is asked to wait: {seats} taken, {why}")
 
     # What is played at a seat.
 
@@ -212,6 +219,8 @@ class Hall:
                 self.say(f"{code} plays as {seat} in {match_id}")
             case Frames(count, late):
                 self._capacity.played(count, late, time.monotonic())
+            case Over():
+                self._capacity.ended(code, time.monotonic())  # documents are written, which nobody waits for
             case Ended(ending=ending, problems=problems, spends=spends):
                 good = "" if spends else " (the link is still good)"
                 self.say(f"{code} has played: {ending}{good}")
@@ -247,7 +256,7 @@ class Hall:
         self._programs[room].pop(seat.code, None)
         if not self._programs[room]:
             del self._programs[room]
-        for code in self._house.waiting_in(room):
+        for code in self._house.give_up(room):
             self._seats[code].end()
         self._let_go(seat)
 

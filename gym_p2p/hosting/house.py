@@ -72,7 +72,6 @@ Answer = Enter | Refuse
 class _Room:
     name: str
     people: dict[str, int]
-    begun: bool = False
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -130,9 +129,8 @@ class House:
         """Note that a seat's match has begun: its link is spent, and its room full."""
         self._begun.add(code)
         room = self._seated.get(code)
-        if room is not None and not room.begun:
-            room.begun = True
-            self._open.remove(room)
+        if room is not None:
+            self._close(room)
 
     def ended(
         self, code: str, state: Mapping[str, Any] | None = None, *, crashed: bool = False, spends: bool = True
@@ -162,13 +160,18 @@ class House:
         del room.people[code]
         if room.people:
             return None
-        if not room.begun:
-            self._open.remove(room)
+        self._close(room)
         return room.name
 
-    def waiting_in(self, room: str) -> list[str]:
-        """Return who sits in a room whose match has not begun."""
-        return [code for one in self._open if one.name == room for code in one.people]
+    def give_up(self, room: str) -> list[str]:
+        """Let nobody else into a room whose match will not begin; return who waits there."""
+        given_up = [one for one in self._open if one.name == room]
+        self._open = [one for one in self._open if one not in given_up]
+        return [code for one in given_up for code in one.people]
+
+    def _close(self, room: _Room) -> None:
+        if room in self._open:
+            self._open.remove(room)
 
     def _seat(self, code: str) -> Enter:
         if self.people is None:

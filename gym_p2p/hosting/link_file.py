@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import itertools
 import logging
 import secrets
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 _TOKEN_BYTES = 24
 
 _COLUMNS = ("code", "expires", "link")
+_ENVIRONMENT = "environment"
+"""One column more; files from before it had one are of any."""
 
 _LEAST_TOKEN = 20
 """Characters: with 120 bits nobody finds a link by trying."""
@@ -78,20 +81,38 @@ def link_for_visitor() -> Link:
     return Link(code=f"v-{secrets.token_hex(5)}", token=secrets.token_urlsafe(_TOKEN_BYTES))
 
 
-def read_links(path: Path) -> list[Link]:
+def read_links(path: Path, env: str) -> list[Link]:
     """Return the links of a file; none where there is no such file.
 
+    Args:
+        path: of the file.
+        env: the name of the environment that they are for.
+
     Raises:
-        ConfigurationError: it cannot be read, or is no file of links.
+        ConfigurationError: it cannot be read, or is no file of links, or one of another environment.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [_link(row) for row in csv.DictReader(file)]
+            rows = list(csv.DictReader(file))
+        links = [_link(row) for row in rows]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         said = disk_problem(error) if isinstance(error, OSError) else str(error)
         raise ConfigurationError("links_file", f"cannot read {path}: {said}") from error
+    others = sorted({other for row in rows if (other := row.get(_ENVIRONMENT)) and not _is_same(other, env)})
+    if others:
+        raise ConfigurationError(
+            "links_file", f"the links in {path} are for {', '.join(others)}; name another file or folder"
+        )
+    return links
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two names are one environment's; either may lack the package that registers it."""
+    if ":" in one and ":" in other:
+        return one == other
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
 
 
 def _link(row: dict[str, str | None]) -> Link:
@@ -106,21 +127,29 @@ def _link(row: dict[str, str | None]) -> Link:
     return Link(code=code, token=token, expires_at=until)
 
 
-def write_links(path: Path, links: Sequence[Link], address: Callable[[Link], str]) -> None:
+def write_links(path: Path, links: Sequence[Link], address: Callable[[Link], str], env: str) -> None:
     """Write them, in a file that only its owner can read.
+
+    Args:
+        path: of the file.
+        links: they.
+        address: returns a link's address.
+        env: the name of the environment that they are for.
 
     Raises:
         ConfigurationError: it cannot be written.
     """
-    lines = [",".join(_COLUMNS)]
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow([*_COLUMNS, _ENVIRONMENT])
     for link in links:
         until = ""
         if link.expires_at is not None:
             at = dt.datetime.fromtimestamp(link.expires_at, dt.UTC)
             until = at.isoformat(timespec="seconds")
-        lines.append(f"{link.code},{until},{address(link)}")
+        rows.writerow([link.code, until, address(link), env])
     try:
-        write_bytes(path, [f"{line}\n".encode() for line in lines])
+        write_bytes(path, [table.getvalue().encode()])
     except OSError as error:
         raise ConfigurationError("links_file", f"cannot write {path}: {disk_problem(error)}") from error
 

@@ -14,6 +14,7 @@ import msgspec
 
 __all__ = [
     "Began",
+    "Dying",
     "End",
     "Ended",
     "Failed",
@@ -180,8 +181,18 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return self.problem if self.option is None else f"{self.option}: {self.problem}"
 
 
+class Dying(msgspec.Struct, frozen=True, tag="dying"):
+    """The process ends without a goodbye: another one is to take up the match, for which the others wait.
+
+    Attributes:
+        why: in words.
+    """
+
+    why: str
+
+
 ToProcess = Part | Measure | Visit | End
-FromProcess = Measured | Began | Frames | Over | Ended | Failed
+FromProcess = Measured | Began | Frames | Over | Ended | Failed | Dying
 
 _TO_PROCESS = msgspec.json.Decoder(ToProcess)
 _FROM_PROCESS = msgspec.json.Decoder(FromProcess)

@@ -6,18 +6,19 @@ Runs on the main thread of a process of its own; who wants it to end interrupts 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import P2PError, PersonGone
+from gym_p2p.errors import NetworkError, P2PError, PersonGone
 from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.hosting.capacity import Punctuality
-from gym_p2p.hosting.messages import Began, Ended, Frames, FromProcess, Over, Part
+from gym_p2p.hosting.messages import Began, Dying, Ended, Frames, FromProcess, Over, Part
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
 from gym_p2p.policies.seat import PolicySeat
@@ -173,12 +174,27 @@ class Player:
     def _play(self) -> str:
         return self._episodes(seat_policy(self._env, self._part).action)
 
+    def _die_without_network(self) -> None:
+        """End this process where its network half has: who takes it up again, comes back to the match.
+
+        A goodbye would reach nobody. Documents would be of a match that goes on, and what is kept of it to
+        come back with would be gone; where nobody waits, this returns.
+        """
+        ending, waited_for = self._env.p2p.ending, self._part.options.get("rejoin_timeout_s")
+        if waited_for and ending is not None and ending.reason == "network_failed":
+            self._tell(Dying("its network process has ended"))
+            os._exit(1)
+
     def _episodes(self, act: Callable[[], Any]) -> str:
         session, part = self._env.p2p, self._part
         punctuality = Punctuality(session.config.sync.fps or 1.0)
         began = False
         while True:
-            self._env.reset(seed=part.seed)
+            try:
+                self._env.reset(seed=part.seed)
+            except NetworkError:
+                self._die_without_network()
+                raise
             if not began:
                 began = True
                 self._tell(Began(str(session.progress.match_id), session.seat))
@@ -192,6 +208,7 @@ class Player:
                 over = terminated or truncated
                 ending = session.ending
                 if ending is not None and ending.reason != "peer_reset":
+                    self._die_without_network()
                     return ending.reason
             if session.progress.episode == part.episodes:  # of the match: who came back has not played all
                 return "done"

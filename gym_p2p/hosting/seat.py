@@ -1,8 +1,8 @@
 """One seat of the host's while it is taken, a person's or a program's: one process, or several in turn.
 
-A process that dies without a word is started again, and does what the one before did: its match is taken up
-where the others wait for that (``rejoin_timeout_s``), and a page that lost its line finds it there. Runs on
-the host's event loop; refuses to know who sits where.
+A process that dies without a goodbye is started again, and does what the one before did: its match is taken
+up where the others wait for that (``rejoin_timeout_s``), and a page that lost its line finds it there. Runs
+on the host's event loop; refuses to know who sits where.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from gym_p2p.hosting.messages import End, Ended, Failed, FromProcess, Over, Part, Visit
+from gym_p2p.hosting.messages import Dying, End, Ended, Failed, FromProcess, Over, Part, Visit
 from gym_p2p.hosting.processes import SeatProcess, SeatProcesses
 
 __all__ = ["Seat", "Sitting"]
@@ -63,6 +63,8 @@ class Seat:
         self.spends = True
         self.ended = asyncio.Event()
         self._deaths = 0
+        self._dying: str | None = None
+        """Why its process dies, where that has said so."""
         self._ending = False
         self._said_all = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,6 +99,8 @@ class Seat:
                 self._said_all, self.spends = True, spends
             case Failed():
                 self._said_all, self.spends = True, False
+            case Dying(why):
+                self._dying = why
         self._sitting.heard(self.code, message)
 
     def _gone(self) -> None:
@@ -112,7 +116,8 @@ class Seat:
             and self.last is None  # a page that was told how it ended does not come again
         )
         again = comes_back and not self._ending and self._start_again()
-        self._keep(self._tell_death(before, started_again=again))
+        why, self._dying = self._dying, None
+        self._keep(self._tell_death(before, why, started_again=again))
         if not again:
             self._over(crashed=True)
 
@@ -128,8 +133,8 @@ class Seat:
         self.ended.set()
         self._sitting.gone(self, crashed=crashed)
 
-    async def _tell_death(self, process: SeatProcess, *, started_again: bool) -> None:
-        self._sitting.died(self.code, await process.ending(), started_again=started_again)
+    async def _tell_death(self, process: SeatProcess, why: str | None, *, started_again: bool) -> None:
+        self._sitting.died(self.code, why or await process.ending(), started_again=started_again)
         await process.let_go()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:

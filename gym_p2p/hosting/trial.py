@@ -29,6 +29,7 @@ async def tried(part: Part) -> tuple[SeatProcesses, Measured]:
         try:
             found = await answer
         finally:
+            trying.close()  # first: a process that it has not forked yet, it never will
             process.kill()
             await process.let_go()
     finally:
@@ -37,7 +38,7 @@ async def tried(part: Part) -> tuple[SeatProcesses, Measured]:
         case Measured():
             return SeatProcesses(part.env, *found.modules), found
         case Failed(problem, option=str(option)):
-            raise ConfigurationError(option, problem)
+            raise ConfigurationError("split" if option == "seats" else option, problem)  # as a part has it
         case Failed(problem, usage):
             raise (UsageError if usage else P2PError)(problem)
         case _:

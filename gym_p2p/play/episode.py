@@ -153,7 +153,9 @@ class LiveEpisode:
         if now < since + SHORT_WAIT_S:  # nearly always
             event = self._client.receive(SHORT_WAIT_S)
         else:
-            waits.for_inputs(self.runner.session.waits_for(), since=since)
+            players = self.runner.session.waits_for()
+            ready = not self.runner.session.have_yet_to_act(players)
+            waits.for_inputs(players, since=since, ready=ready)
             event = self._client.receive()
         return Ending("network_failed") if isinstance(event, _ENDS) else None
 

@@ -126,7 +126,13 @@ class Recorder:
         self._meet([None] * len(found.players))
         self._exporter = self._make_exporter(config) if exports else None
         self._watch = StandstillWatch(self._stood_still, clock, self._clock_set)
-        self._reconnect_s = config.sync.reconnect_timeout_s
+        sync = config.sync
+        self._silence_least_s = sync.disconnect_timeout_s
+        self._silence_limit_s = max(self._silence_least_s, sync.reconnect_timeout_s)
+        """For how long the others wait for who is silent; as they agreed, once they have."""
+        plays_apart = config.network == "process"
+        self._input_limit_s = sync.input_limit_s(takes_turns=game.takes_turns) if plays_apart else None
+        """The same for who does not play and is heard of; ``None`` where those are the same process."""
         self.finished: Finished | None = None
         self._lines = FewLines(_log)
         self.checksums_agreed = 0
@@ -145,8 +151,9 @@ class Recorder:
         match event:
             case InputsArrived():
                 self.inputs_arrived(event)
-            case Connected(about):
+            case Connected(about, reconnect_s):
                 self._meet(about)
+                self._silence_limit_s = max(self._silence_least_s, reconnect_s)
             case LinkOpened() | Pinged() | Polled():
                 self._fold_link(at_ms, self._link(event.player), event)
             case ChecksumsAgreed() | Desynced():
@@ -286,20 +293,18 @@ class Recorder:
         end_ms = self.clock_ms() if end_ms is None else end_ms
         start_ms = end_ms - round(lasted_s * 1e3)
         _log.warning("the %s process stood still for %.1f s", half, lasted_s)
-        own = [pause for pause in self.record.pauses.copy() if pause.cause == "frozen"]
-        if any(one.timestamp <= end_ms and start_ms <= one.timestamp + one.duration_ms for one in own):
-            return
-        self.record.paused(
-            Pause(
-                player_ids=[self.found.player_id],
-                reason="silent",
-                frame=self.record.frame_now,
-                timestamp=start_ms,
-                duration_ms=lasted_s * 1e3,
-                limit_ms=self._reconnect_s * 1e3,
-                cause="frozen",
-            )
+        heard_of = half == "user" and self._input_limit_s is not None
+        limit_s = self._input_limit_s if heard_of else self._silence_limit_s
+        pause = Pause(
+            player_ids=[self.found.player_id],
+            reason="silent",
+            frame=self.record.frame_now,
+            timestamp=start_ms,
+            duration_ms=lasted_s * 1e3,
+            limit_ms=(limit_s or 0.0) * 1e3,
+            cause="frozen",
         )
+        self.record.stood_still(pause, by_network=half == "network")
 
     def _fold_absence(self, at_ms: int, event: PlayerAway | PlayerReturned | PlayerGone) -> None:
         match event:

@@ -63,19 +63,24 @@ class Waits:
         self._looked_at = 0.0
         self._waits: dict[tuple[PauseReason, int | None], Paused] = {}
         """All that the match stands for: for each player from whom nothing arrives, and for the others."""
+        self._ready = True
+        """Whether who is waited for has acted in this episode."""
         self._logged = False
         """Whether the log says of this pause that it is one."""
         self._logged_at = float("-inf")
         self.paused: Paused | None = None
         """For whom the match stands; ``None`` where it does not."""
 
-    def for_inputs(self, players: Sequence[int], *, since: float) -> None:
+    def for_inputs(self, players: Sequence[int], *, since: float, ready: bool = True) -> None:
         """Bear that nothing can be played for want of these players' inputs; give up whoever is overdue.
 
         Args:
             players: they.
             since: when this wait began, on ``time.monotonic``'s clock.
+            ready: whether one of them has acted in this episode; who has not, gets ready (a person's
+                countdown, a program that loads), which the log does not call a pause.
         """
+        self._ready = ready
         for player in players:
             rtt_ms = self._recorder.rtt_ms(player)
             if rtt_ms is not None:
@@ -96,6 +101,7 @@ class Waits:
         """Bear that somebody has not called ``reset`` yet; give up whoever is overdue."""
         now = time.monotonic()
         self._look(self._resets, now)
+        self._ready = True
         players = self._client.not_ready
         heard, silent = self._heard(players)
         overdue = self._resets.wait(heard, now, silent=silent)
@@ -159,7 +165,8 @@ class Waits:
         self._tell()
         if before is not None and self.paused is None:
             self._log_end(before)
-        due = self._logged_at + _LOG_EVERY_S <= time.monotonic()
+        told = self._ready or any(why != "input" for why, _ in waits)
+        due = told and self._logged_at + _LOG_EVERY_S <= time.monotonic()
         if self.paused is not None and (due or _are_away(waits) - _are_away(before_waits)):
             self._logged, self._logged_at = True, time.monotonic()
             _log.warning("paused: %s", self.paused)

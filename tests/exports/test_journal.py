@@ -19,8 +19,9 @@ from gym_p2p.exports.account import Account
 from gym_p2p.exports.documents import document_path, write_document
 from gym_p2p.exports.index import append_to_index
 from gym_p2p.exports.journal import UNBEGUN_S, Journal, journal_path
-from gym_p2p.exports.recovery import recover
+from gym_p2p.exports.recovery import Recovered, recover
 from tests.core.record.records import START_MS, decode, new_record, played
+from tests.players import together
 
 
 def journal_of(record: MatchRecord, folder: Path) -> Journal:
@@ -92,6 +93,14 @@ def test_a_discarded_journal_is_gone_and_leaves_one_that_took_its_place(tmp_path
     journal.path.write_text("another one's")
     journal.discard()
     assert journal.path.read_text() == "another one's"
+
+
+def test_a_pipe_with_a_journals_name_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "left.journal.jsonl"
+    os.mkfifo(path)
+    (recovered,) = together(lambda: recover(path))
+    assert isinstance(recovered, Recovered), recovered
+    assert not recovered.paths
 
 
 def test_a_journal_that_is_being_begun_is_left_alone_by_whoever_looks_for_leftovers(

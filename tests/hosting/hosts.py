@@ -106,10 +106,17 @@ class Host:
 
     def seats(self) -> list[psutil.Process]:
         """Return the processes of its seats, the oldest first."""
+        return self._processes("gym_p2p-seat")
+
+    def networks(self) -> list[psutil.Process]:
+        """Return the network processes of its seats, the oldest first."""
+        return self._processes("gym_p2p-network")
+
+    def _processes(self, name: str) -> list[psutil.Process]:
         found = [
             one
             for one in psutil.process_iter(["name", "cwd", "create_time"])
-            if one.info["name"] == "gym_p2p-seat" and one.info["cwd"] == os.fspath(self.folder)
+            if one.info["name"] == name and one.info["cwd"] == os.fspath(self.folder)
         ]
         return sorted(found, key=lambda one: one.info["create_time"])
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,14 @@ def test_before_anybody_plays_a_seat_costs_what_was_expected() -> None:
     assert Capacity(cores=1, fps=20.0, expected=9.0).seats(0, 0.0) == 1
 
 
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_however_small_a_machine_there_are_seats_for_all_who_play_one_match(together: int) -> None:
+    capacity = Capacity(cores=1, fps=20.0, expected=0.6, together=together, most=1)
+    assert capacity.expected_room == 1
+    assert capacity.expected_seats == capacity.seats(0, 0.0) == capacity.seats(together - 1, 0.0) == together
+    assert not capacity.is_held(0.0)
+
+
 def test_seats_that_cost_more_than_expected_leave_room_for_fewer() -> None:
     capacity = Capacity(cores=2, fps=20.0, expected=0.1)
     now = playing(capacity, 4)
@@ -44,9 +53,18 @@ def test_seats_that_get_too_little_of_a_busy_machine_do_not_seem_cheap() -> None
     capacity = Capacity(cores=2, fps=20.0, expected=0.2)
     now = playing(capacity, 4)
     capacity.used({7: 0.0}, now)
-    capacity.played(400, 0, now + 10)  # half of what they should
+    capacity.played(400, 400, now + 10)  # half of what they should
     capacity.used({7: 4.0}, now + 10)
     assert capacity.cost == 0.2
+
+
+def test_players_who_wait_for_each_other_seem_no_dearer_than_they_are() -> None:
+    capacity = Capacity(cores=2, fps=20.0, expected=0.2)
+    now = playing(capacity, 4)
+    capacity.used({7: 0.0}, now)
+    capacity.played(400, 0, now + 600)  # a game of turns, in which every minute has some moves in a row
+    capacity.used({7: 24.0}, now + 600)
+    assert capacity.cost == 24 / (600 * 4) == 0.01
 
 
 def test_what_a_seat_takes_while_it_begins_is_not_its_cost() -> None:
@@ -65,7 +83,7 @@ def test_what_a_seat_takes_while_it_begins_is_not_its_cost() -> None:
 
 
 def test_the_first_half_plays_until_it_is_known_what_it_costs_and_the_others_wait_for_that() -> None:
-    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1, together=2)
     assert [capacity.seats(taken, 0.0) for taken in range(9)] == [8] * 9
     now = playing(capacity, 8)
     assert capacity.seats(8, now) == capacity.first_seats == 8
@@ -78,7 +96,7 @@ def test_the_first_half_plays_until_it_is_known_what_it_costs_and_the_others_wai
 
 
 def test_those_who_wait_for_a_measurement_do_not_wait_for_one_that_never_comes() -> None:
-    capacity = Capacity(cores=2, fps=20.0, expected=0.1)
+    capacity = Capacity(cores=2, fps=20.0, expected=0.1, together=2)
     playing(capacity, 7)
     assert capacity.is_held(1000.0), "one more may come"
     capacity.came(8, 1000.0)  # a game of turns: no frames to speak of
@@ -86,11 +104,14 @@ def test_those_who_wait_for_a_measurement_do_not_wait_for_one_that_never_comes()
     assert capacity.seats(8, 1000.0 + HELD_S) == 13
 
 
-@given(st.integers(1, 60), st.integers(1, 60))
-def test_the_first_half_is_at_least_half_and_in_pairs_where_there_is_room(cores: int, most: int) -> None:
-    capacity = Capacity(cores=cores, fps=20.0, expected=0.1, most=most)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 4))
+def test_the_first_half_is_at_least_half_and_whole_matches_where_there_is_room(
+    cores: int, most: int, together: int
+) -> None:
+    capacity = Capacity(cores=cores, fps=20.0, expected=0.1, most=most, together=together)
     assert capacity.expected_seats / 2 <= capacity.first_seats <= capacity.expected_seats
-    assert capacity.first_seats % 2 == 0 or capacity.first_seats == capacity.expected_seats
+    assert together <= capacity.first_seats
+    assert capacity.first_seats % together == 0 or capacity.first_seats == capacity.expected_seats
     assert capacity.is_held(0.0) == (capacity.first_seats < capacity.expected_seats)
 
 
@@ -127,17 +148,18 @@ def test_as_many_as_whoever_runs_the_host_wants_whatever_it_costs() -> None:
     capacity = Capacity(cores=1, fps=20.0, expected=0.5, fixed=20)
     capacity.played(300, 300, 0.0)
     assert capacity.seats(20, 0.0) == 20
-    assert capacity.expected_seats == 1
+    assert capacity.expected_room == 1
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["came", "began", "ended", "used", "late"]), st.integers(0, 5))),
     st.floats(0.01, 3.0),
+    st.integers(1, 3),
 )
-def test_there_is_always_room_for_one_and_never_for_more_than_cores_allow(
-    happens: list[tuple[str, int]], expected: float
+def test_there_is_always_room_for_a_match_and_never_for_more_than_cores_allow(
+    happens: list[tuple[str, int]], expected: float, together: int
 ) -> None:
-    capacity, now, used = Capacity(cores=2, fps=20.0, expected=expected), 0.0, 0.0
+    capacity, now, used = Capacity(cores=2, fps=20.0, expected=expected, together=together), 0.0, 0.0
     for what, number in happens:
         now += 1.7
         match what:
@@ -152,7 +174,8 @@ def test_there_is_always_room_for_one_and_never_for_more_than_cores_allow(
                 capacity.used({1: used, number + 2: now}, now)
             case "late":
                 capacity.played(100, number, now)
-        assert 1 <= capacity.seats(number, now) <= max(1, int(2 * USABLE / capacity.cost))
+        assert 1 <= capacity.seats(number, now) <= max(together, int(2 * USABLE / capacity.cost))
+        assert capacity.seats(0, now) >= together or capacity.is_late(now)
 
 
 def test_a_frame_is_late_a_quarter_of_its_time_after_it_was_due_and_a_pause_is_none() -> None:

@@ -16,6 +16,7 @@ from gym_p2p.hosting.house import House, Refuse, Why
 from gym_p2p.hosting.links import Link
 from gym_p2p.hosting.messages import (
     Began,
+    Dying,
     End,
     Ended,
     Failed,
@@ -93,7 +94,9 @@ class Scene:
         return any(re.fullmatch(pattern, line) for line in self.lines)
 
 
-def scene(*, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expected: float = 0.4) -> Scene:
+def scene(
+    *, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expected: float = 0.4, together: int = 1
+) -> Scene:
     lines: list[str] = []
     spent: dict[str, Mapping[str, Any]] = {}
     processes = FakeProcesses()
@@ -109,7 +112,7 @@ def scene(*, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expe
     hall = Hall(
         setting=setting,
         house=House(seats=1, people=1 if partner else None),
-        capacity=Capacity(cores=cores, fps=30.0, expected=expected),
+        capacity=Capacity(cores=cores, fps=30.0, expected=expected, together=together),
         processes=processes,
         say=lines.append,
         spent=spent.__setitem__,
@@ -131,7 +134,7 @@ def test_who_comes_when_seats_cost_too_much_is_asked_to_wait_with_the_reason_and
         one = scene(expected=0.4)  # of one core, of which two thirds are for seats
         assert isinstance(one.enter("a"), Seat)
         assert one.enter("b") == one.enter("b") == Refuse(Why.FULL)
-        assert one.lines[1:] == ["b is asked to wait: 1 seats are taken, each takes 40 % of a core"]
+        assert one.lines[1:] == ["b is asked to wait: 1 seat is taken, each takes 40 % of a core"]
         assert len(one.processes.started) == 1
         one.of("a")[0].say(Failed("they left"))
         one.of("a")[0].end()
@@ -154,9 +157,22 @@ def test_while_frames_of_those_who_play_come_late_nobody_else_is_let_in() -> Non
     played(play)
 
 
+def test_frames_of_a_match_that_is_over_keep_nobody_waiting_while_its_documents_are_written() -> None:
+    async def play() -> None:
+        one = scene(cores=8)
+        one.enter("a")
+        one.of("a")[0].say(Began("match-1", "left"))
+        one.of("a")[0].say(Frames(300, 30))
+        assert one.enter("b") == Refuse(Why.FULL)
+        one.of("a")[0].say(Over(GONE))
+        assert isinstance(one.enter("b"), Seat)
+
+    played(play)
+
+
 def test_half_of_those_who_come_at_once_wait_until_it_is_measured_what_a_seat_costs() -> None:
     async def play() -> None:
-        one = scene(cores=4)  # room for six
+        one = scene(cores=4, together=2)  # room for six
         assert all(isinstance(one.enter(code), Seat) for code in "abcd")
         assert one.enter("e") == Refuse(Why.FULL)
         assert one.said("e is asked to wait: 4 seats are taken, and it is being measured what each costs")
@@ -270,6 +286,24 @@ def test_who_failed_in_the_middle_of_a_match_is_not_said_to_have_played_none(*, 
     played(play)
 
 
+def test_a_process_that_dies_for_its_network_process_is_started_again_and_the_host_says_why() -> None:
+    async def play() -> None:
+        one = scene(partner=True)
+        one.enter("a")
+        one.partner_of("a").say(Dying("its network process has ended"))
+        one.partner_of("a").end()
+        await settled()
+        assert one.said(
+            r"room.1.1: the seat's process has died \(its network process has ended\); it is started again"
+        )
+        one.partner_of("a").end()
+        await settled()
+        assert one.said(r"room.1.1: the seat's process has died \(exit code -9\); it is started again")
+        assert len(one.of(one.partner_of("a").part.options["subject_id"])) == 3
+
+    played(play)
+
+
 def test_a_program_without_its_network_is_told() -> None:
     async def play() -> None:
         one = scene(partner=True)
@@ -292,6 +326,27 @@ def test_a_match_that_a_program_broke_off_leaves_the_link_good() -> None:
         assert one.said(r"a has played: peer_left \(the link is still good\)")
         assert one.spent == {}
         assert one.partner_of("a").told == [End()]
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_who_tries_again_has_a_seat_as_soon_as_the_match_before_is_written(*, again: bool) -> None:
+    async def play() -> None:
+        one = scene()
+        link = Link(code="a", token="token-of-a")  # noqa: S106 - nobody's
+        await one.hall.until_free(link)
+        one.enter("a")
+        person = one.of("a")[0]
+        person.say(Began("match-1", "left"))
+        person.say(Over({**GONE, "again": again}))
+        coming = asyncio.create_task(one.hall.until_free(link))
+        await settled()
+        assert coming.done() == (not again)
+        person.say(Ended(ending="environment_failed", problems=[], spends=False))
+        person.end()
+        await coming
         assert isinstance(one.enter("a"), Seat)
 
     played(play)

@@ -178,6 +178,33 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(tmp_pa
     assert sorted(row["subject"] == "p001" for row in matches) == [False, True]
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["one's", "the other's"])
+def test_a_seat_whose_network_process_is_killed_is_started_again_and_takes_its_match_up(
+    tmp_path: Path, which: int
+) -> None:
+    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
+    with Host(tmp_path, *arguments) as host:
+        (link,) = host.links
+        with FakePage(link) as page:
+            wait_for(page, "playing")
+            until(lambda: page.frames > 10)
+            host.networks()[which].kill()
+            until(lambda: page.phase == "over" or page.code is not None)
+        if page.phase != "over":  # it was the person's seat; a page comes again then
+            assert page.code not in CLOSE_CODES.values()
+            with FakePage(link) as page:
+                wait_for(page, "over")
+        assert reason(page) is None
+        assert host.said("has died (its network process has ended); it is started again")
+        until(lambda: host.said("p001 has played: done"))
+        until(lambda: not host.seats())
+    (folder,) = (tmp_path / "p2p-exports").glob("*T*Z-*")
+    documents = [json.loads(path.read_text()) for path in folder.glob("*.multiplayer.json")]
+    assert len(documents) == 2
+    assert all(len(document["rejoins"]) == 1 for document in documents)
+    assert not list(folder.glob("*.journal.jsonl"))
+
+
 AWKWARD = """
 calls = 0
 

@@ -117,8 +117,18 @@ def test_who_gives_up_before_the_match_makes_room_in_it_and_the_last_one_ends_it
     assert house.ended("b") is None
     assert house.visit(link("d"), NOW) == Enter(new=True, room="lab.2", place=0, first=True)
     assert house.ended("c") == "lab.1"
-    assert house.waiting_in("lab.2") == ["d"]
     assert house.ended("d") == "lab.2"
+
+
+def test_nobody_is_let_into_a_room_whose_programs_have_gone_to_wait_there_in_vain() -> None:
+    house = House(seats=9, people=2, room_prefix="lab")
+    house.visit(link("a"), NOW)
+    assert house.give_up("lab.1") == ["a"]
+    assert house.visit(link("b"), NOW) == Enter(new=True, room="lab.2", place=0, first=True)
+    assert house.ended("a") == "lab.1"
+    assert house.visit(link("a"), NOW) == Enter(new=True, room="lab.2", place=1)
+    house.began("a")
+    assert house.give_up("lab.2") == [], "who plays is told by the match"
 
 
 @given(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
 from gym_p2p.hosting import processes
 from gym_p2p.hosting.messages import (
     Began,
+    Dying,
     End,
     Ended,
     Failed,
@@ -29,10 +33,11 @@ from gym_p2p.hosting.messages import (
 )
 from gym_p2p.hosting.player import Player
 from gym_p2p.hosting.processes import SeatProcesses
+from gym_p2p.hosting.trial import tried
 from tests.waiting import PATIENCE_S, until
 
 
-def tried(starter: SeatProcesses, env: str) -> FromProcess | None:
+def measured(starter: SeatProcesses, env: str) -> FromProcess | None:
     """Have an environment tried, in a process of its own."""
 
     async def run() -> FromProcess | None:
@@ -55,11 +60,11 @@ def test_a_process_says_what_a_seat_costs_however_it_came_to_be(
         monkeypatch.setattr(processes, "can_fork", lambda: False)
     starter = SeatProcesses("gym_p2p/Rally-v0")
     try:
-        found = tried(starter, "gym_p2p/Rally-v0")
+        found = measured(starter, "gym_p2p/Rally-v0")
         assert isinstance(found, Measured)
         assert found.seats == ["left", "right"]
         assert found.person_share > found.policy_share > 0
-        assert tried(starter, "no_such_module:make") == Failed("no module 'no_such_module'", usage=True)
+        assert measured(starter, "no_such_module:make") == Failed("no module 'no_such_module'", usage=True)
     finally:
         starter.close()
 
@@ -72,9 +77,29 @@ def test_a_server_that_was_killed_is_replaced() -> None:
             pytest.skip("nothing is forked here")
         os.kill(server.pid, signal.SIGKILL)
         until(lambda: not server.is_there())
-        assert isinstance(tried(starter, "gym_p2p/Rally-v0"), Measured)
+        assert isinstance(measured(starter, "gym_p2p/Rally-v0"), Measured)
     finally:
         starter.close()
+
+
+def test_who_is_stopped_while_an_environment_loads_waits_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow.py").write_text("import time; open('loads', 'w').close(); time.sleep(60)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    part = Part(env="slow:make", env_args={}, options={"fps": 30.0}, person=PersonsPart(url=""))
+
+    async def stop() -> float:
+        trial = asyncio.create_task(tried(part))
+        await asyncio.to_thread(until, (tmp_path / "loads").exists)
+        began = time.monotonic()
+        trial.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await trial
+        return time.monotonic() - began
+
+    assert asyncio.run(stop()) < 1.5
 
 
 def test_messages_to_a_process_arrive_whole_with_what_came_with_them() -> None:
@@ -98,7 +123,8 @@ def test_messages_to_a_process_arrive_whole_with_what_came_with_them() -> None:
 
 
 def test_messages_from_a_process_are_put_together_of_any_pieces() -> None:
-    said: list[FromProcess] = [Began("match-1", "left"), Over({"phase": "over", "code": None}), Failed("why")]
+    over = Over({"phase": "over", "code": None})
+    said: list[FromProcess] = [Began("match-1", "left"), over, Failed("why"), Dying("why")]
     data = b"".join(map(pack, said))
     for size in (1, 7, len(data)):
         inbox = Inbox()

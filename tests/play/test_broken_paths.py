@@ -220,6 +220,26 @@ def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.Log
     assert "going on" not in caplog.text
 
 
+def test_the_log_says_nothing_of_who_gets_ready_for_an_episode_unless_their_path_breaks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Client()
+    waiting = waits(client, Book())
+    now = time.monotonic()
+    waiting.for_inputs([1], since=now - 3.0, ready=False)
+    assert waiting.paused is not None
+    waiting.over()
+    assert caplog.records == []
+    client.silent[1] = Silence(now - 1.0, 10.0)
+    waiting.for_inputs([1], since=now - 3.0, ready=False)
+    assert "path to 'right' lost" in caplog.text
+    waiting.over()
+    client.silent.clear()
+    waiting._logged_at = float("-inf")
+    waiting.for_inputs([1], since=now - 3.0)
+    assert "waiting for 'right' to play" in caplog.text
+
+
 def test_the_log_tells_of_a_silence_and_as_soon_as_it_is_known_that_it_is_an_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -55,7 +55,7 @@ def frames_of(env: P2PEnv) -> int:
     return len(env.p2p.document("multiplayer")["validation"]["allActions"]) // 2
 
 
-@pytest.mark.parametrize("reason", ["normal", "interrupted"])
+@pytest.mark.parametrize("reason", ["normal", "interrupted", "dropped"])
 def test_what_was_played_while_a_path_is_repaired_is_awaited(
     env: P2PEnv, network: NetworkByHand, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

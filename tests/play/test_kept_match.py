@@ -14,15 +14,28 @@ import pytest
 
 from gym_p2p.config import ExportConfig, P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
-from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
+from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
+from gym_p2p.core.signaling.attempts import attempt_of, tagged
 from gym_p2p.errors import ConfigurationError, NetworkError
 from gym_p2p.game.env.seats import make_game
+from gym_p2p.net.worker.mesh import ATTEMPTS_OF_A_PROCESS
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable
+from gym_p2p.net.worker.rebuilding import _AHEAD_MOST
 from gym_p2p.play.handshake import Seated
-from gym_p2p.play.kept_match import KeptFile, KeptMatch, find_kept_match, is_played, joined
+from gym_p2p.play.kept_match import (
+    _STEP_MOST,
+    PROCESSES_MOST,
+    TOUCH_EVERY_S,
+    KeptFile,
+    KeptMatch,
+    find_kept_match,
+    is_played,
+    joined,
+)
 from gym_p2p.play.setup import MatchSetup
 from tests.files.small_disk import SmallDisk
+from tests.players import together
 from tests.toys import Blend
 
 NAME = joined(P2PConfig(), "Rally-v0", None)
@@ -89,7 +102,8 @@ def test_who_joins_the_same_finds_what_the_process_before_kept(state: Path) -> N
     assert told is not None
     assert told.returns.found == found()
     assert told.returns.found.match_token == CLAIM
-    assert (told.returns.comeback.incarnation, told.returns.comeback.keys) == (1, {1: b"k" * 16})
+    assert told.returns.comeback.incarnation >= 1
+    assert told.returns.comeback.keys == {1: b"k" * 16}
     assert told.returns.resume_token == Secret("resume")
     assert (told.secret, told.subject_id) == (b"s" * 32, "anna-a")
     assert told.about == [{"sync": {"wants": "auto"}}, {"fps": 60}]
@@ -97,21 +111,44 @@ def test_who_joins_the_same_finds_what_the_process_before_kept(state: Path) -> N
 
 def test_the_process_after_that_is_another_one_again(state: Path) -> None:
     left(state)
-    second = kept(before=find_kept_match(NAME))
+    first = find_kept_match(NAME)
+    assert first is not None
+    second = kept(before=first)
     assert find_kept_match(NAME) is None  # it is alive
     second.close()
     told = find_kept_match(NAME)
     assert told is not None
-    assert told.returns.comeback.incarnation == 2
+    assert told.returns.comeback.incarnation > first.returns.comeback.incarnation
     assert len(list(state.iterdir())) == 1
+
+
+def test_who_come_back_with_copies_of_one_file_are_not_one_process_for_the_others(state: Path) -> None:
+    path = left(state)
+    kept_bytes = path.read_bytes()
+    numbers = set()
+    for _ in range(8):
+        told = find_kept_match(NAME)
+        assert told is not None
+        numbers.add(told.returns.comeback.incarnation)
+        told.let_go()
+        assert path.read_bytes() == kept_bytes
+    assert len(numbers) > 1
+
+
+def test_a_thousand_processes_may_come_back_and_their_attempts_be_joined() -> None:
+    assert _STEP_MOST * 1000 <= PROCESSES_MOST
+    assert PROCESSES_MOST * ATTEMPTS_OF_A_PROCESS <= _AHEAD_MOST
+    assert attempt_of(tagged("v=0\r\nm=audio\r\n", 2 * _AHEAD_MOST)) == 2 * _AHEAD_MOST
 
 
 def test_a_process_that_ends_before_it_learns_anything_is_followed_by_another_one(state: Path) -> None:
     left(state)
-    for number in range(1, 4):
+    newest = 0
+    for _ in range(3):
         before = find_kept_match(NAME)
         assert before is not None
-        assert before.returns.comeback.incarnation == number
+        assert before.returns.comeback.incarnation > newest
+        newest = before.returns.comeback.incarnation
         plan = PlayerPlan(
             config=P2PConfig(),
             subject_id=before.subject_id,
@@ -122,12 +159,12 @@ def test_a_process_that_ends_before_it_learns_anything_is_followed_by_another_on
             returns=before.returns,
         )
         file = KeptFile(NAME, plan, before)
-        file.fold(Resumable(Secret(f"resume {number}")))
+        file.fold(Resumable(Secret(f"resume {newest}")))
         file.close()
         assert [path.suffix for path in state.iterdir()] == [".json"]
     told = find_kept_match(NAME)
     assert told is not None
-    assert told.returns.resume_token == Secret("resume 3")
+    assert told.returns.resume_token == Secret(f"resume {newest}")
     assert (told.about, told.limit_s) == ([{"sync": {"wants": "auto"}}, {"fps": 60}], LIMIT_S)
 
 
@@ -222,7 +259,7 @@ def test_who_was_away_while_others_played_for_them_may_come_back(state: Path) ->
     file.end()
     told = find_kept_match(NAME)
     assert told is not None
-    assert told.returns.comeback.incarnation == 1
+    assert told.returns.comeback.incarnation >= 1
     second = kept(before=told)
     second.end()
     assert not list(state.iterdir())
@@ -237,6 +274,33 @@ def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
     assert find_kept_match(NAME) is None
     assert not path.exists()
     assert "the match match-1 is over" in caplog.text
+
+
+MONTH_S = 30 * 24 * 3600.0
+
+
+@pytest.mark.parametrize("set_by_s", [MONTH_S, -MONTH_S], ids=["ahead", "back"])
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_a_clock_that_is_set_makes_no_match_old_or_new(
+    set_by_s: float, when: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set once the process has ended, or while it still played."""
+    ahead_s, real_s = [0.0], time.time
+    monkeypatch.setattr("time.time", lambda: real_s() + ahead_s[0])
+    file = kept()
+    if when == "before":
+        ahead_s[0] = set_by_s
+        file.fold(Pinged(1, 10.0, None))
+    file.close()
+    ahead_s[0] = set_by_s
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.seen_s < TOUCH_EVERY_S
+    told.let_go()
+    (path,) = state.iterdir()
+    long_ago = path.stat().st_mtime - LIMIT_S - 60
+    os.utime(path, (long_ago, long_ago))
+    assert find_kept_match(NAME) is None
 
 
 def test_what_nobody_came_back_with_goes_after_a_day_and_nothing_that_is_held(state: Path) -> None:
@@ -273,6 +337,17 @@ def test_what_makes_no_sense_is_left_alone_and_said(
     assert find_kept_match(NAME) is None
     assert path.exists()
     assert told in caplog.text
+
+
+def test_a_pipe_that_stands_there_is_left_alone_and_not_waited_for(
+    state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = left(state)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    assert together(lambda: (find_kept_match(NAME), is_played(NAME))) == [(None, False)]
+    assert path.exists()
+    assert "it is no file" in caplog.text
 
 
 @pytest.mark.parametrize(

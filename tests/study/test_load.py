@@ -60,7 +60,9 @@ def test_the_tables_say_what_made_documents_do(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["links.csv", "people of May.csv"])
 def test_the_links_of_a_host_are_no_problem_of_a_study(folder: Path, name: str) -> None:
     path = folder / name
-    write_links(path, new_links([], 2, expires_at=2e9), lambda link: f"https://x.example/{link.token}/")
+    write_links(
+        path, new_links([], 2, expires_at=2e9), lambda link: f"https://x.example/{link.token}/", "x:Y-v0"
+    )
     note_spent(path, "p001", {"phase": "over"})
     assert len(list(folder.glob("*.csv"))) == len(list(folder.glob("*.spent.jsonl"))) == 1
     assert kinds(gym_p2p.load(folder)) == []

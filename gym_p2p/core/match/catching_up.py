@@ -5,6 +5,7 @@ after the other::
 
     first one      every episode from the beginning: words at barriers, inputs of all players, digests
     each other     the last two episodes: perhaps they hold more of them
+    all again      now and then, whether somebody is away who does not answer us
     everybody has answered, or is gone -> the episodes are told to the user's half, who plays them again
 
 Every player who is there has to be asked: an input of ours that only one of them holds was given all the
@@ -13,8 +14,9 @@ same, and they may have played with it. Who is away themselves holds nothing tha
 What the others send of the running match meanwhile (they wait at barriers, agree about who is gone, leave) is
 put off until it can be taken in as if we had been there all the time.
 
-Why it ends: an answer brings something new, or is the last of that player's. Who does not answer is lost in
-time; and where everybody who is left has come back, too, nobody knows the match any more.
+Why it ends: an answer brings something new, or is the last of that player's. Who does not answer is away for
+the others, or lost, in time; and where everybody who is left has come back, too, nobody knows the match any
+more.
 
 Knows messages; refuses to know links, and how frames are played. Times are monotonic seconds, passed in.
 """
@@ -30,7 +32,8 @@ from gym_p2p.core.match.events import EpisodeBegan, Source
 from gym_p2p.core.match.history import DIGEST_BYTES, History, PlayedEpisode
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
-from gym_p2p.core.match.return_events import PastEpisode, ReturnFailed
+from gym_p2p.core.match.reaching import was_not_reached
+from gym_p2p.core.match.return_events import PastEpisode, PlayerAway, ReturnFailed
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.wire.messages import Checksum, Holdings, Message, Ready, decode
 from gym_p2p.core.wire.past import Past, PastWord, Recall
@@ -40,6 +43,11 @@ __all__ = ["CatchingUp", "Comeback"]
 
 _PUT_OFF_MOST = 4096
 """Messages of all others together, while what was played is asked for: a few of each are sent."""
+
+ASK_AGAIN_S = 0.5
+"""Between two questions to somebody who has told all, whether one who does not answer us is away by now."""
+
+_NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 
 
 @attrs.frozen
@@ -87,6 +95,8 @@ class CatchingUp:
         """Of that player and that episode."""
         self._away: dict[int, set[int]] = {}
         """Who is away, by everybody's account who has answered."""
+        self.ask_again_at: float | None = None
+        """When :meth:`look` is wanted: somebody may be away by now for those who were asked before."""
         self._words: dict[int, dict[int, Ready]] = {}
         """By episode and player."""
         self.complete = False
@@ -113,12 +123,19 @@ class CatchingUp:
         for player, _, cause in report.held:
             peer = self._peers.get(player)
             if peer is not None and peer.state is not PeerState.GONE:
-                self.lose(peer, Loss(cause, Source.PEER))
+                peer.state, peer.loss = PeerState.GONE, Loss(cause, Source.PEER)
 
     @staticmethod
     def lose(peer: Peer, loss: Loss) -> None:
-        """Count a player as gone; what there is of them is agreed on once everything is known."""
-        peer.state, peer.loss = PeerState.GONE, loss
+        """Count a player as gone; what there is of them is agreed on once everything is known.
+
+        Who has not greeted us may have been followed by another process, or may be: that is for those to say
+        who play with them.
+        """
+        if peer.state is PeerState.GREETING:
+            was_not_reached(peer)
+        else:
+            peer.state, peer.loss = PeerState.GONE, loss
 
     def answer(self, peer: Peer, recall: Recall, now: float) -> None:
         """Tell somebody who has come back, too, that nothing is known here."""
@@ -191,22 +208,36 @@ class CatchingUp:
             return
         waiting = [peer for peer in there if peer.index not in self._done and not self._is_away(peer)]
         for peer in waiting:
-            if not peer.interrupted and (
-                peer.state is PeerState.PLAYING or peer.state is PeerState.RETURNING
-            ):
+            if _may_be_asked(peer):
                 first = not (self._done - self._knew_nothing)
                 newest = len(self.history.episodes)
                 self._recall(peer, max(1, newest if first else newest - 1), now)
                 return
         if waiting:
-            return
-        if any(peer.index in self._done and peer.index not in self._knew_nothing for peer in there):
-            self.complete = True
-            for peer in there:
-                if peer.state is PeerState.CONNECTING:
-                    peer.state, peer.away_at, peer.closed_at = PeerState.AWAY, now, now
+            self._ask_again(waiting, now)
+        elif any(peer.index in self._done and peer.index not in self._knew_nothing for peer in there):
+            self._complete(there, now)
         else:
             self._fail("nobody is left who knows the match")
+
+    def _ask_again(self, waiting: Sequence[Peer], now: float) -> None:
+        """Ask those once more, now and then, for whom somebody was there who does not answer us."""
+        due_at = self.ask_again_at
+        if due_at is not None and now < due_at:
+            return
+        self.ask_again_at = now + ASK_AGAIN_S
+        missed, known = {peer.index for peer in waiting}, self._done - self._knew_nothing
+        for peer in self._peers.values() if due_at is not None else ():
+            if peer.index in known and _may_be_asked(peer) and not missed <= self._away[peer.index]:
+                self._recall(peer, max(1, len(self.history.episodes)), now)
+                return
+
+    def _complete(self, there: Sequence[Peer], now: float) -> None:
+        self.complete = True
+        for peer in there:
+            if peer.state in _NOT_GREETED:
+                peer.state, peer.away_at, peer.closed_at = PeerState.AWAY, now, now
+                self._outputs.emit(PlayerAway(peer.index, peer.away_loss.cause, peer.rejoin_s))
 
     def give_up(self) -> None:
         """Ask no more: it takes too long."""
@@ -253,7 +284,7 @@ class CatchingUp:
         """Whether somebody is away for everybody who is here: nothing counts that they alone hold."""
         here = [other for other in self._peers.values() if other.present]
         told = [self._away.get(other.index) for other in here]
-        away = peer.state is PeerState.CONNECTING or peer.state is PeerState.AWAY
+        away = peer.state in _NOT_GREETED or peer.state is PeerState.AWAY
         return away and bool(told) and all(one is not None and peer.index in one for one in told)
 
     def _has_all_of(self, past: Past) -> bool:
@@ -266,6 +297,7 @@ class CatchingUp:
     def _recall(self, peer: Peer, episode: int, now: float) -> None:
         if self._asked != (peer.index, episode):
             self._asked, self._digests_here = (peer.index, episode), 0
+        self.ask_again_at = None
         self._asked_once.add((peer.index, peer.incarnation))
         there = episode <= len(self.history.episodes)
         held = self.history.episodes[episode - 1].held if there else (0,) * (len(self._peers) + 1)
@@ -279,3 +311,8 @@ class CatchingUp:
     def _fail(self, why: str) -> None:
         self.complete, self.failed = False, True
         self._outputs.emit(ReturnFailed(why))
+
+
+def _may_be_asked(peer: Peer) -> bool:
+    greeted = peer.state is PeerState.PLAYING or peer.state is PeerState.RETURNING
+    return greeted and not peer.interrupted

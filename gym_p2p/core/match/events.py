@@ -198,9 +198,10 @@ Command = (
 
 
 class Connected(msgspec.Struct, frozen=True):
-    """Every peer's handshake agrees with ours. ``about`` is what each stated beside it."""
+    """All agree: ``about`` is what each stated beside, ``reconnect_s`` how long a broken path is rebuilt."""
 
     about: tuple[Mapping[str, Any] | None, ...]
+    reconnect_s: float = 0.0
 
 
 class HandshakeMismatch(msgspec.Struct, frozen=True):
@@ -261,8 +262,7 @@ class PlayerGone(msgspec.Struct, frozen=True):
     Of a lost player it comes once everybody who is left has reported which of that player's inputs they hold,
     and shared those that only some hold; :class:`InputsArrived` brings them.
 
-    It belongs to the last episode that they were ready for, after that one's :class:`EpisodeBegan`; no later
-    one begins.
+    It belongs to the last episode that they were ready for, after its :class:`EpisodeBegan`; none follows.
 
     Attributes:
         reason: a :class:`~gym_p2p.core.wire.messages.Cause`'s value: how this player came to be gone, or

@@ -66,6 +66,11 @@ class Handshake:
         return not (self._seals.incarnation or peer.incarnation)
 
     @property
+    def was_before(self) -> bool:
+        """Whether all had agreed with a process of ours before this one: we have come back."""
+        return self._seals.incarnation > 0
+
+    @property
     def rejoin_s(self) -> float:
         """For how long all who have greeted us would wait for a player whose process has ended."""
         return self._least_rejoin_ms / 1e3
@@ -78,7 +83,7 @@ class Handshake:
     def close(self) -> Connected:
         """Be complete without those who are gone: we have come back, and they had before."""
         self.complete = True
-        return Connected(tuple(self._about))
+        return Connected(tuple(self._about), self._least_ms / 1e3)
 
     def receive(self, peer: Peer, hello: Hello) -> HandshakeMismatch | Connected | None:
         """Take in a peer's greeting; return what it comes to: :class:`Connected` if it was the last one.
@@ -94,7 +99,7 @@ class Handshake:
                 raise ProtocolError("second handshake")
             peer.mismatch_told = True
             return HandshakeMismatch(peer.index, differences)
-        peer.state = PeerState.PLAYING
+        peer.state, peer.has_greeted = PeerState.PLAYING, True
         if hello.key or not self._seals.knows(peer.index):
             self._seals.keep(peer.index, hello.key)
         self._agree_to_wait(hello)
@@ -103,7 +108,7 @@ class Handshake:
         if self.complete or any(other.state is not PeerState.PLAYING for other in self._peers.values()):
             return None
         self.complete = True
-        return Connected(tuple(self._about))
+        return Connected(tuple(self._about), self._least_ms / 1e3)
 
     def _agree_to_wait(self, hello: Hello) -> None:
         """Let a broken path, and a player, be waited for as long as the least patient player would."""

@@ -198,6 +198,8 @@ class Inbox:
 
     def _handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
         if peer.state in _NOT_GREETED and type(message) not in _BEFORE_HANDSHAKE:
+            if isinstance(message, ForwardedGame):
+                return  # for us we had greeted each other: it has overtaken their greeting
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
@@ -225,7 +227,9 @@ class Inbox:
             handler(peer, message, now)  # type: ignore[operator]  # the table pairs them
         else:
             self._of_a_way[type(message)](peer, way, message, now)  # type: ignore[operator]  # as above
-        if not isinstance(message, Inputs):
+        if isinstance(message, Ping | Pong) and peer.ways.now is DIRECT is way:
+            self._deadlines.pinged(peer)
+        elif not isinstance(message, Inputs):
             self._deadlines.forget()
 
     def end_catching_up(self, now: float) -> None:
@@ -251,7 +255,7 @@ class Inbox:
             if peer.away_at is not None:  # the match goes on: they may come again as who they were
                 self._returning.turn_away(peer, now)
                 return
-        if self._returning.greeted(peer):
+        if self._returning.greeted(peer) and self.catching_up is None:
             self._course.carry_out(self._departures.brief(peer), now)
         if self.catching_up is not None:
             self.catching_up.look(now)

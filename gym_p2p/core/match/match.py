@@ -42,6 +42,7 @@ from gym_p2p.core.match.events import (
 from gym_p2p.core.match.outputs import MatchOutput, Transmit
 from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.reaching import is_met_first, was_not_reached
 from gym_p2p.core.match.return_events import GiveFor, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.ways import DIRECT
@@ -137,6 +138,7 @@ class Match:
 
     def service_up(self, *, up: bool) -> None:
         """Note whether the service can pass messages on now; before the first time it cannot."""
+        self._deadlines.forget()
         self._ways_round.service_up = up
 
     def begin_by_service(self, player: int, now: float) -> None:
@@ -190,8 +192,8 @@ class Match:
         if not self._reconnecting.recognises(peer, attempt, binding, data):
             return False
         incarnation = self._reconnecting.announced(peer)
-        if peer.state is PeerState.CONNECTING:
-            return self._taking_seat is not None
+        if self._taking_seat is not None and is_met_first(peer, incarnation):
+            return True
         if incarnation > peer.incarnation:
             return self._leaving.since is None and self._returning.may_return(peer)
         return incarnation == peer.incarnation and (peer.present or self._returning.may_go_on(peer))
@@ -201,7 +203,8 @@ class Match:
         self._deadlines.forget()
         peer = self._peers[player]
         incarnation = self._reconnecting.announced(peer)
-        if peer.state is PeerState.CONNECTING:
+        if is_met_first(peer, incarnation):
+            was_not_reached(peer)
             peer.incarnation = incarnation
             self.opened(player, now)
         elif incarnation > peer.incarnation:
@@ -342,7 +345,8 @@ class Match:
         we_stay = self._leaving.since is None
         if we_stay and not for_good and self._returning.may_return(peer, loss):
             self._returning.await_return(peer, loss, now)
-            self._course.carry_out(self._departures.share_away(peer, now), now)
+            if self._inbox.catching_up is None:
+                self._course.carry_out(self._departures.share_away(peer, now), now)
         elif self._inbox.catching_up is not None:
             self._inbox.catching_up.lose(peer, loss)
         else:

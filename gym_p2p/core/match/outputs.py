@@ -86,6 +86,13 @@ class Outputs:
         """Append what carries a message directly, whichever way the others take."""
         self._outputs.append(Transmit(peer.index, _GAME, encode(message)))
 
+    def send_over(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
+        """Append what carries a ping to a peer over a way that need not be the one that messages take."""
+        if way == peer.ways.now:
+            self.send(peer, message, now)
+        else:
+            self._have_game_passed_on(peer, way, encode(message), now)
+
     def send_control(self, peer: Peer, data: bytes) -> None:
         """Append what carries an encoded control message to a peer, which is in its log."""
         peer.fragment_number += 1
@@ -122,10 +129,13 @@ class Outputs:
         """Have a message passed on; inputs go directly as well where there is a link, however bad."""
         if isinstance(message, Inputs) and peer.ways.link_open:
             self._outputs.append(Transmit(peer.index, _GAME, data))
+        self._have_game_passed_on(peer, peer.ways.now, data, now)
+
+    def _have_game_passed_on(self, peer: Peer, way: Way, data: bytes, now: float) -> None:
         wrapped = self._forwards.game(peer.index, data)
-        if peer.ways.now is SERVICE:
+        if way == SERVICE:
             self._outputs.append(Transmit(peer.index, _GAME, encode(wrapped), by_service=True))
-        elif (carrier := self._carrier(peer.ways.now)) is not None:
+        elif (carrier := self._carrier(way)) is not None:
             self.send(carrier, wrapped, now)
 
     def _send_control_around(self, peer: Peer, data: bytes) -> None:

@@ -114,6 +114,7 @@ class Parts:
             handshake=self.handshake,
             barrier=self.barrier,
             exchange=self.exchange,
+            ways_round=self.ways_round,
         )
 
     def _add_course(self, local: int, sync: SyncConfig) -> None:

@@ -147,6 +147,8 @@ class Peer:
     """Its word that it plays on, while inputs may come from before; else ``None``."""
     seated: bool = True
     """Whether the process that was greeted last plays, or did; ``False`` while it catches up."""
+    has_greeted: bool = False
+    """Whether that process has greeted us."""
     line_closed_at: float | None = None
     """When the service said that its line there was closed; ``None`` where it is heard of since."""
     line_cut_off: bool = False
@@ -232,6 +234,7 @@ class Peer:
     def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
         self.incarnation, self.seated, self.played_for = incarnation, False, False
+        self.has_greeted = False
         self.control, self.reassembler = self.control.anew(), Reassembler()
         self.pings, self.ways = Pings(), Ways(link_open=link_open)
         self.ahead, self.received = FrameAdvantage(), [0] * self.players
@@ -240,20 +243,20 @@ class Peer:
         self.is_there()
 
     @property
-    def _has_greeted(self) -> bool:
+    def _stays(self) -> bool:
         """Whether it stays, by all that is known."""
         return self.state is PeerState.PLAYING or self.state is PeerState.RETURNING
 
     @property
     def reconnects(self) -> bool:
         """Whether a new link is wanted once nothing arrives over this one."""
-        return self.reconnect_s > 0 and self._has_greeted
+        return self.reconnect_s > 0 and self._stays
 
     @property
     def silence_limit_s(self) -> float:
         """For how long nothing may arrive, if the service sees it no otherwise."""
         timeout_s = self.sync.disconnect_timeout_s
-        return max(timeout_s, self.reconnect_s) if self._has_greeted else timeout_s
+        return max(timeout_s, self.reconnect_s) if self._stays else timeout_s
 
     @property
     def lost_at(self) -> float:
@@ -324,7 +327,7 @@ class Peer:
         A process that ends falls silent and loses its line at once. A line that is closed a while after the
         last message is of a player who has given us up, as we do them: the path is lost.
         """
-        if self.state is PeerState.GREETING:
+        if self.state is PeerState.GREETING and self.away_at is None:
             return Loss(Cause.UNRESPONSIVE)
         if self.closed_loss is not None:
             return self.closed_loss

@@ -39,7 +39,7 @@ from gym_p2p.core.match.ways import DIRECT, Way
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Resume
 
-__all__ = ["ASK_S", "Reaching"]
+__all__ = ["ASK_S", "Reaching", "is_met_first", "was_not_reached"]
 
 ASK_S = 0.5
 """Between two questions to a player, by one way after the other: more than most round trips."""
@@ -127,11 +127,25 @@ class Reaching:
         self._course.carry_out(self._departures.share_away(peer, now), now)
 
     def _shown(self, peer: Peer, way: Way, incarnation: int, now: float) -> None:
-        if peer.state is PeerState.CONNECTING:
+        if is_met_first(peer, incarnation):
+            was_not_reached(peer)
             peer.incarnation = incarnation
             self._rerouting.greet(peer, way, now)
         elif incarnation > peer.incarnation and self._returning.may_return(peer):
             self.accept(peer, incarnation, way, now)
+
+
+def is_met_first(peer: Peer, incarnation: int) -> bool:
+    """Whether a process of a player's that shows up is the first that we meet: none before has greeted us."""
+    newer = peer.state is PeerState.GREETING and peer.away_at is None and incarnation > peer.incarnation
+    return newer or peer.state is PeerState.CONNECTING
+
+
+def was_not_reached(peer: Peer) -> None:
+    """Have no way to a player any more: what there was has ended before their greeting came."""
+    seated = peer.seated
+    peer.begin_incarnation(peer.incarnation, link_open=False)
+    peer.state, peer.seated = PeerState.CONNECTING, seated
 
 
 def _is_sought(peer: Peer) -> bool:

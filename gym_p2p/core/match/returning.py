@@ -39,6 +39,7 @@ from gym_p2p.core.match.pace import Pace
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import DIRECT, Way, WayChanged, Why
+from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
 from gym_p2p.core.wire.messages import Cause, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
@@ -47,7 +48,7 @@ from gym_p2p.errors import ProtocolError
 __all__ = ["Returning", "nothing_past"]
 
 AWAY_PING_S = 0.5
-"""Between two pings to a player who is away, over the link that there was."""
+"""Between two pings to a player who is away, by one way after the other."""
 
 _LEAST_BYTES = 2 * MAX_MESSAGE_BYTES
 """Of what was played in one message: above the longest input, so that every answer brings something new."""
@@ -63,6 +64,7 @@ class Returning:
         local: our index.
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
+        ways_round: by which somebody may be heard whose path is lost.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Returning:
         handshake: Handshake,
         barrier: Barrier,
         exchange: InputExchange,
+        ways_round: WaysRound,
     ) -> None:
+        self._ways_round = ways_round
         self._local = local
         self._peers = peers
         self._outputs = outputs
@@ -99,7 +103,9 @@ class Returning:
             return False
         if loss is not None and loss.cause not in _PROCESS_ENDED:
             return False
-        return self._handshake.complete and (peer.state is PeerState.PLAYING or peer.away_at is not None)
+        if peer.state is PeerState.GONE or not (self._handshake.complete or self._handshake.was_before):
+            return False
+        return peer.state is PeerState.PLAYING or peer.away_at is not None
 
     def await_return(self, peer: Peer, loss: Loss, now: float) -> None:
         """Wait for another process of a player's; ``loss`` is how they are gone if none comes."""
@@ -134,8 +140,9 @@ class Returning:
 
     def woke(self, peer: Peer, way: Way, now: float) -> None:
         """Take note that the process of a player who is away is there after all, by what came over a way."""
-        if not peer.seated:
-            peer.state = PeerState.RETURNING
+        if not (peer.has_greeted and peer.seated):
+            peer.state = PeerState.RETURNING if peer.has_greeted else PeerState.GREETING
+            peer.opened_at = now
             return
         peer.state, peer.away_at = PeerState.PLAYING, None
         self._exchange.reconsider()
@@ -253,8 +260,9 @@ class Returning:
         Who is away may have stood still, or the path did.
         """
         for peer in self._peers.values():
-            if _may_hear(peer) and peer.pings.sent_at + AWAY_PING_S <= now:
-                self._outputs.send(peer, peer.pings.next(peer.control.received, now), now)
+            if peer.pings.sent_at + AWAY_PING_S <= now and (ways := self._ways_to(peer)):
+                ping = peer.pings.next(peer.control.received, now)
+                self._outputs.send_over(peer, ways[ping.number % len(ways)], ping, now)
             if peer.greeted:
                 self._tell_round(peer, now)
 
@@ -268,11 +276,23 @@ class Returning:
     def due_at(self, peer: Peer) -> float | None:
         """Return when :meth:`handle_timeout` or :meth:`overdue` is wanted for a player; ``None``: never."""
         times = [_waited_until(peer)]
-        if _may_hear(peer):
+        if self._ways_to(peer):
             times.append(peer.pings.sent_at + AWAY_PING_S)
         if peer.ways.asked is not None and peer.greeted:
             times.append(self._pace.takes_at(peer))
         return min([at for at in times if at is not None], default=None)
+
+    def _ways_to(self, peer: Peer) -> list[Way]:
+        """Return the ways on which a player who is away is asked whether they are there after all.
+
+        The one that there was, and where that is the direct path the others, too: they may carry by now.
+        """
+        if peer.state is not PeerState.AWAY or peer.mismatch_told:
+            return []
+        if peer.ways.now is not DIRECT:
+            return [peer.ways.now]
+        there = [DIRECT] if peer.closed_at is None else []
+        return [*there, *self._ways_round.to(peer)]
 
     def _others_hold_all(self) -> None:
         """Take note that there is one less whose inputs everybody has to hold."""
@@ -281,10 +301,6 @@ class Returning:
             arrived = self._exchange.arrived(peer, peer.remote_inputs.count, (), 0.0)
             if arrived is not None:
                 self._outputs.emit(arrived)
-
-
-def _may_hear(peer: Peer) -> bool:
-    return peer.state is PeerState.AWAY and peer.closed_at is None
 
 
 def _waited_until(peer: Peer) -> float | None:

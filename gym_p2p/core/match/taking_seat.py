@@ -104,8 +104,11 @@ class TakingSeat:
     @property
     def until(self) -> float | None:
         """When :meth:`look` is wanted at the latest; ``None`` while nobody has been reached, and later on."""
-        began_at = self._began_at
-        return began_at + self._limit_s if self.asks and began_at is not None else None
+        began_at, again_at = self._began_at, self._catching_up.ask_again_at
+        if not self.asks or began_at is None:
+            return None
+        limit_at = began_at + self._limit_s
+        return limit_at if again_at is None else min(limit_at, again_at)
 
     def look(self, now: float) -> None:
         """Take the match up once everything is known."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
+import msgspec
 
 from gym_p2p.config.player import DEFAULT_MAX_SAMPLES
 from gym_p2p.core.latency.quality import QualityMonitor
@@ -239,6 +240,23 @@ class MatchRecord:
         """Record that the match stood still for somebody."""
         if len(self.pauses) < PAUSES_KEPT:
             self.pauses.append(pause)
+
+    def stood_still(self, pause: Pause, *, by_network: bool) -> None:
+        """Record that a process of this player stood still: once, where both did.
+
+        Args:
+            pause: it.
+            by_network: whether it was the network's: nothing came of the player then, and how long that may
+                last counts.
+        """
+        end_ms = pause.timestamp + pause.duration_ms
+        for place, one in enumerate(self.pauses):
+            ends_ms = one.timestamp + one.duration_ms
+            if one.cause == "frozen" and one.timestamp <= end_ms and pause.timestamp <= ends_ms:
+                if by_network:
+                    self.pauses[place] = msgspec.structs.replace(one, limit_ms=pause.limit_ms)
+                return
+        self.paused(pause)
 
     def clock_set(self, jump: ClockJump) -> None:
         """Record that the machine's wall clock was set."""

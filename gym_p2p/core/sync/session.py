@@ -112,6 +112,7 @@ class SyncSession:
         self._own = self._tracks[local]
         self._default = default_inputs[local]
         self._window = Window(self._tracks, size=window, delays=delays)
+        self._delays = tuple(delays or [0] * len(self._tracks))
         self.input_delay = input_delay
         self._states = SavedStates(save_every=save_every, keep_every=keep_every)
         self._continues = continue_without_leavers
@@ -147,6 +148,13 @@ class SyncSession:
         if self._given_at != self.frame or self._window.reaches(self.frame, known):
             return tuple([track.player for track in self._tracks if track.count < self.frame])
         return self._window.missing(self.frame)
+
+    def have_yet_to_act(self, players: Sequence[int]) -> bool:
+        """Return whether there are such players, and none of them has given an input of this episode so far.
+
+        Those of the frames of a delay, which are given as it begins, are nobody's.
+        """
+        return bool(players) and all(self._tracks[one].count <= self._delays[one] for one in players)
 
     def absent_in(self, frame: int) -> tuple[int, ...]:
         """Return the players who are known to be gone in a frame."""

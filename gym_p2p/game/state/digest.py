@@ -22,16 +22,13 @@ difference is to be told, not here. By kind:
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import msgspec
 
 from gym_p2p.game.checksum import DIGEST_BYTES
 from gym_p2p.game.state.graph import contents_of, record
 from gym_p2p.game.state.kinds import Entry
-from gym_p2p.game.state.outlines import leave_outline, rows_by_outline
+from gym_p2p.game.state.outlines import encoded, form_by_outline, leave_outline, may_have_nan
 from gym_p2p.game.state.rows import NeedsRecord, Rows
 
 __all__ = ["canonical_data", "canonical_state", "state_digest"]
@@ -57,11 +54,6 @@ __all__ = ["canonical_data", "canonical_state", "state_digest"]
 # first shows in the bytes, the next two raise, the last is among the addresses of the nodes. Then the walk is
 # done once more, and looks at every value. Of values that need nothing special it writes the same, so that it
 # does not matter if it was called for nothing (by an infinity, say): a state has one form.
-
-_may_have_nan = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]").search
-"""Finds the beginning of every NaN in MessagePack; that of the infinities too, and others by chance."""
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def state_digest(form: Iterable[bytes]) -> str:
@@ -93,9 +85,11 @@ def canonical_data(name: str, value: Any) -> list[bytes]:
         TypeError: something in it has no canonical form.
         Unreachable: something in it cannot be recorded.
     """
-    rows = rows_by_outline(name, value)
-    if rows is not None and (written := _written(rows)):
-        return [written]
+    try:
+        if (written := form_by_outline(name, value)) is not None:
+            return [written]
+    except (OverflowError, UnicodeEncodeError):
+        pass
     try:
         return _form({name: value}, None, {}, sharing=False, outlined=name)
     except NeedsRecord:
@@ -117,7 +111,7 @@ def _form(
         rows = Rows(contents, attributes, sharing=sharing, addresses=rows.numbers)
         rows.walk(roots)
         try:
-            written = _encode(rows.rows)
+            written = encoded(rows.rows)
         except UnicodeEncodeError as error:
             raise TypeError(f"a name in it is no text: {error}") from None
     elif outlined is not None and not rows.contents:
@@ -128,7 +122,7 @@ def _form(
 def _written(rows: list[Any]) -> bytes:
     """Return the rows of a quick walk as bytes; empty where something in them needs a careful one."""
     try:
-        written = _encode(rows)
+        written = encoded(rows)
     except (OverflowError, UnicodeEncodeError):
         return b""
-    return b"" if _may_have_nan(written) else written
+    return b"" if may_have_nan(written) else written

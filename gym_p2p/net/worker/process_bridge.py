@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import socket
 import struct
 import threading
@@ -52,8 +53,9 @@ class ProcessBridge(Bridge):
         # The system ends a wait: one that Python ends would be a system call or two more a step.
         self._socket.settimeout(None)
         self._set_time_out(socket.SO_SNDTIMEO, STOP_TIMEOUT_S)
-        self._waits_s = 0.0
-        """For how long the system waits now; 0: until something comes."""
+        self._readable = select.poll()
+        """Waits for what comes alone. A wait in ``recv`` is also woken by each command that is taken."""
+        self._readable.register(self._socket, select.POLLIN)
         self._reader = FrameReader()
         self._sending = threading.Lock()
         self._events: deque[StampedEvent] = deque()
@@ -137,12 +139,9 @@ class ProcessBridge(Bridge):
     def _recv(self, timeout_s: float) -> bytes | None:
         """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
         try:
-            if timeout_s < _LEAST_WAIT_S:
-                return self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-            if timeout_s != self._waits_s:
-                self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
-                self._waits_s = timeout_s
-            return self._socket.recv(_READ_BYTES)
+            if timeout_s > 0 and not self._readable.poll(timeout_s * 1e3):
+                return None
+            return self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError:

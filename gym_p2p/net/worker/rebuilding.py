@@ -46,7 +46,7 @@ _SOON = 3
 """After so many attempts in vain the pause doubles each time: while others pass messages on, there is time,
 and what the service passes on of signals is bounded."""
 
-_AHEAD_MOST = 100_000
+_AHEAD_MOST = 100_000_000
 """By how many attempts another can be ahead of us: as many as all processes of a player may make, where none
 of these has reached us (:data:`~gym_p2p.net.worker.mesh.ATTEMPTS_OF_A_PROCESS`)."""
 

@@ -137,6 +137,15 @@ def test_who_is_not_connected_yet_gives_no_inputs_by_the_service() -> None:
     assert match._peers[1].early is None
 
 
+def test_what_is_passed_on_may_overtake_the_greeting_of_who_passes_it_on() -> None:
+    match = lone_match(PLAYERS)
+    match.opened(2, 0.0)
+    match.receive(2, encode(forwards_of(1).game(0, inputs(b"x"))), 0.1)
+    assert errors(match) == []
+    match.receive(2, inputs(b"x"), 0.1)
+    assert errors(match) == [(2, "message before the handshake")]
+
+
 def test_a_third_player_passes_on_what_is_its_senders_and_tells_of_it_once() -> None:
     match = met()
     message = forwards_of(1).game(2, inputs(b"x"))

@@ -13,6 +13,7 @@ import pytest
 
 import gym_p2p.core.match
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.peer import PeerState
 from gym_p2p.net.links.memory import Path
@@ -90,6 +91,28 @@ def test_what_is_kept_is_what_a_look_at_everybody_gives(players: int, window: in
     assert table.run(60)
     assert looks[0] > 60 * players
     assert not table.desyncs()
+
+
+def test_players_whom_nothing_paces_do_not_look_at_everybody_for_each_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seldom = SyncConfig(checksum_interval=300)
+    table = Table(2, path=Path(one_way_ms=0.2), frames=10_000, tick_s=0.0001, sync=seldom)
+    table.connect()
+    table.run(1.0, until=lambda: False)
+    looks, look = [0], Deadlines._look
+
+    def counted(deadlines: Deadlines) -> float | None:
+        looks[0] += 1
+        return look(deadlines)
+
+    monkeypatch.setattr(Deadlines, "_look", counted)
+    seat = table.seats[0]
+    assert seat.session is not None
+    before = seat.session.frame
+    table.run(0.5, until=lambda: False)
+    assert seat.session.frame - before > 500
+    assert 0 < looks[0] < (seat.session.frame - before) / 10
 
 
 def _calls(players: int, window: int) -> tuple[float, float]:

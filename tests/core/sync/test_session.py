@@ -206,6 +206,16 @@ def test_waited_for_is_whose_input_the_next_frame_needs_or_else_whose_played_fra
     assert session.waits_for() == (1, 2, 3)
 
 
+def test_who_has_given_nothing_but_the_inputs_of_a_delay_has_yet_to_act() -> None:
+    session = predicting(delays=(0, 2))
+    assert session.have_yet_to_act([1])
+    assert not session.have_yet_to_act([]), "nobody is waited for"
+    session.receive(arrived(0, b"", b""))
+    assert session.have_yet_to_act([1])
+    session.receive(arrived(2, b"x"))
+    assert not session.have_yet_to_act([1])
+
+
 def test_waited_for_at_the_end_is_whose_last_inputs_are_missing() -> None:
     session = predicting()
     tick(session)
