@@ -1,4 +1,4 @@
-"""A match over a real TURN server whose credentials end: a path that breaks then is rebuilt with other ones."""
+"""A match over a real TURN server whose credentials end: a path that breaks then is rebuilt with others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.toys import BLEND
 from tests.waiting import lasting_port
 
 LIFETIME_S = 3.0
-"""Of credentials, which are good for new allocations until then: enough to begin a match on a busy machine."""
+"""Of credentials: so long they are good for new allocations, enough to begin a match on a busy machine."""
 
 FPS = 50.0
 LENGTH = 240
