@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from gym_p2p import P2PEnv
+from gym_p2p.core.sync.patience import PAUSE_AFTER_S
 from gym_p2p.exports import schema
 from tests.lone_player import lone_player
 from tests.players import Lobby, act, together
@@ -115,7 +116,9 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
         assert back[key] == own[key], key
     assert 60 <= back["frameLeft"] < back["frameReturned"] == back["framesCaughtUp"]
     acted = back["frameReturned"] - back["frameLeft"]
-    stood_ms = sum(pause["durationMs"] for pause in ours["pauses"] if pause["reason"] == "away")
+    stood = [pause["durationMs"] for pause in ours["pauses"] if pause["reason"] == "away"]
+    stood_ms = sum(stood)
+    assert all(one_ms >= 1e3 * PAUSE_AFTER_S for one_ms in stood)  # frames that others take are no pauses
     assert stood_ms <= back["awayMs"] - 5 * acted  # a frame takes 10 ms: of those the match did not stand
     for document in (ours, theirs):
         (episode,) = document["episodes"]

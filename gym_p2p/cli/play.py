@@ -219,6 +219,8 @@ class _SeatedPlayer:
         self._env = env
         self._part = part
         self._report = report
+        self._episodes = 0
+        """Played to their end in this match, also by a process before this one."""
         self._reward = 0.0
         self._steps: deque[tuple[float, int]] = deque()
         self._reported_at = 0.0
@@ -250,13 +252,12 @@ class _SeatedPlayer:
         return PolicySeat(self._env, self._part.policy, **self._part.reactions)
 
     def _play(self, seat: HumanSeat | PolicySeat) -> str:
-        episodes = 0
         while True:
-            ending = self._begin(played=episodes) or self._episode(seat)
-            episodes += 1
+            ending = self._begin(played=self._episodes) or self._episode(seat)
+            self._episodes += 1
             if ending is not None:
                 return ending
-            if episodes == self._part.episodes or self._played_all():
+            if self._episodes == self._part.episodes or self._played_all():
                 return "done"
 
     def _begin(self, *, played: int) -> str | None:
@@ -267,8 +268,8 @@ class _SeatedPlayer:
             if not played or self._env.p2p.ending is None:
                 raise
         else:
-            if "rejoined" in info.get("p2p", {}):
-                self._reward = self._reward_before()
+            if (rejoined := info.get("p2p", {}).get("rejoined")) is not None:
+                self._reward, self._episodes = self._reward_before(), max(0, rejoined["episode"] - 1)
         return self._over()
 
     def _reward_before(self) -> float:

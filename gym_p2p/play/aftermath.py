@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gym_p2p.core.wire.seats import SeatId
@@ -60,7 +60,9 @@ def aftermath_command(
 def _main(told: str) -> None:
     os.nice(_NICENESS)
     player_id, folder, recording, wait_s = json.loads(told)
-    if _comes_back(None if folder is None else journal_path(Path(folder), player_id), wait_s):
+    made = [] if folder is None else [journal_path(Path(folder), player_id)]
+    made += [] if recording is None else [partial_path(recording)]
+    if _comes_back(made, wait_s):
         return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_MAKING_S)
@@ -77,12 +79,17 @@ def _main(told: str) -> None:
         list(hand_in(document_path(folder, player_id, "multiplayer"), deadline_s=_UPLOAD_S))
 
 
-def _comes_back(journal: Path | None, wait_s: float) -> bool:
-    """Wait as long as the player may come back; return whether they have, and see to all of it themselves."""
+def _comes_back(made: Sequence[Path], wait_s: float) -> bool:
+    """Wait as long as the player may come back; return whether they have, and see to all of it themselves.
+
+    Args:
+        made: the files that another process of theirs holds while it plays.
+        wait_s: how long.
+    """
     until, held = time.monotonic() + wait_s, 0
     while (left_s := until - time.monotonic()) > 0:
         time.sleep(min(left_s, _PLAYER_LOOK_S))
-        held = held + 1 if journal is not None and is_held(journal) else 0
+        held = held + 1 if any(map(is_held, made)) else 0
         if held > 1:
             return True
     return False

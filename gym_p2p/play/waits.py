@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
 from gym_p2p.core.match.events import GiveUp
-from gym_p2p.core.sync.patience import Patience, Pause
+from gym_p2p.core.sync.patience import PAUSE_AFTER_S, Patience, Pause
 from gym_p2p.play.match_client import WAIT_SLICE_S, MatchClient
 from gym_p2p.play.paused import Paused, PauseReason
 from gym_p2p.play.recorder import Recorder
@@ -59,6 +59,8 @@ class Waits:
         self._recorder = recorder
         self._goes_on = config.while_away != "pause"
         """Whether others act for who is away, so that it does not stand for all of that time."""
+        self._lacking_since: dict[int, float] = {}
+        """Since when something is lacking of players who are away, where others act for them."""
         self._gone = 0
         self._looked_at = 0.0
         self._waits: dict[tuple[PauseReason, int | None], Paused] = {}
@@ -110,6 +112,7 @@ class Waits:
 
     def over(self) -> None:
         """Note that nothing is waited for any more."""
+        self._lacking_since.clear()
         if not (self._inputs.waiting or self._resets.waiting):
             return
         now = time.monotonic()
@@ -140,8 +143,9 @@ class Waits:
                 reason: PauseReason = "away" if silence.away else "silent"
                 stood = silence.since
                 if silence.away and self._goes_on:  # until now
-                    known = self._waits.get((reason, player))
-                    stood = max(stood, since) if known is None else known.since
+                    stood = self._lacking_since.setdefault(player, max(stood, since))
+                    if time.monotonic() < stood + PAUSE_AFTER_S:
+                        continue  # others act, each time in a moment
                 limit_s = silence.since + silence.limit_s - stood
                 waits[reason, player] = Paused((name,), reason, stood, limit_s)
         if pause is not None:

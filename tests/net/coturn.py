@@ -16,16 +16,19 @@ SECRET = "a secret of the tests that the service shares with its relay"  # noqa:
 
 
 @contextlib.contextmanager
-def coturn(folder: Path, *, forgets_after_s: int = 600, user_quota: int = 0) -> Iterator[str]:
+def coturn(
+    folder: Path, *, port: int | None = None, forgets_after_s: int = 600, user_quota: int = 0
+) -> Iterator[str]:
     """Run it, and yield its URL; credentials are made from ``SECRET``.
 
     Args:
         folder: for its files.
+        port: where it listens; ``None``: at one that is free.
         forgets_after_s: how long a nonce, a permission and a channel last that nobody renews.
         user_quota: how many allocations a subject may have; 0 is no bound.
     """
     require("turnserver", "apt-get install coturn")
-    port = lasting_port()
+    port = lasting_port() if port is None else port
     command = coturn_command(
         folder, "127.0.0.1", port, forgets_after_s=forgets_after_s, user_quota=user_quota
     )
