@@ -1,15 +1,17 @@
 """A study of pairs as it is really run: a ``gym-p2p host``, people with links, an audit of what they leave.
 
 ``python -m benchmarks.hosted_study [--pairs 20] [--keep DIR]``. People come in waves, with pages that are
-no browsers (:mod:`gym_p2p.bench.pages`); who is asked to wait tries again, as a page does. They are matched,
-play an episode, and are told a code. Some reload while they play, some while they wait; some leave, by the
-button or by closing their page; the process of one is killed. Then the audit reads the documents by itself,
-without what writes them, and says what is missing or mixed up.
+no browsers (:mod:`gym_p2p.bench.pages`); who is asked to wait tries again, as a page does. They are
+matched, play an episode, and are told a code. Some reload while they play, some while they wait; some
+leave, by the button or by closing their page; the process of one is killed, and the network process of
+another. Then the audit reads the documents by itself, without what writes them, and says what is missing
+or mixed up.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -45,8 +47,19 @@ _AGAIN_S = 3.0
 """After which a page that was asked to wait tries again."""
 _OVER = {CLOSE_CODES["over"], CLOSE_CODES["dropped"]}
 
-_HABITS = {1: "reloads", 3: "killed", 4: "reloads waiting", 7: "leaves", 10: "shuts", 16: "reloads"}
+_HABITS = {
+    1: "reloads",
+    2: "cut off",
+    3: "killed",
+    4: "reloads waiting",
+    7: "leaves",
+    10: "shuts",
+    16: "reloads",
+}
 """What some people do, by the order in which they come."""
+
+_KILLED = {"killed": "gym_p2p-seat", "cut off": "gym_p2p-network"}
+"""Which process of a seat is killed."""
 
 
 @attrs.define(eq=False)
@@ -60,7 +73,7 @@ class _Participant:
         did: whether they have.
         waited: how often they were asked to.
         tries: how often they came, for nothing was played before.
-        process: of their seat, where it is to be killed.
+        process: of their seat, which is to be killed.
         asked_at: when they were asked last; ``None`` while they are not.
         seen: what their page was told last.
         over: whether it is over for them.
@@ -108,10 +121,13 @@ class _Host:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(_END_LIMIT_S)
 
-    def seats(self) -> set[int]:
-        """Return the processes of all seats."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
-        return {one.pid for one in below if one.name() == "gym_p2p-seat"}
+    def below(self, name: str) -> set[int]:
+        """Return its processes of this name."""
+        found = set()
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found |= {one.pid} if one.name() == name else set()
+        return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,15 +168,16 @@ def _run(folder: Path, count: int, wave: int) -> list[_Participant]:
 
 def _come(host: _Host, pages: Worker, code: str, url: str, habit: str | None) -> _Participant:
     """Open somebody's page."""
-    if habit == "killed":
+    name = _KILLED.get(habit or "")
+    if name is not None:
         time.sleep(_AGAIN_S)  # until those before have their processes
-    before = host.seats()
+    before = set() if name is None else host.below(name)
     one = _Participant(code, pages.request("open", url=url), habit)
     until = time.monotonic() + _START_LIMIT_S
-    while habit == "killed" and one.process is None:
+    while name is not None and one.process is None:
         if until <= time.monotonic():
             raise SystemExit(f"no process is started for the seat of {code}")
-        one.process = next(iter(host.seats() - before), None)
+        one.process = next(iter(host.below(name) - before), None)
         time.sleep(_LOOK_EVERY_S)
     return one
 
@@ -213,7 +230,7 @@ def _act(pages: Worker, one: _Participant) -> None:
         case "shuts":
             pages.request("shut", place=one.place)
             one.over = True
-        case "killed" if one.process is not None:
+        case _ if one.process is not None:
             os.kill(one.process, signal.SIGKILL)
         case _:
             pages.request("open_again", place=one.place)

@@ -54,6 +54,9 @@ FRAMES = 300
 FPS = 30.0
 """Ten seconds of the bundled game."""
 
+_WRONG_USAGE = 2
+"""The exit code of a command that was given what cannot be."""
+
 END_TIMEOUT_S = 20.0
 """From asking the players to stop until they are killed: a goodbye, the exports, an upload."""
 
@@ -112,7 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise KeyboardInterrupt  # nothing else says so
         return 130
     if len(summaries) < len(players):
-        raise NetworkError("not every player came to the end of a match; what they printed is above")
+        told = "not every player came to the end of a match; what they printed is above"
+        if any(player.refused for player in players):
+            raise UsageError(told)
+        raise NetworkError(told)
     return max(summary.exit_code for summary in summaries)
 
 
@@ -209,6 +215,11 @@ class _PlayerProcess:
     @property
     def failed(self) -> bool:
         return not self.running and self.summary is None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it did not begin, for what it was given."""
+        return self._process.returncode == _WRONG_USAGE
 
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""

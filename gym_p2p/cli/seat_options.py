@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypedDict
 
-from gym_p2p.cli.options import above_zero, between
+from gym_p2p.cli.options import between
 from gym_p2p.errors import UsageError
 from gym_p2p.policies.specs import FORMS
 
@@ -50,7 +50,7 @@ def add_reaction_options(policy: argparse.ArgumentParser | argparse._ArgumentGro
     )
     policy.add_argument(
         "--actions-per-second",
-        type=above_zero,
+        type=between(0.01, 10_000),
         metavar="N",
         help="it changes its action so often a second at most (default: whenever it wants)",
     )

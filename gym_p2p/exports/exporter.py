@@ -326,7 +326,8 @@ class Exporter:
         if not journaled.journal.exists:
             return "nothing lies there"
         folder = journaled.folder
-        return f"what was played is in the journal: 'gym-p2p exports recover {folder}' makes it of that"
+        recover = f"'gym-p2p exports recover {folder}' makes it of that"
+        return f"what could be written of what was played is in the journal: {recover}"
 
     def _settle(self, place: Place) -> None:
         """Note on the disk what lies whole at a place, and take away what nobody needs any more."""

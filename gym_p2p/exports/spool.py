@@ -174,7 +174,7 @@ class SpoolEntry:
             self._remove()
             if body is None:
                 note_upload(self.document, "stored")
-        elif reply.outcome is UploadOutcome.REFUSED and own:
+        elif reply.outcome is UploadOutcome.REFUSED and own and self._is_there():
             _log.warning("upload of %s refused: %s", self.document.name, reply.detail)
             _set_aside(self._path, reply.detail)
             if body is None:
@@ -225,8 +225,15 @@ class SpoolEntry:
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
-            if stands_for(self._path, self._descriptor):
+            if self._is_there():
                 self._path.unlink()
+
+    def _is_there(self) -> bool:
+        """Whether it is this entry that lies there, and none by which its player has replaced it since."""
+        try:
+            return stands_for(self._path, self._descriptor)
+        except OSError:
+            return False
 
 
 def flush_spool(

@@ -1,11 +1,15 @@
 """Documents that could be written nowhere: in memory, and tried again for as long as the process lives.
 
+When it ends they are tried once more, and what is lost then is said.
+
 It knows attempts, and how many may wait; it refuses to know what is written.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 """Between two attempts: as between two checkpoints."""
+LAST_ATTEMPT_S = 5.0
+"""How long who ends waits for an attempt that is being made: a disk that answers nothing holds up nobody."""
 MOST_WAITING = 16
 """Matches of one process; each is held in memory, megabytes for an hour of play. The oldest go first."""
 
@@ -35,6 +41,9 @@ class Unwritten:
         self._waiting: deque[tuple[Path, Callable[[], bool]]] = deque()
         self._lock = threading.Lock()
         self._thread: OwnThread | None = None
+        self._process = os.getpid()
+        self._trying = threading.Lock()
+        self._over = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -46,6 +55,9 @@ class Unwritten:
             folder: where it was to be, for the log.
             attempt: writes it, and returns whether it could be; never raises for a disk.
         """
+        if self._over:
+            _tell_loss(folder)
+            return
         _log.error("exports: nothing of %s could be written anywhere; it is tried again and again", folder)
         with self._lock:
             self._waiting.append((folder, attempt))
@@ -56,16 +68,31 @@ class Unwritten:
                 self._thread = OwnThread(target=self._run, name="gym_p2p unwritten", daemon=True)
                 self._thread.start()
 
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            pause.wait(self._every_s)
+    def end(self) -> None:
+        """Try once more, and say what is lost: the process ends. In a fork of it do nothing."""
+        if os.getpid() != self._process:
+            return
+        self._over = True
+        if self._trying.acquire(timeout=LAST_ATTEMPT_S):
+            self._trying.release()
+            self._try_all()
+        while self._waiting:
+            _tell_loss(self._waiting.popleft()[0])
+
+    def _try_all(self) -> None:
+        with self._trying:
             for waiting in list(self._waiting):
                 if not self._written(*waiting):
                     continue
                 with self._lock:
                     if waiting in self._waiting:
                         self._waiting.remove(waiting)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(self._every_s)
+            self._try_all()
             with self._lock:
                 if not self._waiting:
                     self._thread = None
@@ -79,6 +106,15 @@ class Unwritten:
             return False
 
 
+def _tell_loss(folder: Path) -> None:
+    _log.error(
+        "exports: %s is lost: the program ends, and it could be written nowhere; there is no more of it than "
+        "what the service was handed in, and a journal as far as that could be written",
+        folder,
+    )
+
+
 _UNWRITTEN = Unwritten()
 keep_trying = _UNWRITTEN.add
 """Tries again until it is written, in this process."""
+atexit.register(_UNWRITTEN.end)

@@ -77,9 +77,11 @@ def fresh(value: Any) -> Any:
     Environments may write their next observation into the array that they gave out last, and give one
     array to all seats. An outcome has to stay what it was.
     """
-    if type(value) in _IMMUTABLE:
+    kind = type(value)
+    if kind in _IMMUTABLE:
         return value
-    if isinstance(value, np.ndarray):
+    is_flat = kind is dict and _IMMUTABLE.issuperset(map(type, value.values()))
+    if is_flat or isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
         return {key: item if type(item) in _IMMUTABLE else fresh(item) for key, item in value.items()}

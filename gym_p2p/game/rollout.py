@@ -18,7 +18,7 @@ with the actions that they had, and stay what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -299,8 +299,7 @@ class Rollout:
 
     def _load(self, frame: int) -> None:
         snapshot = self._saved[frame]
-        for later in [number for number in self._saved if number > frame]:
-            self._free(later)
+        self._free([number for number in self._saved if number > frame])
         if snapshot is None:
             return  # behind the end, where nothing has changed
         self._require_snapshots().load(snapshot)
@@ -355,14 +354,14 @@ class Rollout:
 
     def _free_below(self, needed_from: int) -> None:
         if self._saved:
-            for frame in [number for number in self._saved if number < needed_from]:
-                if frame - 1 not in self._pending:
-                    self._free(frame)
+            pending = self._pending
+            self._free([n for n in self._saved if n < needed_from and n - 1 not in pending])
         while self._played_from < min(needed_from, self.final_count) - 1:
             self._played.pop(self._played_from, None)
             self._played_from += 1
 
-    def _free(self, frame: int) -> None:
-        snapshot = self._saved.pop(frame, None)
-        if snapshot is not None:
-            self._require_snapshots().free(snapshot)
+    def _free(self, frames: Iterable[int]) -> None:
+        for frame in frames:
+            snapshot = self._saved.pop(frame)
+            if snapshot is not None:
+                self._require_snapshots().free(snapshot)

@@ -98,7 +98,7 @@ class Hall:
     async def until_free(self, link: Link) -> None:
         """Wait, where a match is over that its person may try again, until its seat is free for them."""
         seat = self._seats.get(link.code)
-        if seat is not None and seat.last is not None and seat.last.state["again"]:
+        if seat is not None and seat.last is not None and seat.last.state.get("again"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(seat.ended.wait(), AGAIN_LIMIT_S)
 

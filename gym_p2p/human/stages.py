@@ -35,6 +35,11 @@ __all__ = ["Show", "Stage", "stage_of"]
 
 _log = logging.getLogger(__name__)
 
+_ANOTHER_ONE = "another HumanSeat shows this environment: it has a page for one person"
+
+_shown_alone: set[int] = set()
+"""The ids of the environments that people who are alone are shown, in this process: not all can be hashed."""
+
 Show = Callable[[Picture, int], None]
 """``show(picture, frame)``: the person sees this now; frame -1 is what ``reset`` gave."""
 
@@ -227,7 +232,7 @@ class MatchStage:
             UsageError: somebody else is shown it.
         """
         if self._session.viewer is not None:
-            raise UsageError("another HumanSeat shows this environment: it has a page for one person")
+            raise UsageError(_ANOTHER_ONE)
         self._session.seated = Seated("person")
         self._session.viewer = self
         self._show, self.waits = show, wait
@@ -307,13 +312,22 @@ class LoneStage:
         self.episode = 0
 
     def open(self, show: Show, wait: Callable[[], None]) -> None:
-        """Begin to show; nobody else is waited for."""
+        """Begin to show; nobody else is waited for.
+
+        Raises:
+            UsageError: somebody else is shown it.
+        """
         del wait
+        if id(self.env) in _shown_alone:
+            raise UsageError(_ANOTHER_ONE)
+        _shown_alone.add(id(self.env))
         self._show = show
 
     def close(self) -> None:
         """Show nothing any more. Idempotent."""
-        self._show = None
+        if self._show is not None:
+            self._show = None
+            _shown_alone.discard(id(self.env))
 
     def taken(self, page_rtt_ms: float | None) -> None:
         """Nothing: nobody else is there."""

@@ -97,7 +97,10 @@ def _seats(session: Session, seat: SeatId | None, record: MatchRecord | None) ->
     returns: tuple[float, ...] = ()
     if record is not None and record.episodes:
         returns = record.episodes[-1].totals.returns
-    played_by = {} if record is None else {s: one.played_by for one in record.identities for s in one.seats}
+    played_by: dict[str, str | None] = {}
+    if record is not None:
+        played_by = {name: one.played_by for one in record.identities for name in one.seats}
+        played_by |= {one.facts.seat: "policy" for one in record.policies.copy()}  # beside a person, perhaps
     return [
         {
             "seat": str(name),

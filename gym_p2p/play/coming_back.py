@@ -66,7 +66,8 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
         found.player_id,
         kept.seen_s,
     )
-    client.wait_for(MatchFound, SIGN_IN_LIMIT_S, "signing in", "Check the service's address.")
+    signed_in_s = SIGN_IN_LIMIT_S + limit_s  # the service may be away, too
+    client.wait_for(MatchFound, signed_in_s, "signing in", "Check the service's address.")
     _log.debug("signed in")
     episodes: list[PastEpisode] = []
     deadline = began + limit_s + _MARGIN_S

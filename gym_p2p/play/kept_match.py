@@ -41,6 +41,7 @@ from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
+from gym_p2p.processes.clocks import LEAST_SET_S, ClockSetting, clock_setting, set_since
 from gym_p2p.processes.forks import let_go_in_forks
 
 __all__ = ["KeptFile", "KeptMatch", "find_kept_match", "is_played", "joined"]
@@ -77,6 +78,8 @@ class _Kept(msgspec.Struct, frozen=True):
     limit_s: Annotated[float, msgspec.Meta(gt=0)]
     about: list[dict[str, Any] | None]
     resume_token: str | None
+    clock: ClockSetting | None = None
+    """How the wall clock was set, by which the file's time is: one that is set makes no match old or new."""
 
 
 _DECODER = msgspec.json.Decoder(_Kept)
@@ -138,6 +141,7 @@ class KeptFile:
         self._path = None if kept is None else kept.path
         self._descriptor = -1 if kept is None else kept.descriptor
         self._touched_at = 0.0
+        self._clock: ClockSetting | None = None
         self._awaited = False
         let_go_in_forks(self)
         if kept is not None:
@@ -201,13 +205,16 @@ class KeptFile:
         now = time.monotonic()
         if self._descriptor >= 0 and self._touched_at + TOUCH_EVERY_S <= now:
             self._touched_at = now
+            if abs(set_since(self._clock)) >= LEAST_SET_S:
+                self._write()
             with contextlib.suppress(OSError):
-                os.utime(self._descriptor)
+                _stamp(self._descriptor)
 
     def _write(self) -> None:
         found, can, folder = self._found, self._can, _folder()
         if found is None or can is None or folder is None:
             return
+        self._clock = clock_setting()
         kept = _Kept(
             format="gym_p2p rejoin 1",
             found=encode(found),
@@ -218,6 +225,7 @@ class KeptFile:
             limit_s=can.limit_s,
             about=self._about,
             resume_token=None if self._resume_token is None else self._resume_token.reveal(),
+            clock=self._clock,
         )
         name = f"{self._name}.{path_component(found.match_id)}.{path_component(found.player_id)}.json"
         path = folder / name
@@ -227,8 +235,14 @@ class KeptFile:
             told = disk_problem(error)
             _log.warning("nobody could come back to this match: %s cannot be written: %s", path, told)
             return
+        _stamp(descriptor)
         self.close()  # the one before: only now, so that one is held all the time
         self._descriptor, self._path = descriptor, path
+
+
+def _stamp(descriptor: int) -> None:
+    """Let a file's time be now, by the clock that it is compared with."""
+    os.utime(descriptor, (time.time(), time.time()))
 
 
 def find_kept_match(name: str) -> KeptMatch | None:
@@ -315,7 +329,7 @@ def _read(path: Path, descriptor: int) -> KeptMatch | None:
     except (msgspec.DecodeError, ProtocolError) as error:
         _log.warning("%s is left alone: no match can be taken up with it (%s); remove it", path, error)
         return None
-    seen_s = max(0.0, time.time() - status.st_mtime)
+    seen_s = max(0.0, time.time() - set_since(kept.clock) - status.st_mtime)
     if seen_s > kept.limit_s + _LATE_S:
         _log.warning(
             "the match %s is over: it was played %.0f s ago, and the others waited %g s; joining anew",

@@ -75,8 +75,9 @@ def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_m
     path = _replay_path(found, config, folder, at_ms)
     left: list[Callable[[], None]] = []
     for place in _there(folder, fallback_of(folder, config)):
-        left.append(partial(discard, journal_path(place, found.player_id)))
+        # First what says that a document is to be made of the journal: others who play here look for that.
         left.append(partial(_withdraw, place, document_path(place, found.player_id, "multiplayer")))
+        left.append(partial(discard, journal_path(place, found.player_id)))
     if path is not None:
         places = _there(path.parent, _fallback_of_replay(path, found, config, folder, at_ms))
         left += [partial(partial_path(place / path.name).unlink, missing_ok=True) for place in places]

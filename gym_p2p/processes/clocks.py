@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
-__all__ = ["LEAST_SET_S", "WallClock", "steady_s"]
+__all__ = ["LEAST_SET_S", "ClockSetting", "WallClock", "clock_setting", "set_since", "steady_s"]
 
 LEAST_SET_S = 0.25
 """What is less between two looks is a clock that is kept, not one that is set."""
@@ -21,6 +22,28 @@ steady_s: Callable[[], float] = time.monotonic
 """Returns seconds on a clock that nobody sets, and that counts a machine's sleep where one does."""
 if hasattr(time, "CLOCK_BOOTTIME"):
     steady_s = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+
+
+ClockSetting = tuple[str, float]
+"""Which start of the machine this is, and the Unix time at which its steady clock was 0, as of now."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def clock_setting() -> ClockSetting | None:
+    """Return how the wall clock is set; ``None`` where it is not known which start of the machine this is."""
+    try:
+        return _BOOT.read_text().strip(), time.time() - steady_s()
+    except OSError:
+        return None
+
+
+def set_since(before: ClockSetting | None) -> float:
+    """Return by how many seconds the wall clock was set since then; 0 where that is not known."""
+    now = clock_setting()
+    if before is None or now is None or before[0] != now[0]:
+        return 0.0
+    return now[1] - before[1]
 
 
 class WallClock:

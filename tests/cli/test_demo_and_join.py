@@ -67,7 +67,7 @@ def test_the_summary_for_people_names_the_verdict_and_the_files(tmp_path: Path) 
 
 def test_a_rate_that_cannot_be_is_refused_and_not_taken_for_none(tmp_path: Path) -> None:
     code, _, err = run(tmp_path, "demo", "--fps", "0")
-    assert code == 3
+    assert code == 2
     assert "--fps: wanted 0.01 to 10000, got 0" in err
 
 
@@ -131,6 +131,8 @@ def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -
         (["join", "gym_p2p/Rally-v0", "--server", "http://127.0.0.1:9"], 3, "gym-p2p serve"),
         (["join", "gym_p2p/Rally-v0", "--server", "nonsense"], 2, "--server: wanted"),
         (["demo", "--players", "5"], 2, "--players 2"),
+        (["demo", "--policy", "clever"], 2, "no policy 'clever'"),
+        (["demo", "--human", "--no-browser", "--keys", "none.json"], 2, "cannot read none.json"),
         (["demo", "--env", "CartPole-v1", "--players", "1"], 2, "player"),
         (["nonsense"], 2, "invalid choice"),
         ([], 2, "required"),

@@ -80,10 +80,7 @@ def test_a_policy_that_reacts_like_a_person_plays_at_the_games_own_rate(lobby: L
         (["--policy", "onnx:none.onnx"], "cannot read none.onnx"),
         (["--policy", "model.zip"], "did you mean 'sb3:model.zip'?"),
         (["--policy", "random", "--reaction-ms", "-1"], "--reaction-ms: wanted 0 to 60000"),
-        (
-            ["--policy", "random", "--actions-per-second", "0"],
-            "--actions-per-second: wanted a number above 0",
-        ),
+        (["--policy", "random", "--actions-per-second", "0"], "--actions-per-second: wanted 0.01 to 10000"),
         (["--human", "--reaction-ms", "200"], "--reaction-ms and --actions-per-second are for a policy"),
     ],
 )

@@ -166,6 +166,35 @@ def test_what_waits_for_a_disk_is_bounded(tmp_path: Path, caplog: pytest.LogCapt
     until(lambda: len(unwritten) == 0)
 
 
+def test_what_waits_for_a_disk_is_tried_once_more_as_the_program_ends_and_what_is_lost_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unwritten, room = Unwritten(every_s=3600.0), threading.Event()
+    unwritten.add(tmp_path / "late", room.is_set)
+    unwritten.add(tmp_path / "lost", lambda: False)
+    room.set()
+    unwritten.end()
+    unwritten.add(tmp_path / "dropped at the end", lambda: False)
+    lost = [record.getMessage() for record in caplog.records if "is lost" in record.getMessage()]
+    assert [Path(text.split(" is lost")[0]).name for text in lost] == ["lost", "dropped at the end"]
+
+
+def test_a_fork_that_ends_does_not_write_what_waits_in_the_process_that_forked_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unwritten, tried = Unwritten(every_s=3600.0), list[bool]()
+
+    def attempt() -> bool:
+        tried.append(True)
+        return True
+
+    unwritten.add(tmp_path / "late", attempt)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    unwritten.end()
+    assert not tried
+    assert "is lost" not in caplog.text
+
+
 def test_what_a_killed_player_left_in_the_fallback_is_made_documents_by_the_next_one(
     places: tuple[Path, Path],
 ) -> None:

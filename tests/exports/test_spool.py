@@ -12,6 +12,8 @@ import pytest
 
 from gym_p2p.exports import document_path, flush_spool, write_document
 from gym_p2p.exports.documents import read_document
+from gym_p2p.exports.spool import SPOOL, SpoolEntry
+from gym_p2p.exports.upload import UploadOutcome
 from gym_p2p.exports.upload_status import upload_status
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims
 from tests.exports.service import TOKEN, Service, away, entries, spool
@@ -209,6 +211,21 @@ def test_an_entry_that_is_not_ours_is_set_aside(tmp_path: Path, content: bytes) 
 def test_an_entry_whose_document_is_gone_is_set_aside(tmp_path: Path) -> None:
     spool(tmp_path, "http://127.0.0.1:9").unlink()
     assert flush_spool(tmp_path, "http://127.0.0.1:9", deadline_s=1).waiting == 0
+
+
+def test_an_entry_by_which_its_player_has_replaced_another_one_is_not_set_aside_with_that(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its player was killed, and plays on in another process, while a third one hands in what was left."""
+    spool(tmp_path, "http://127.0.0.1:9").unlink()
+    (path,) = (tmp_path / SPOOL).glob("*.json")
+    before = SpoolEntry.claim(path, tmp_path)
+    assert before is not None
+    spool(tmp_path, "http://127.0.0.1:9").unlink()
+    assert before.send(deadline_s=1.0).outcome is UploadOutcome.REFUSED
+    before.close()
+    assert path.exists()
+    assert "refused" not in caplog.text
 
 
 def test_an_empty_or_missing_spool_is_fine(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ class FullHall(Hall):
         self.answer = Refuse(why, state)
         self.entered = 0
 
+    async def until_free(self, link: Link) -> None:
+        del link
+
     def enter(self, link: Link) -> Refuse:
         del link
         self.entered += 1

@@ -331,6 +331,27 @@ def test_a_match_that_a_program_broke_off_leaves_the_link_good() -> None:
     played(play)
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_who_tries_again_has_a_seat_as_soon_as_the_match_before_is_written(*, again: bool) -> None:
+    async def play() -> None:
+        one = scene()
+        link = Link(code="a", token="token-of-a")  # noqa: S106 - nobody's
+        await one.hall.until_free(link)
+        one.enter("a")
+        person = one.of("a")[0]
+        person.say(Began("match-1", "left"))
+        person.say(Over({**GONE, "again": again}))
+        coming = asyncio.create_task(one.hall.until_free(link))
+        await settled()
+        assert coming.done() == (not again)
+        person.say(Ended(ending="environment_failed", problems=[], spends=False))
+        person.end()
+        await coming
+        assert isinstance(one.enter("a"), Seat)
+
+    played(play)
+
+
 def test_a_hall_that_closes_starts_nothing_again() -> None:
     async def play() -> None:
         one = scene(partner=True)

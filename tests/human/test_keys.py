@@ -126,6 +126,13 @@ def test_an_axis_moves_by_and_by_and_comes_back_to_rest() -> None:
     assert rest[-1] == 0
 
 
+@pytest.mark.parametrize("space", [spaces.Box(-1, 1, (4,)), spaces.Box(0, 1, (3,)), spaces.Box(-1, 1, (1,))])
+def test_of_several_numbers_it_is_told_which_keys_are_for_which(space: spaces.Box) -> None:
+    made = controls(space, nothing=encoding_of(space).default())
+    labels = {binding.label for binding in made.bindings}
+    assert len(labels) == len(made.bindings)
+
+
 def test_a_pedal_that_only_goes_one_way_has_one_key() -> None:
     space = spaces.Box(np.array([-1, 0, 0], np.float32), np.array([1, 1, 1], np.float32))
     made = controls(space, nothing=np.zeros(3, np.float32))

@@ -160,6 +160,13 @@ def test_the_manual_policies_of_pettingzoo_are_read(module: str, agent: str, hel
         made.close()
 
 
+def test_the_joints_of_a_walker_are_called_what_they_are() -> None:
+    pytest.importorskip("Box2D")
+    env = gymnasium.make("BipedalWalker-v3")
+    made = controls(env.action_space, env=env.unwrapped, nothing=np.zeros(4, np.float32))
+    assert {one.label for one in made.bindings if one.part == 1} == {"knee 1 +", "knee 1 -"}
+
+
 @pytest.mark.parametrize(
     ("env_id", "key", "action"),
     [

@@ -133,6 +133,18 @@ def test_what_is_no_text_for_a_page_is_refused_and_the_page_goes_on(text: Any) -
     assert left_running() == []
 
 
+def test_an_environment_is_shown_to_one_person_at_a_time() -> None:
+    env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")
+
+    def play(_person: HumanSeat, _page: FakePage) -> None:
+        with pytest.raises(UsageError, match="another HumanSeat"):
+            seat(env.unwrapped).__enter__()
+
+    opened(seat(env), play)
+    opened(seat(env), lambda _person, _page: None)
+    assert left_running() == []
+
+
 def test_an_environment_that_changes_its_action_changes_no_table() -> None:
     env = Painter()
     env.action_space = spaces.MultiBinary(2)

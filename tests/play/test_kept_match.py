@@ -14,7 +14,7 @@ import pytest
 
 from gym_p2p.config import ExportConfig, P2PConfig, Secret, SyncConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
-from gym_p2p.core.match.events import EXCLUDED, Connected, PlayerGone
+from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
 from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
 from gym_p2p.core.signaling.attempts import attempt_of, tagged
 from gym_p2p.errors import ConfigurationError, NetworkError
@@ -26,6 +26,7 @@ from gym_p2p.play.handshake import Seated
 from gym_p2p.play.kept_match import (
     _STEP_MOST,
     PROCESSES_MOST,
+    TOUCH_EVERY_S,
     KeptFile,
     KeptMatch,
     find_kept_match,
@@ -273,6 +274,33 @@ def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
     assert find_kept_match(NAME) is None
     assert not path.exists()
     assert "the match match-1 is over" in caplog.text
+
+
+MONTH_S = 30 * 24 * 3600.0
+
+
+@pytest.mark.parametrize("set_by_s", [MONTH_S, -MONTH_S], ids=["ahead", "back"])
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_a_clock_that_is_set_makes_no_match_old_or_new(
+    set_by_s: float, when: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set once the process has ended, or while it still played."""
+    ahead_s, real_s = [0.0], time.time
+    monkeypatch.setattr("time.time", lambda: real_s() + ahead_s[0])
+    file = kept()
+    if when == "before":
+        ahead_s[0] = set_by_s
+        file.fold(Pinged(1, 10.0, None))
+    file.close()
+    ahead_s[0] = set_by_s
+    told = find_kept_match(NAME)
+    assert told is not None
+    assert told.seen_s < TOUCH_EVERY_S
+    told.let_go()
+    (path,) = state.iterdir()
+    long_ago = path.stat().st_mtime - LIMIT_S - 60
+    os.utime(path, (long_ago, long_ago))
+    assert find_kept_match(NAME) is None
 
 
 def test_what_nobody_came_back_with_goes_after_a_day_and_nothing_that_is_held(state: Path) -> None:

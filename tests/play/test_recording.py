@@ -10,7 +10,8 @@ import pytest
 from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.exports.documents import document_path
 from gym_p2p.exports.journal import journal_path
-from gym_p2p.exports.spool import SpoolEntry
+from gym_p2p.exports.recovery import discard
+from gym_p2p.exports.spool import SPOOL, SpoolEntry
 from gym_p2p.exports.upload import Upload
 from gym_p2p.game.replay.partial import partial_path
 from gym_p2p.play.recording import discard_left, fallback_of, match_folder_of
@@ -50,6 +51,25 @@ def test_what_a_process_left_goes_also_where_it_had_gone_on_and_nobody_elses_doe
         journal_path(place, 1).write_bytes(b"a line\n")
     discard_left(FOUND, told, folder, AT_MS)
     assert files(tmp_path) == sorted(journal_path(place, 1) for place in (folder, fallback))
+
+
+def test_nobody_hands_in_what_was_left_while_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = config(tmp_path)
+    folder = match_folder_of(FOUND, told, AT_MS)
+    assert folder is not None
+    leave(folder)
+    entries: list[Path] = []
+
+    def discarded(journal: Path) -> None:
+        entries.extend((folder.parent / SPOOL).glob("*.json"))
+        discard(journal)
+
+    monkeypatch.setattr("gym_p2p.play.recording.discard", discarded)
+    discard_left(FOUND, told, folder, AT_MS)
+    assert entries == []
+    assert files(tmp_path) == []
 
 
 def test_what_cannot_be_removed_keeps_nothing_else_there(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.processes.clocks import LEAST_SET_S, WallClock
+from gym_p2p.processes.clocks import LEAST_SET_S, WallClock, clock_setting, set_since
 
 
 @attrs.define
@@ -52,3 +55,15 @@ def test_a_clock_that_is_kept_bit_by_bit_is_not_one_that_is_set() -> None:
         machine.pass_s(0.5)
         machine.wall_s += 0.0003  # as a time service slews it
         assert clock.look() is None
+
+
+def test_how_far_the_clock_was_set_is_seen_by_another_process_of_the_same_start_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, real_s = clock_setting(), time.time
+    if before is None:
+        pytest.skip("this system does not tell its starts apart")
+    monkeypatch.setattr("time.time", lambda: real_s() - 86_400.0)
+    assert set_since(before) == pytest.approx(-86_400.0, abs=LEAST_SET_S)
+    assert set_since(("another start", before[1])) == 0.0
+    assert set_since(None) == 0.0

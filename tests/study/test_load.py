@@ -101,6 +101,21 @@ def test_frames_say_when_and_how_they_were_played(folder: Path) -> None:
     assert [frames[frame, "right"]["actor"] for frame in range(3)] == ["player", "player", "default"]
 
 
+def test_a_policy_beside_a_person_acted_at_its_own_seat_and_at_no_other(tmp_path: Path) -> None:
+    them: dict[str, Any] = {
+        "playerId": "left",
+        "seats": ["left", "right"],
+        "local": True,
+        "playedBy": "person",
+    }
+    policies = [{"seat": "right", "policy": "random"}, {"seat": "elsewhere", "policy": "random"}]
+    written = made.document("left", players=[them], policies=policies)
+    made.write(tmp_path / "m" / "left.multiplayer.json", written)
+    frames = {(row["frame"], row["seat"]): row["actor"] for row in gym_p2p.load(tmp_path).frames}
+    assert [frames[frame, "left"] for frame in range(3)] == ["person"] * 3
+    assert [frames[frame, "right"] for frame in range(3)] == ["policy", "policy", "default"]
+
+
 def test_every_frame_that_was_guessed_wrong_is_corrected(folder: Path) -> None:
     (path,) = folder.rglob("right.session.json")
     document = json.loads(path.read_bytes())

@@ -68,8 +68,21 @@ class Deadlines:
 
     def input_given(self, now: float) -> None:
         """Take note that an input was given, of which all who play got a message: it is repeated later."""
-        if self._kept is None or now + RESEND_LEAST_S < self._kept:
+        if self._kept is None:
             self._forgotten = True
+        elif now + RESEND_LEAST_S < self._kept:
+            tick_s = self._exchange.tick_s
+            playing = [peer.repeated_at(tick_s) for peer in self._peers.values() if peer.playing]
+            self._repeated_at = min(playing, default=math.inf)
+            self._kept = min(self._kept, self._repeated_at)
+
+    def pinged(self, peer: Peer) -> None:
+        """Take note of a ping, or an answer to one, over the path in use: the round trip may be shorter."""
+        if self._kept is None:
+            self._forgotten = True
+        else:
+            self._repeated_at = min(self._repeated_at, peer.repeated_at(self._exchange.tick_s))
+            self._kept = min(self._kept, self._repeated_at)
 
     def inputs_arrived(self, now: float) -> None:
         """Take note that inputs arrived, and nothing else moved."""

@@ -227,7 +227,9 @@ class Inbox:
             handler(peer, message, now)  # type: ignore[operator]  # the table pairs them
         else:
             self._of_a_way[type(message)](peer, way, message, now)  # type: ignore[operator]  # as above
-        if not isinstance(message, Inputs):
+        if isinstance(message, Ping | Pong) and peer.ways.now is DIRECT is way:
+            self._deadlines.pinged(peer)
+        elif not isinstance(message, Inputs):
             self._deadlines.forget()
 
     def end_catching_up(self, now: float) -> None:

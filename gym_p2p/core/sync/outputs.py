@@ -15,19 +15,19 @@ __all__ = ["Advance", "FramesConfirmed", "Load", "Over", "RolledBack", "Save", "
 # Requests.
 
 
-class Save(msgspec.Struct, frozen=True):
+class Save(msgspec.Struct, frozen=True, gc=False):
     """Keep the present state as S(frame), in place of an earlier one of that number."""
 
     frame: int
 
 
-class Load(msgspec.Struct, frozen=True):
+class Load(msgspec.Struct, frozen=True, gc=False):
     """Return to the S(frame) that was saved last; drop the saved states after it."""
 
     frame: int
 
 
-class Advance(msgspec.Struct, frozen=True):
+class Advance(msgspec.Struct, frozen=True, gc=False):
     """Play this frame with these inputs, one for each player.
 
     Attributes:

@@ -296,8 +296,7 @@ class SyncSession:
         if wrong and (advances or not given):
             self._roll_back(wrong)
         if advances:
-            self._play(frame, again=False)
-            self.frame = frame + 1
+            self._play(frame, frame + 1, again=False)
         elif given and self._window.size and self._stalled_at != frame:
             self._stalled_at = frame
             missing = tuple([track.player for track in self._tracks if track.count == known])
@@ -326,18 +325,20 @@ class SyncSession:
         if states.frames:
             states.drop(frame + 1)
 
-    def _play(self, frame: int, *, again: bool) -> None:
-        inputs, predicted = [], []
-        for track in self._tracks:  # of a frame that is played again eight times comprehensions are a tenth
-            inputs.append(track.at(frame))
-            if track.count <= frame:
-                predicted.append(track.player)
-        states = self._states
-        saved = states.frames and states.frames[-1] == frame
-        if not saved and states.add(frame, guessing=bool(predicted)):
-            self._outputs.append(Save(frame))
-        absent = self.absent_in(frame) if self._vacant else ()
-        self._outputs.append(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
+    def _play(self, start: int, end: int, *, again: bool) -> None:
+        tracks, states, request = self._tracks, self._states, self._outputs.append
+        saved = states.frames
+        for frame in range(start, end):
+            inputs, predicted = [], []
+            for track in tracks:  # of a frame that is played again eight times comprehensions are a tenth
+                inputs.append(track.at(frame))
+                if track.count <= frame:
+                    predicted.append(track.player)
+            if not (saved and saved[-1] == frame) and states.add(frame, guessing=bool(predicted)):
+                request(Save(frame))
+            absent = self.absent_in(frame) if self._vacant else ()
+            request(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
+        self.frame = end
 
     # Going back.
 
@@ -353,9 +354,7 @@ class SyncSession:
         self._outputs.append(Load(loaded))
         for track in self._tracks:
             track.rewind(frame)
-        for again in range(loaded, end):
-            self._play(again, again=True)
-        self.frame = end
+        self._play(loaded, end, again=True)
 
     # What is final, and the end.
 

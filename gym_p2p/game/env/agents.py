@@ -18,7 +18,7 @@ from gymnasium import spaces
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.joint import by_acting_seat, joint_spaces, per_seat
-from gym_p2p.game.env.lives import Lives, Returned
+from gym_p2p.game.env.lives import Lives, Returned, copy_of_info
 from gym_p2p.game.env.returned import ALL, after_reset, after_step, flag
 from gym_p2p.game.env.split import Split, split_actions
 from gym_p2p.game.outcome import Outcome, fresh
@@ -109,7 +109,7 @@ class AgentsGame(Game):
 
     def step(self, actions: Sequence[Any]) -> Outcome:
         """Advance one frame with the actions of who acts; see :class:`Game`."""
-        joint = dict(zip(self._acting, actions[: len(self._acting)], strict=True))
+        joint = dict(zip(self._acting, actions))  # noqa: B905 the last ones are of who watches
         acting = self.progress.acting
         if acting is not None:
             joint = {seat: action for seat, action in joint.items() if seat in acting}
@@ -152,7 +152,10 @@ class AgentsGame(Game):
         if before.acting is not None or self._watchers:
             return None
         is_for_all = type(info) is dict and not info.keys() <= self._info_keys
-        infos = (info,) * len(seats) if is_for_all else tuple(self._infos(info).values())
+        if is_for_all:
+            infos = (copy_of_info(info),) * len(seats)
+        else:
+            infos = tuple(map(copy_of_info, self._infos(info).values()))
         rewarded = rewards if type(rewards) is dict else self._by_seat(rewards)
         usual = before.going_on(seats, observation, rewarded, infos)
         if usual is None:

@@ -22,7 +22,7 @@ from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.spaces.composites import encoding_of
 from gym_p2p.game.spaces.leaves import UnsupportedSpace
 
-__all__ = ["Lives", "Returned"]
+__all__ = ["Lives", "Returned", "copy_of_info"]
 
 _NOBODY: frozenset[int] = frozenset()
 
@@ -123,14 +123,18 @@ class Lives(msgspec.Struct, frozen=True):
             if terminated(seat) is not False or truncated(seat) is not False:
                 return None
         infos = tuple(map(returned.infos.get, seats))
-        return self.going_on(seats, returned.observations, returned.rewards, infos)
+        if any(map(is_not, infos, repeat(infos[0]))):
+            copied = tuple(map(copy_of_info, infos))
+        else:
+            copied = (copy_of_info(infos[0]),) * len(seats)
+        return self.going_on(seats, returned.observations, returned.rewards, copied)
 
     def going_on(
         self,
         seats: Sequence[SeatId],
         observations: Mapping[Any, Any],
         rewards: Mapping[Any, Any],
-        infos: Sequence[Any],
+        infos: tuple[dict[Any, Any], ...],
     ) -> tuple[Lives, Outcome] | None:
         """Return what :meth:`after` does in nearly every frame: all live, and no flag is set.
 
@@ -140,7 +144,7 @@ class Lives(msgspec.Struct, frozen=True):
             seats: in order.
             observations: by seat.
             rewards: by seat.
-            infos: in the seats' order.
+            infos: in the seats' order, as :func:`copy_of_info` returns them.
 
         Returns:
             ``None`` if a seat is not as all others.
@@ -154,16 +158,8 @@ class Lives(msgspec.Struct, frozen=True):
                 return None
             copied.append(observation.copy() if type(observation) is np.ndarray else fresh(observation))
             rewarded.append(value if type(value) is float else reward(value, seat))
-        info, seen = infos[0], tuple(copied)
-        one_for_all = not any(map(is_not, infos, repeat(info)))
-        outcome = Outcome(
-            seen,
-            tuple(rewarded),
-            self.terminations,
-            self.truncations,
-            (_info(info),) * len(seats) if one_for_all else tuple(map(_info, infos)),
-            ended=False,
-        )
+        seen = tuple(copied)
+        outcome = Outcome(seen, tuple(rewarded), self.terminations, self.truncations, infos, ended=False)
         return Lives(self.terminations, self.truncations, seen, self.born), outcome
 
     def _row(
@@ -181,11 +177,11 @@ class Lives(msgspec.Struct, frozen=True):
             reward(returned.rewards.get(seat), seat),
             by_end,
             by_limit or (dropped and not by_end),
-            _info(returned.infos.get(seat)),
+            copy_of_info(returned.infos.get(seat)),
         )
 
 
-def _info(info: Any) -> dict[Any, Any]:
+def copy_of_info(info: Any) -> dict[Any, Any]:
     """Return a copy of what the environment says of a seat; nothing is an empty one."""
     copied: dict[Any, Any] = fresh(info if type(info) is dict else dict(info or {}))
     return copied

@@ -270,11 +270,12 @@ class _Calls:
 
     def save(self) -> _Saved:
         given = self._save()
+        if not (self._roots or self._names or self.kept_outside.roots):
+            return _Saved(given, {}, [])
         own = getattr(self._base, "__dict__", {})
         attributes = {name: own[name] for name in self._names if name in own}
         roots = [*self._roots, *attributes.values(), *self.kept_outside.roots]
-        entries = graph.record(roots, apart_from=self._outside) if roots else []
-        return _Saved(given, attributes, entries)
+        return _Saved(given, attributes, graph.record(roots, apart_from=self._outside))
 
     def load(self, content: _Saved) -> None:
         self._load(content.given)

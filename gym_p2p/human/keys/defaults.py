@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import numpy as np
 from gymnasium import Space, spaces
 
@@ -82,6 +83,8 @@ def _of_box(space: spaces.Box, rest: np.ndarray[Any, Any], fps: float) -> Axes:
             rest=float(rest.flat[place]),
             step=(high - low) / max(1.0, SWING_S * fps),
         )
+    if len(axes) > 1:  # which keys are for one number, nobody would know by their signs
+        axes = {place: attrs.evolve(axis, label=str(place + 1)) for place, axis in axes.items()}
     return Axes(axes, rest)
 
 

@@ -116,6 +116,18 @@ _KNOWN_AXES: Mapping[str, _Axes] = {
         {"up": "ArrowUp", "label": "gas"},
         {"up": "ArrowDown", "label": "brake"},
     ),
+    "gymnasium.envs.box2d.bipedal_walker:BipedalWalker": (
+        {"down": "ArrowLeft", "up": "ArrowRight", "label": "hip 1"},
+        {"down": "ArrowDown", "up": "ArrowUp", "label": "knee 1"},
+        {"down": "KeyA", "up": "KeyD", "label": "hip 2"},
+        {"down": "KeyS", "up": "KeyW", "label": "knee 2"},
+    ),
+    "gymnasium.envs.classic_control.continuous_mountain_car:Continuous_MountainCarEnv": (
+        {"down": "ArrowLeft", "up": "ArrowRight", "label": "push"},
+    ),
+    "gymnasium.envs.classic_control.pendulum:PendulumEnv": (
+        {"down": "ArrowLeft", "up": "ArrowRight", "label": "torque"},
+    ),
 }
 
 _OF_AGENTS = {"mpe2._mpe_utils.simple_env:SimpleEnv": (mpe_keys, mpe_axes)}

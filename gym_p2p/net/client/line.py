@@ -106,6 +106,7 @@ class Line:
         token: str | Secret | None,
         resume_token: Secret | None = None,
         match_token: Secret | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """Find the service and register; see :meth:`SignalingClient.connect`."""
         if self._http is not None:
@@ -118,7 +119,7 @@ class Line:
         self._credentials = Credentials.of(token)
         self._credentials.resume_token, self._credentials.match_token = resume_token, match_token
         self._http = aiohttp.ClientSession()
-        await self._register(timeout_s)
+        await self._register_within(timeout_s, patience_s)
         self._sending = asyncio.create_task(self._send_waiting(), name="gym_p2p signalling send")
 
     async def keep(self) -> AsyncIterator[bool]:
@@ -200,6 +201,22 @@ class Line:
         if http is not None:
             await http.close()
         self._up.clear()
+
+    async def _register_within(self, timeout_s: float, patience_s: float) -> None:
+        """Register; try again for so long where nothing answers."""
+        loop = asyncio.get_running_loop()
+        until, told = loop.time() + patience_s, False
+        while True:
+            try:
+                return await self._register(timeout_s)
+            except ServiceUnreachable as error:
+                left_s = until - loop.time()
+                if left_s <= 0:
+                    raise
+                if not told:
+                    _LOG.warning("%s; it is tried again for up to %.0f s", error, left_s)
+                    told = True
+            await asyncio.sleep(min(_WANTED_MAX_S, left_s))
 
     async def _register(self, timeout_s: float) -> None:
         """Connect and register; leaves no line behind when it fails."""

@@ -117,16 +117,18 @@ class SignalingClient:
         token: str | Secret | None = None,
         resume_token: Secret | None = None,
         match: MatchFound | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """Find the service and register; once for one client.
 
         Args:
             url: where it is.
             subject_id: who this is; a service that wants join tokens goes by the token instead.
-            timeout_s: for all of it.
+            timeout_s: for all of it, each time that it is tried.
             token: the join token; ``None`` takes the environment's ``GYM_P2P_TOKEN``, if there is one.
             resume_token: of the client whose place this one takes.
             match: that it played; no other is looked for.
+            patience_s: for how long it is tried again where nothing answers; it may be about to be restarted.
 
         Raises:
             ConfigurationError: the URL or the subject id cannot be one.
@@ -138,7 +140,13 @@ class SignalingClient:
         self._placement.match = match
         try:
             await self._line.open(
-                url, subject_id, timeout_s, token=token, resume_token=resume_token, match_token=match_token
+                url,
+                subject_id,
+                timeout_s,
+                token=token,
+                resume_token=resume_token,
+                match_token=match_token,
+                patience_s=patience_s,
             )
         except BaseException:
             await self.close()

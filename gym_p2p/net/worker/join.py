@@ -30,7 +30,8 @@ async def find_match(
 ) -> MatchFound:
     """Return the match, the one that is taken up again at once; ``client`` is closed by the caller.
 
-    Until then its line is told of, during the match as well.
+    Who comes back to one waits for a service that is away as long as the others wait for them. Until
+    the client is closed its line is told of, during the match as well.
 
     Raises:
         ServiceUnreachable, ServiceRefused: there is no service, or it would not.
@@ -45,6 +46,7 @@ async def find_match(
         token=config.token,
         resume_token=None if returns is None else returns.resume_token,
         match=None if returns is None else returns.found,
+        patience_s=0.0 if returns is None else config.sync.rejoin_timeout_s,
     )
     client.events.listen(LineChanged, _LineReport(client, emit).changed)
     if returns is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gym_p2p.study.match.facts import MatchFacts
 from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading import seat_parts
 from gym_p2p.study.reading.accounts import Account
 from gym_p2p.study.tables.arrow import json_text, whole_ms
 
@@ -103,7 +104,7 @@ def _paths(account: Account) -> Iterator[dict[str, Any]]:
 
 
 def _focus(account: Account) -> Iterator[dict[str, Any]]:
-    told = account.part("focus_loss", parts.Focus)
+    told = account.part("focus_loss", seat_parts.Focus)
     for period in told.background_periods if told is not None else ():
         yield {"kind": "focus", "at": period.start, "duration_ms": period.end - period.start}
 

@@ -194,7 +194,7 @@ class _Columns:
             for player in account.players
             if player.played_by in {"person", "policy"}
             for seat in player.seats
-        }
+        } | self._by_policies(accounts)
         for number, where in self._rows.of_episodes():
             said = [
                 one.actors for a in accounts if (one := a.episodes.get(number)) and one.actors is not None
@@ -210,6 +210,20 @@ class _Columns:
                 for first, count, who in runs:
                     if who in _ACTORS:
                         self.actor[here[(frames >= first) & (frames < first + count)]] = _ACTORS.index(who)
+
+    @staticmethod
+    def _by_policies(accounts: Sequence[Account]) -> dict[str, str]:
+        """Return the seats that policies played, also beside a person who is the same player."""
+        own = {
+            account.player: {str(seat) for player in account.players if player.local for seat in player.seats}
+            for account in accounts
+        }
+        return {
+            str(one.seat): "policy"
+            for account in accounts
+            for one in account.policies
+            if str(one.seat) in own[account.player]
+        }
 
     def seeing(self) -> None:
         """Set when the seats' people saw the frames, and whether they saw the game when they acted."""

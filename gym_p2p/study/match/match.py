@@ -20,6 +20,7 @@ from gym_p2p.study.match.participants import participants, told_by
 from gym_p2p.study.match.round_trips import latency_rows, probe_rows, worst_link
 from gym_p2p.study.problems import Problems, plural
 from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading import seat_parts
 from gym_p2p.study.reading.accounts import Account, Names, read_accounts
 from gym_p2p.study.reading.documents import Document
 from gym_p2p.study.reading.files import Found
@@ -177,16 +178,8 @@ def _player_rows(
         }
 
 
-class _Policy(parts.Part, frozen=True):
-    """A policy that played a seat."""
-
-    policy: str
-    reaction_ms: float | None = None
-    actions_per_s: float | None = None
-
-
 def _of_policies(account: Account) -> dict[str, Any]:
-    played: list[_Policy] = account.part("policies", list[_Policy]) or []
+    played = account.policies
     waits = [one.reaction_ms for one in played if one.reaction_ms is not None]
     rates = [one.actions_per_s for one in played if one.actions_per_s is not None]
     return {
@@ -196,8 +189,8 @@ def _of_policies(account: Account) -> dict[str, Any]:
     }
 
 
-def _of_person(human: parts.Human) -> dict[str, Any]:
-    felt = human.action_latency or parts.ActionLatency()
+def _of_person(human: seat_parts.Human) -> dict[str, Any]:
+    felt = human.action_latency or seat_parts.ActionLatency()
     trips = [sample.rtt_ms for sample in human.page_rtt.samples] if human.page_rtt is not None else []
     return {
         "page_link": human.link,

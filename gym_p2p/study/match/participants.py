@@ -10,7 +10,7 @@ import msgspec
 
 from gym_p2p.study.match.actions import ActionRows
 from gym_p2p.study.problems import Problems
-from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading import seat_parts
 from gym_p2p.study.reading.accounts import Account, Names
 from gym_p2p.study.reading.documents import Document
 from gym_p2p.study.reading.recordings import Recording
@@ -88,7 +88,7 @@ def told_by(
             yield account.names(player.player_id), _entry(player, account.names), "documents"
     names = accounts[0].names if accounts else Names([])
     for aggregate in aggregates:
-        for player in aggregate.part("participants", list[parts.Player]) or []:
+        for player in aggregate.part("participants", list[seat_parts.Player]) or []:
             yield names(player.player_id), _entry(player, names), "aggregate"
     for recording in recordings:
         for entry in recording.header.players:
@@ -106,7 +106,7 @@ class _Recorded(msgspec.Struct):
     seats: list[int | str] = []
 
 
-def _entry(player: parts.Player, names: Names) -> dict[str, Any]:
+def _entry(player: seat_parts.Player, names: Names) -> dict[str, Any]:
     return {
         "subject": player.subject_id,
         "seats": [names(seat) for seat in player.seats] or None,

@@ -13,6 +13,7 @@ import numpy as np
 from gym_p2p.core.latency.delta_series import ENCODING
 from gym_p2p.study.problems import Problems
 from gym_p2p.study.reading import document_parts as parts
+from gym_p2p.study.reading import seat_parts
 from gym_p2p.study.reading.documents import Document, read_document
 from gym_p2p.study.reading.files import Found, Unreadable, unpacked
 from gym_p2p.study.reading.journals import read_journal
@@ -106,9 +107,9 @@ class Account:
         return self.part("session_status", parts.Status) or parts.Status()
 
     @functools.cached_property
-    def players(self) -> list[parts.Player]:
+    def players(self) -> list[seat_parts.Player]:
         """Who played, as they have it."""
-        return self.part("players", list[parts.Player]) or []
+        return self.part("players", list[seat_parts.Player]) or []
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
@@ -130,6 +131,11 @@ class Account:
     def episodes(self) -> dict[int, parts.Episode]:
         """Every episode by its number, of version 2."""
         return {one.episode: one for one in self.part("episodes", list[parts.Episode]) or []}
+
+    @functools.cached_property
+    def policies(self) -> list[seat_parts.Policy]:
+        """The policies that played seats of this player's, as far as they say so."""
+        return self.part("policies", list[seat_parts.Policy]) or []
 
     @functools.cached_property
     def summaries(self) -> dict[int, parts.EpisodeSummary]:
@@ -202,9 +208,9 @@ class Account:
         return {number: timing for number, timing in found.items() if timing is not None}
 
     @functools.cached_property
-    def human(self) -> parts.Human | None:
+    def human(self) -> seat_parts.Human | None:
         """The person who played; ``None`` where none did, or it is not said."""
-        found: parts.Human | None = self.part("human", parts.Human)
+        found: seat_parts.Human | None = self.part("human", seat_parts.Human)
         return found
 
     @functools.cached_property
@@ -345,7 +351,7 @@ def _timing(document: Document, episode: parts.Episode) -> tuple[np.ndarray, np.
 
 def _page(document: Document, episode: parts.Episode) -> Page | None:
     """Return what a page has drawn of an episode; ``None`` where it is not said."""
-    told = document.decoded("episodes.page", episode.page, parts.PageTimes)
+    told = document.decoded("episodes.page", episode.page, seat_parts.PageTimes)
     if told is None:
         return None
     try:

@@ -14,9 +14,7 @@ import msgspec
 __all__ = [
     "NOTHING",
     "Action",
-    "ActionLatency",
     "Attempt",
-    "Background",
     "ClockOffset",
     "Connection",
     "Departure",
@@ -24,21 +22,17 @@ __all__ = [
     "Disconnection",
     "Episode",
     "EpisodeSummary",
-    "Focus",
     "GameTransportCounts",
     "Hash",
-    "Human",
     "Id",
     "InputDelay",
     "Inputs",
     "Latency",
     "Outage",
-    "PageTimes",
     "Pair",
     "Part",
     "Path",
     "Pause",
-    "Player",
     "Probe",
     "Reconnection",
     "Rollback",
@@ -135,20 +129,6 @@ class Reconnection(Part, frozen=True):
     disconnections: list[Disconnection] = []
     attempts: list[Attempt] = []
     total_pause_duration_ms: float | None = None
-
-
-class Background(Part, frozen=True):
-    """A period in which the game was not seen."""
-
-    start: float
-    end: float
-    duration_ms: float | None = None
-
-
-class Focus(Part, frozen=True):
-    """When the game was in the background."""
-
-    background_periods: list[Background] = []
 
 
 class Rollback(Part, frozen=True):
@@ -283,52 +263,12 @@ class ClockOffset(Part, frozen=True):
     bound_ms: float | None = None
 
 
-class Player(Part, frozen=True):
-    """Who played."""
-
-    player_id: Id
-    subject_id: str | None = None
-    seats: list[Id] = []
-    local: bool | None = None
-    version: str | None = None
-    platform: str | None = None
-    played_by: str | None = None
-
-
 class Timing(Part, frozen=True):
     """When frames were played and confirmed."""
 
     encoding: str
     t: str
     confirmed: str
-
-
-class PageTimes(Part, frozen=True):
-    """What a person's page has drawn of an episode."""
-
-    encoding: str
-    frames: str
-    t: str
-    unfocused: dict[str, str] = {}
-
-
-class ActionLatency(Part, frozen=True):
-    """How long keys took to be seen."""
-
-    count: int | None = None
-    median_ms: float | None = None
-    p95_ms: float | None = None
-    samples: list[float] = []
-
-
-class Human(Part, frozen=True):
-    """The person who played, as their page was measured."""
-
-    link: str | None = None
-    frames_shown: int | None = None
-    frames_skipped: int | None = None
-    action_latency: ActionLatency | None = None
-    page_rtt: Latency | None = None
 
 
 class Episode(Part, frozen=True):

@@ -13,6 +13,7 @@ import pytest
 
 import gym_p2p.core.match
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.deadlines import Deadlines
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.peer import PeerState
 from gym_p2p.net.links.memory import Path
@@ -90,6 +91,25 @@ def test_what_is_kept_is_what_a_look_at_everybody_gives(players: int, window: in
     assert table.run(60)
     assert looks[0] > 60 * players
     assert not table.desyncs()
+
+
+def test_everybody_is_looked_at_less_than_once_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    seldom = SyncConfig(checksum_interval=300)
+    table = Table(2, path=Path(one_way_ms=25), frames=10_000, tick_s=1 / 60, window=8, sync=seldom)
+    table.connect()
+    table.run(3.0, until=lambda: False)
+    looks, look = [0], Deadlines._look
+
+    def counted(deadlines: Deadlines) -> float | None:
+        looks[0] += 1
+        return look(deadlines)
+
+    monkeypatch.setattr(Deadlines, "_look", counted)
+    before = sum(len(seat.played) for seat in table.seats)
+    table.run(2.0, until=lambda: False)
+    played = sum(len(seat.played) for seat in table.seats) - before
+    assert played > 200
+    assert 0 < looks[0] < 0.75 * played
 
 
 def _calls(players: int, window: int) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +12,18 @@ import pytest
 from gym_p2p import P2PEnv
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.env.versions import _by_module, package_versions
+from gym_p2p.game.env.versions import _by_module, _packages_of, package_versions
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the search path, whose packages are found."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    _by_module.cache_clear()
+    for cached in (_by_module, _packages_of):
+        cached.cache_clear()
     yield tmp_path
-    _by_module.cache_clear()
+    for cached in (_by_module, _packages_of):
+        cached.cache_clear()
 
 
 def _installs(folder: Path, name: str, **files: bytes) -> None:
@@ -68,3 +71,23 @@ def test_versions_stand_by_the_packages_name_and_one_can_be_left_out(installed: 
     for module in ("game.parts.board", "alone"):
         assert package_versions([module, "no_package_at_all"], without=frozenset()) == {"A-Game": "2.5"}
         assert package_versions([module], without=frozenset({"A-Game"})) == {}
+
+
+def test_what_other_packages_say_of_themselves_is_not_read(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("asked", "other"):
+        metadata = f"Name: {name}\nVersion: 1.0\n".encode()
+        _installs(installed, f"{name}-1.0", METADATA=metadata, top_level_txt=f"{name}_module\n".encode())
+    read: list[str] = []
+    read_text = importlib.metadata.PathDistribution.read_text
+
+    def noted(distribution: importlib.metadata.PathDistribution, filename: str) -> str | None:
+        text = read_text(distribution, filename)
+        if filename == "METADATA" and text:
+            read.append(text)
+        return text
+
+    monkeypatch.setattr(importlib.metadata.PathDistribution, "read_text", noted)
+    assert package_versions(["asked_module.board"], without=frozenset()) == {"asked": "1.0"}
+    assert read == ["Name: asked\nVersion: 1.0\n"]

@@ -356,6 +356,33 @@ def test_a_client_closed_while_the_service_is_away_ends_its_wait(tmp_path: Path)
     run(main())
 
 
+def test_who_has_time_waits_for_a_service_that_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
+    url = f"http://127.0.0.1:{config.port}"
+
+    async def main() -> None:
+        client = SignalingClient()
+        connecting = asyncio.create_task(client.connect(url, "ann", patience_s=PATIENCE_S))
+        await eventually(lambda: "is tried again" in caplog.text)
+        with await asyncio.to_thread(serve_in_thread, config):
+            await connecting
+            assert client.subject_id == "ann"
+            await client.close()
+
+    run(main())
+
+
+def test_who_has_waited_in_vain_for_a_service_is_told_so() -> None:
+    async def main() -> None:
+        client = SignalingClient()
+        with pytest.raises(ServiceUnreachable):
+            await client.connect(f"http://127.0.0.1:{lasting_port()}", "ann", patience_s=0.2)
+
+    run(main())
+
+
 def test_a_seat_is_taken_again_after_the_services_restart(tmp_path: Path) -> None:
     config = ServiceConfig(port=lasting_port(), data_dir=str(tmp_path))
     heard: list[bool] = []
