@@ -1,0 +1,38 @@
+"""How many episodes a command plays: those of its match, also of who has come back to it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gym_p2p.cli.play import Part, _SeatedPlayer
+
+
+class _Env:
+    """A match that goes on for ever, to which a player has come back in an episode."""
+
+    def __init__(self, rejoined_in: int | None) -> None:
+        self.began = 0
+        progress = SimpleNamespace(player_id="left", frames_total=0)
+        self.p2p = SimpleNamespace(ending=None, recorder=None, progress=progress)
+        self._rejoined = None if rejoined_in is None else {"rejoined": {"episode": rejoined_in, "frame": 3}}
+
+    def reset(self, *, seed: int | None) -> tuple[None, dict[str, Any]]:  # noqa: ARG002 - as an environment's
+        self.began += 1
+        first = self.began == 1 and self._rejoined is not None
+        return None, {"p2p": self._rejoined} if first else {}
+
+
+@pytest.mark.parametrize(("rejoined_in", "played"), [(None, 5), (0, 5), (1, 5), (3, 3), (5, 1)])
+def test_who_comes_back_leaves_after_as_many_episodes_of_the_match_as_who_stayed(
+    rejoined_in: int | None, played: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env: Any = _Env(rejoined_in)
+    monkeypatch.setattr(_SeatedPlayer, "_episode", lambda _self, _seat: None)
+    part = Part(env="a game", env_args={}, seat="left", episodes=5, options={})
+    player = _SeatedPlayer(env, part, lambda _status: None)
+    seat: Any = None
+    assert player._play(seat) == "done"
+    assert env.began == played
