@@ -49,7 +49,7 @@ def test_of_two_keys_that_exclude_each_other_the_newer_one_counts() -> None:
         ({"arrowup": 1}, "did you mean 'ArrowUp'"),
         ({"a": 1, "KeyA": 2}, "'KeyA' is for two actions: 1 and 2"),
         ({"a+d": 1, ("d", "a"): 2}, "for two actions"),
-        ({"a": {"action": 1, "lable": "left"}}, "wanted action and label, got 'lable'"),
+        ({"a": {"action": 1, "lbl": "left"}}, "wanted action and label, got 'lbl'"),
         ({"a": {"action": 1, "label": 7}}, "wanted a text, got 7"),
         ({"a": {"action": 1, "label": "\ud800"}}, "is no character"),
         ({"ArrowLeft+": 1}, "no key"),
