@@ -178,9 +178,19 @@ class KeptFile:
                 else:
                     self.remove()  # nobody does
 
-    def end(self) -> None:
-        """Remove it as the match ends for this process, unless another one is waited for."""
-        if self._awaited:
+    def end(self, *, network_failed: bool = False) -> None:
+        """Remove it as the match ends for this process, unless another one is waited for.
+
+        Args:
+            network_failed: the network half has ended by itself: the others know of no end.
+        """
+        if network_failed and self._path is not None and self._can is not None:
+            _log.warning(
+                "the others wait %g s for another process of this player: start the same program again",
+                self._can.limit_s,
+            )
+            self.close()
+        elif self._awaited:
             self.close()
         else:
             self.remove()

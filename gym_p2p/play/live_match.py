@@ -189,7 +189,7 @@ class LiveMatch:
             if self.replay is not None:
                 self.replay.close(ending.reason)
             if self.kept is not None:
-                self.kept.end()
+                self.kept.end(network_failed=ending.reason == "network_failed")
 
     def _await_states(self) -> None:
         """Give the states that are exchanged at a desync a moment to be sent and to arrive."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, DamagedReplay, UnreadableReplay
 from gym_p2p.exports.documents import document_path, match_path
 from gym_p2p.exports.journal import journal_path
 from gym_p2p.exports.recovery import discard
@@ -20,8 +20,9 @@ from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
-from gym_p2p.game.replay.header import SUFFIX, replay_header
+from gym_p2p.game.replay.header import SUFFIX, read_header, replay_header
 from gym_p2p.game.replay.partial import partial_path
+from gym_p2p.game.replay.records import MAX_HEADER_BYTES
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 
@@ -69,8 +70,9 @@ def check_record(config: P2PConfig) -> None:
 def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int) -> None:
     """Remove the journal and the recording that this player's process before this one left of a match.
 
-    Both are made anew from the beginning. What had gone on in the fallback goes, too: it would stand in the
-    way of what has to move there now. What cannot be removed is logged.
+    Also one that it has ended, as who was told that the match is over for them does. Both are made anew from
+    the beginning. What had gone on in the fallback goes, too: it would stand in the way of what has to move
+    there now. What cannot be removed is logged.
     """
     path = _replay_path(found, config, folder, at_ms)
     left: list[Callable[[], None]] = []
@@ -81,6 +83,7 @@ def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_m
     if path is not None:
         places = _there(path.parent, _fallback_of_replay(path, found, config, folder, at_ms))
         left += [partial(partial_path(place / path.name).unlink, missing_ok=True) for place in places]
+        left += [partial(_remove_ended, place / path.name, found) for place in places]
     for remove in left:
         try:
             remove()
@@ -98,6 +101,17 @@ def _withdraw(folder: Path, document: Path) -> None:
     for entry in waiting(folder.parent, folder):
         if entry.document.name == document.name:
             entry.withdraw()
+
+
+def _remove_ended(path: Path, found: MatchFound) -> None:
+    """Remove a recording that was ended, if it is this player's of this match; any other one stays."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file.readline(MAX_HEADER_BYTES), path)
+    except (FileNotFoundError, UnreadableReplay, DamagedReplay):
+        return
+    if (header.match_id, header.player_id) == (found.match_id, found.player_id):
+        path.unlink(missing_ok=True)
 
 
 def open_replay(

@@ -279,6 +279,16 @@ def test_what_is_older_than_the_others_wait_goes_and_the_log_says_so(
 MONTH_S = 30 * 24 * 3600.0
 
 
+def test_whose_network_half_has_failed_may_come_back(state: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept().end(network_failed=True)
+    assert f"the others wait {LIMIT_S:g} s for another process of this player" in caplog.text
+    told = find_kept_match(NAME)
+    assert told is not None
+    told.let_go()
+    kept("another").end()
+    assert [path.name.split(".")[0] for path in state.iterdir()] == [NAME]
+
+
 @pytest.mark.parametrize("set_by_s", [MONTH_S, -MONTH_S], ids=["ahead", "back"])
 @pytest.mark.parametrize("when", ["after", "before"])
 def test_a_clock_that_is_set_makes_no_match_old_or_new(

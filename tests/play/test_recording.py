@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gym_p2p.config import ExportConfig, P2PConfig
@@ -13,9 +14,13 @@ from gym_p2p.exports.journal import journal_path
 from gym_p2p.exports.recovery import discard
 from gym_p2p.exports.spool import SPOOL, SpoolEntry
 from gym_p2p.exports.upload import Upload
+from gym_p2p.game.env.seats import make_game
+from gym_p2p.game.replay.header import read_header, replay_header
 from gym_p2p.game.replay.partial import partial_path
+from gym_p2p.game.replay.records import FORMAT
 from gym_p2p.play.recording import discard_left, fallback_of, match_folder_of
 from tests.play.recorders import made_recorder
+from tests.toys import Blend
 
 AT_MS = 5_000
 FOUND = made_recorder().found
@@ -70,6 +75,23 @@ def test_nobody_hands_in_what_was_left_while_it_is_removed(
     discard_left(FOUND, told, folder, AT_MS)
     assert entries == []
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(("match_id", "stays"), [("m", False), ("another", True)])
+def test_a_recording_that_the_process_before_has_ended_goes_if_it_is_of_this_match(
+    match_id: str, *, stays: bool, tmp_path: Path
+) -> None:
+    told = config(tmp_path)
+    folder = match_folder_of(FOUND, told, AT_MS)
+    assert folder is not None
+    header = replay_header(make_game(Blend()), match_id=match_id, recorded_ms=AT_MS, player_id=0)
+    path = folder / "0.p2preplay"
+    path.parent.mkdir(parents=True)
+    fields = {"format": FORMAT, "version": header.version, **msgspec.to_builtins(header)}
+    path.write_bytes(msgspec.json.encode(fields) + b"\n")
+    assert read_header(path.read_bytes(), path) == header
+    discard_left(FOUND, told, folder, AT_MS)
+    assert path.exists() is stays
 
 
 def test_what_cannot_be_removed_keeps_nothing_else_there(
