@@ -283,8 +283,11 @@ class CatchingUp:
         return peer.present and not peer.interrupted and (peer.index, peer.incarnation) in self._asked_once
 
     def _is_away(self, peer: Peer) -> bool:
-        """Whether somebody is away for everybody who is here: nothing counts that they alone hold."""
-        here = [other for other in self._peers.values() if other.present]
+        """Whether somebody is away for everybody who is here: nothing counts that they alone hold.
+
+        Who has come back, too, says nothing of that: they play with nobody yet.
+        """
+        here = [one for one in self._peers.values() if one.present and one.index not in self._knew_nothing]
         told = [self._away.get(other.index) for other in here]
         away = peer.state in _NOT_GREETED or peer.state is PeerState.AWAY
         return away and bool(told) and all(one is not None and peer.index in one for one in told)
