@@ -74,25 +74,31 @@ class Unwritten:
             return
         self._over = True
         if self._trying.acquire(timeout=LAST_ATTEMPT_S):
-            self._trying.release()
-            self._try_all()
-        while self._waiting:
-            _tell_loss(self._waiting.popleft()[0])
+            try:
+                self._try_all()
+            finally:
+                self._trying.release()
+        with self._lock:
+            lost = [folder for folder, _ in self._waiting]
+            self._waiting.clear()
+        for folder in lost:
+            _tell_loss(folder)
 
     def _try_all(self) -> None:
-        with self._trying:
-            for waiting in list(self._waiting):
-                if not self._written(*waiting):
-                    continue
-                with self._lock:
-                    if waiting in self._waiting:
-                        self._waiting.remove(waiting)
+        """Try each once; whoever calls this holds what says that it is being tried."""
+        for waiting in list(self._waiting):
+            if not self._written(*waiting):
+                continue
+            with self._lock:
+                if waiting in self._waiting:
+                    self._waiting.remove(waiting)
 
     def _run(self) -> None:
         pause = threading.Event()
         while True:
             pause.wait(self._every_s)
-            self._try_all()
+            with self._trying:
+                self._try_all()
             with self._lock:
                 if not self._waiting:
                     self._thread = None

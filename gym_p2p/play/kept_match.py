@@ -217,8 +217,7 @@ class KeptFile:
             self._touched_at = now
             if abs(set_since(self._clock)) >= LEAST_SET_S:
                 self._write()
-            with contextlib.suppress(OSError):
-                _stamp(self._descriptor)
+            _stamp(self._descriptor)
 
     def _write(self) -> None:
         found, can, folder = self._found, self._can, _folder()
@@ -251,8 +250,9 @@ class KeptFile:
 
 
 def _stamp(descriptor: int) -> None:
-    """Let a file's time be now, by the clock that it is compared with."""
-    os.utime(descriptor, (time.time(), time.time()))
+    """Let a file's time be now, by the clock that it is compared with; where that fails it stays."""
+    with contextlib.suppress(OSError):
+        os.utime(descriptor, (time.time(), time.time()))
 
 
 def find_kept_match(name: str) -> KeptMatch | None:

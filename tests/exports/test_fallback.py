@@ -15,7 +15,7 @@ from gym_p2p.exports import KINDS, Account, Exporter, document_path
 from gym_p2p.exports.unwritten import MOST_WAITING, Unwritten
 from tests.exports.service import TOKEN, Service, entries
 from tests.exports.test_exporter import FOLDER, Session, journal, lines
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 def exporter_of(
@@ -177,6 +177,24 @@ def test_what_waits_for_a_disk_is_tried_once_more_as_the_program_ends_and_what_i
     unwritten.add(tmp_path / "dropped at the end", lambda: False)
     lost = [record.getMessage() for record in caplog.records if "is lost" in record.getMessage()]
     assert [Path(text.split(" is lost")[0]).name for text in lost] == ["lost", "dropped at the end"]
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody_who_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gym_p2p.exports.unwritten.LAST_ATTEMPT_S", 0.05)
+    unwritten, tried, answered = Unwritten(every_s=0.01), threading.Event(), threading.Event()
+
+    def attempt() -> bool:
+        tried.set()
+        return answered.wait(PATIENCE_S)
+
+    unwritten.add(tmp_path / "held up", attempt)
+    assert tried.wait(PATIENCE_S)
+    unwritten.end()
+    assert not answered.is_set()
+    assert "held up is lost" in caplog.text
+    answered.set()
 
 
 def test_a_fork_that_ends_does_not_write_what_waits_in_the_process_that_forked_it(

@@ -122,6 +122,19 @@ def test_the_process_after_that_is_another_one_again(state: Path) -> None:
     assert len(list(state.iterdir())) == 1
 
 
+def test_a_file_whose_time_cannot_be_set_is_kept_all_the_same(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    left(state)
+    told = find_kept_match(NAME)
+    assert told is not None
+    told.let_go()
+
+
 def test_who_come_back_with_copies_of_one_file_are_not_one_process_for_the_others(state: Path) -> None:
     path = left(state)
     kept_bytes = path.read_bytes()

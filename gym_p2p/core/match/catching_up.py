@@ -91,8 +91,8 @@ class CatchingUp:
         """A player and an episode."""
         self._asked_once: set[tuple[int, int]] = set()
         """Players, and which process of theirs it was."""
-        self._digests_here = 0
-        """Of that player and that episode."""
+        self._digests_here: dict[tuple[int, int, int], int] = {}
+        """How many, by player, process of theirs and episode: whoever is asked again tells of the others."""
         self._away: dict[int, set[int]] = {}
         """Who is away, by everybody's account who has answered."""
         self.ask_again_at: float | None = None
@@ -183,12 +183,14 @@ class CatchingUp:
         for frame, digest in past.digests:
             self.digests.append((peer.index, Checksum(past.episode, frame, digest)))
         self.history.took(DIGEST_BYTES * len(past.digests))
-        self._digests_here += len(past.digests)
+        of = peer.index, peer.incarnation, past.episode
+        self._digests_here[of] = self._digests_here.get(of, 0) + len(past.digests)
         if self.history.full:
             self._fail("there is more of the match than anybody keeps for who comes back")
         elif past.more:
-            self._asked, self._digests_here = (peer.index, past.episode + 1), 0
-        elif not self._has_all_of(past):
+            self._asked = peer.index, past.episode + 1
+            self._digests_here[peer.index, peer.incarnation, past.episode + 1] = 0  # all of them come
+        elif not self._has_all_of(past, self._digests_here[of]):
             self._recall(peer, past.episode, now)
         elif past.episode < past.newest:
             self._recall(peer, past.episode + 1, now)
@@ -281,27 +283,29 @@ class CatchingUp:
         return peer.present and not peer.interrupted and (peer.index, peer.incarnation) in self._asked_once
 
     def _is_away(self, peer: Peer) -> bool:
-        """Whether somebody is away for everybody who is here: nothing counts that they alone hold."""
-        here = [other for other in self._peers.values() if other.present]
+        """Whether somebody is away for everybody who is here: nothing counts that they alone hold.
+
+        Who has come back, too, says nothing of that: they play with nobody yet.
+        """
+        here = [one for one in self._peers.values() if one.present and one.index not in self._knew_nothing]
         told = [self._away.get(other.index) for other in here]
         away = peer.state in _NOT_GREETED or peer.state is PeerState.AWAY
         return away and bool(told) and all(one is not None and peer.index in one for one in told)
 
-    def _has_all_of(self, past: Past) -> bool:
+    def _has_all_of(self, past: Past, digests_here: int) -> bool:
         if past.episode > past.newest:
             return True
         held = self.history.episodes[past.episode - 1].held
         known = all(ours >= theirs for ours, theirs in zip(held, past.held, strict=True))
-        return known and self._digests_here >= past.digest_count
+        return known and digests_here >= past.digest_count
 
     def _recall(self, peer: Peer, episode: int, now: float) -> None:
-        if self._asked != (peer.index, episode):
-            self._asked, self._digests_here = (peer.index, episode), 0
-        self.ask_again_at = None
+        self._asked, self.ask_again_at = (peer.index, episode), None
         self._asked_once.add((peer.index, peer.incarnation))
         there = episode <= len(self.history.episodes)
         held = self.history.episodes[episode - 1].held if there else (0,) * (len(self._peers) + 1)
-        self._outputs.send(peer, Recall(episode, held, self._digests_here), now)
+        digests_here = self._digests_here.get((peer.index, peer.incarnation, episode), 0)
+        self._outputs.send(peer, Recall(episode, held, digests_here), now)
 
     def _finish(self, peer: Peer, now: float) -> None:
         self._done.add(peer.index)

@@ -2,8 +2,9 @@
 
 Attempts are numbered, the same on both sides: who begins one names the next number in its descriptions, and
 whoever sees a higher one than their own joins it. So both always work on the newest, whoever noticed first
-and whatever signals are lost or late. Of a link that opens it is up to the match whether it is taken
-(:mod:`gym_p2p.core.match.reconnecting`).
+and whatever signals are lost or late. Who has come back in a new process cannot know the newest: an offer of
+theirs with a lower one is answered by an offer of the next. Of a link that opens it is up to the match
+whether it is taken (:mod:`gym_p2p.core.match.reconnecting`).
 
 Knows connectors and time; refuses to know why the path is broken, and what it carries.
 """
@@ -206,7 +207,10 @@ class Rebuilder:
         return attempt_of(sdp) > 0 if isinstance(sdp, str) else self._attempt is not None
 
     def receive_signal(self, kind: object, payload: Mapping[str, Any] | None) -> None:
-        """Take in a signal of an attempt: theirs, if it is newer than ours; an older one's is late."""
+        """Take in a signal of an attempt: theirs, if it is newer than ours.
+
+        An older one's is late, or its sender does not know ours, and learns of it by an offer of the next.
+        """
         if self._closed:
             return
         sdp = payload.get("sdp") if payload is not None else None
@@ -214,6 +218,8 @@ class Rebuilder:
         if self._number < number <= self._number + _AHEAD_MOST and kind == "offer":
             self._before += number - 1 - self._number  # of which we know nothing
             self._start(number, offers_first=False)
+        elif 0 < number < self._number and kind == "offer" and self._attempt is None:
+            self._start(self._number + 1, offers_first=True)
         attempt = self._attempt
         if attempt is not None and attempt.number == number and attempt.connector is not None:
             attempt.connector.receive_signal(kind, payload)

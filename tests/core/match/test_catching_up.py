@@ -14,13 +14,13 @@ from gym_p2p.core.match.catching_up import CatchingUp
 from gym_p2p.core.match.events import PlayerGone, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.history import History
-from gym_p2p.core.match.outputs import Outputs
+from gym_p2p.core.match.outputs import Outputs, Transmit
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, ReturnFailed
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.codec import JsonObject
-from gym_p2p.core.wire.messages import Checksum, Ready, encode
+from gym_p2p.core.wire.messages import Checksum, Ready, decode, encode
 from gym_p2p.core.wire.past import PastWord, Recall
 from gym_p2p.errors import ProtocolError
 from tests.core.match.cut_table import inputs_of
@@ -163,6 +163,27 @@ def test_what_is_told_of_the_past_without_end_is_bounded(
     assert [one.why for one in iter(outputs.poll, None) if isinstance(one, ReturnFailed)] == [
         "there is more of the match than anybody keeps for who comes back"
     ]
+
+
+def test_who_is_asked_again_is_asked_for_no_digest_a_second_time() -> None:
+    """Now and then: whether the third player, who does not answer us, is away by now."""
+    catching_up, peers, outputs = asking(3)
+    peers[2].interrupted = True
+    catching_up.look(0.0)
+    whole = nothing_past(Recall(1, (0, 0, 0), 0), 1, returning=False)
+    recalls: list[Recall] = []
+    for half_second in range(10):
+        sent = [decode(one.data) for one in iter(outputs.poll, None) if isinstance(one, Transmit)]
+        recalls += [one for one in sent if isinstance(one, Recall)]
+        there = tuple([(frame, b"x") for frame in range(20)])[recalls[-1].digests :]
+        told = msgspec.structs.replace(whole, digests=there, digest_count=20, inputs=((), (), ()))
+        if catching_up._asked is not None:
+            catching_up.take_past(peers[1], told, half_second / 2)
+        catching_up.look(half_second / 2 + 0.5)
+    assert len(recalls) > 3
+    assert [one.digests for one in recalls] == [0, *[20] * (len(recalls) - 1)]
+    assert len(catching_up.digests) == 20
+    assert not catching_up.complete
 
 
 def test_it_is_given_up_once() -> None:

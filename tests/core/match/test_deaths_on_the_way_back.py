@@ -75,3 +75,16 @@ def test_a_process_that_dies_without_a_word_as_it_greets_may_be_followed_by_anot
     assert table.seats[0].events_of(SeatTaken), told(table)
     assert not table.desyncs()
     assert_nobody_differs(table)
+
+
+@pytest.mark.parametrize("make", [lockstep, rollback, acting_lockstep, acting_rollback])
+@pytest.mark.parametrize("fourth_s", [1.4, 1.6, 3.0])
+def test_two_who_come_back_at_once_wait_for_nobody_who_is_away_for_good(make: Any, fourth_s: float) -> None:
+    table = make(4, [Death(0, 1.5, 2.0), Death(1, 1.5, 2.0), Death(3, fourth_s, None)])
+
+    def seated() -> bool:
+        return all(table.seats[player].events_of(SeatTaken) for player in (0, 1))
+
+    assert table.run(10, until=seated), told(table)
+    assert table.run(60), told(table)
+    assert_nobody_differs(table)

@@ -191,6 +191,43 @@ def test_a_higher_attempt_of_the_other_side_is_joined_and_of_ours_nothing_is_lef
     on_a_path(work)
 
 
+def test_who_offers_an_older_attempt_than_the_newest_is_offered_the_next_one() -> None:
+    """We have come back ourselves, so that our numbers are high, and now they come back with lower ones."""
+
+    async def work(path: Path) -> None:
+        path.receive("offer", 50_001)
+        path.made[50_001].open()
+        path.made[50_001].say(PROOF)
+        for _ in range(2):
+            path.receive("offer", 30_001)
+            await asyncio.sleep(0.1)
+        assert list(path.made) == [50_001, 50_002]
+        assert path.made[50_002].offers_first is True
+        assert path.made[50_002].signals == []
+        path.receive("answer", 50_002)
+        assert path.made[50_002].signals == ["answer"]
+        await asyncio.sleep(3 * ATTEMPT_TIMEOUT_S)
+        path.receive("offer", 30_002)  # it was lost: they try again
+        assert list(path.made) == [50_001, 50_002, 50_003]
+
+    on_a_path(work)
+
+
+def test_what_is_late_or_names_no_attempt_is_answered_by_none() -> None:
+    async def work(path: Path) -> None:
+        path.receive("offer", 7)
+        path.made[7].open()
+        path.made[7].say(PROOF)
+        for late in ("offer", "answer"):
+            path.receive(late, 7)
+        path.receive("answer", 6)
+        path.rebuilder.receive_signal("offer", {"type": "offer", "sdp": "v=0"})
+        await asyncio.sleep(1)
+        assert list(path.made) == [7]
+
+    on_a_path(work)
+
+
 def test_who_has_noticed_nothing_joins_too_and_tries_no_more_when_that_fails() -> None:
     async def work(path: Path) -> None:
         path.receive("offer", 1)
