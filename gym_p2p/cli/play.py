@@ -219,8 +219,8 @@ class _SeatedPlayer:
         self._env = env
         self._part = part
         self._report = report
-        self._episodes = 0
-        """Played to their end in this match, also by a process before this one."""
+        self._has_played = False
+        """Whether an episode was played, by this process."""
         self._reward = 0.0
         self._steps: deque[tuple[float, int]] = deque()
         self._reported_at = 0.0
@@ -253,32 +253,33 @@ class _SeatedPlayer:
 
     def _play(self, seat: HumanSeat | PolicySeat) -> str:
         while True:
-            ending = self._begin(played=self._episodes) or self._episode(seat)
-            self._episodes += 1
+            ending = self._begin() or self._episode(seat)
+            self._has_played = True
             if ending is not None:
                 return ending
-            if self._episodes == self._part.episodes or self._played_all():
+            if self._played_episodes() or self._played_all():
                 return "done"
 
-    def _begin(self, *, played: int) -> str | None:
+    def _begin(self) -> str | None:
         """Begin an episode; return how the match ended, where nobody is left to go on with after one."""
         try:
-            _, info = self._env.reset(seed=self._part.seed)
+            self._env.reset(seed=self._part.seed)
         except P2PError:
-            if not played or self._env.p2p.ending is None:
+            if not self._has_played or self._env.p2p.ending is None:
                 raise
         else:
-            if (rejoined := info.get("p2p", {}).get("rejoined")) is not None:
-                self._reward, self._episodes = self._reward_before(), max(0, rejoined["episode"] - 1)
+            if not self._has_played:
+                self._reward = self._reward_before()
         return self._over()
 
     def _reward_before(self) -> float:
-        """Return what the seat got in a match that it has come back to."""
+        """Return what the seat got in a match that it has come back to; 0 in one that has just begun."""
         recorder, seat = self._env.p2p.recorder, self._env.p2p.progress.player_id
         if recorder is None or seat is None:
             return 0.0
         number = list(self._env.p2p.game.seats).index(seat)
-        return sum(episode.totals.returns[number] for episode in recorder.record.episodes)
+        episodes = recorder.record.episodes
+        return sum((got for one in episodes for got in one.totals.returns[number : number + 1]), 0.0)
 
     def _over(self) -> str | None:
         """Return how the match ended, ``None`` if it goes on: also with who began anew."""
@@ -311,6 +312,11 @@ class _SeatedPlayer:
         finally:
             over.set()
             reporter.join()
+
+    def _played_episodes(self) -> bool:
+        """Return whether the match has come as far as is wanted, also with a process before this one."""
+        wanted = self._part.episodes
+        return wanted is not None and self._env.p2p.progress.episode >= wanted
 
     def _played_all(self) -> bool:
         return self._env.p2p.progress.frames_total == self._part.frames

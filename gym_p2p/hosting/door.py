@@ -149,8 +149,7 @@ class Door:
         if link.door:
             given = self._links.give()
             return await _close(request, "elsewhere", encode("elsewhere", token=given.token))
-        await self._hall.until_free(link)
-        seat = self._enter(link)
+        seat = await self._enter(link)
         if isinstance(seat, Refuse):
             told = None if seat.state is None else encode("state", **seat.state)
             return await _close(request, seat.why.value, told)
@@ -158,14 +157,15 @@ class Door:
 
     async def _pass_on(self, request: web.Request, link: Link) -> web.StreamResponse:
         """Pass on what a page's script asks of its seat before it has a line to it."""
-        seat = None if link.door else self._enter(link)
+        seat = None if link.door else await self._enter(link, hears=False)
         if seat is None or isinstance(seat, Refuse):
             return _nothing()  # the page opens its line then, and is told why there is none
         return _hand_over(request, seat, await request.read())
 
-    def _enter(self, link: Link) -> Seat | Refuse:
+    async def _enter(self, link: Link, *, hears: bool = True) -> Seat | Refuse:
+        await self._hall.until_free(link)
         try:
-            seat = self._hall.enter(link)
+            seat = self._hall.enter(link, hears=hears)
         except OSError:
             return Refuse(Why.CRASHED)
         if not isinstance(seat, Refuse):

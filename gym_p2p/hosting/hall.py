@@ -102,11 +102,16 @@ class Hall:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(seat.ended.wait(), AGAIN_LIMIT_S)
 
-    def enter(self, link: Link) -> Seat | Refuse:
-        """Return a link's seat, which is taken if need be; or why there is none."""
+    def enter(self, link: Link, *, hears: bool = True) -> Seat | Refuse:
+        """Return a link's seat, which is taken if need be; or why there is none.
+
+        Args:
+            link: whose.
+            hears: whether they are told why there is none.
+        """
         now = time.monotonic()
         self._house.seats = self._capacity.seats(self._house.taken, now)
-        answer = self._house.visit(link, time.time())
+        answer = self._house.visit(link, time.time(), hears=hears)
         match answer:
             case Refuse(why):
                 if why is Why.FULL:

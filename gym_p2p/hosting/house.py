@@ -108,13 +108,19 @@ class House:
         """Return whether a match has begun with this link."""
         return code in self._begun
 
-    def visit(self, link: Link, now_unix: float) -> Answer:
-        """Return what becomes of somebody who opens a link, which is no door."""
+    def visit(self, link: Link, now_unix: float, *, hears: bool = True) -> Answer:
+        """Return what becomes of somebody who opens a link, which is no door.
+
+        Args:
+            link: it.
+            now_unix: Unix seconds.
+            hears: whether they are told why there is no seat: what is told once is not used up before.
+        """
         if link.code in self._seated:
             return Enter(new=False)
         if link.code in self._over:
             told = self._over[link.code]
-            if link.code not in self._begun:  # told once: a reload tries again
+            if hears and link.code not in self._begun:  # told once: a reload tries again
                 del self._over[link.code]
             return told
         if self.closing:

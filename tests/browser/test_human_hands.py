@@ -26,6 +26,20 @@ def test_a_modifier_of_the_browser_is_a_key_where_the_controls_have_it(browser: 
         until(lambda: 2 in env.actions)
 
 
+def test_the_space_bar_presses_a_button_with_the_focus_also_in_a_game_that_has_it(browser: Driver) -> None:
+    env = Painter()
+    with Alone(env, keys={"Space": 1, "ArrowRight": 2}) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("value", expression="document.getElementById('leave').focus()")
+        page.ask("press", code="Space")
+        page.ask("release", code="Space")
+        page.until("document.activeElement.id === 'screen'")  # which it gives the focus to
+        assert 1 not in env.actions
+        page.ask("press", code="Space")
+        until(lambda: 1 in env.actions)
+
+
 def test_fingers_press_the_same_keys(browser: Driver) -> None:
     env = Painter()
     with Alone(env) as alone:

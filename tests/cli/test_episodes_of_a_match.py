@@ -11,25 +11,26 @@ from gym_p2p.cli.play import Part, _SeatedPlayer
 
 
 class _Env:
-    """A match that goes on for ever, to which a player has come back in an episode."""
+    """A match that goes on for long, in whose episode ``first`` a player's process begins."""
 
-    def __init__(self, rejoined_in: int | None) -> None:
+    def __init__(self, first: int) -> None:
         self.began = 0
-        progress = SimpleNamespace(player_id="left", frames_total=0)
+        progress = SimpleNamespace(player_id="left", frames_total=0, episode=0)
         self.p2p = SimpleNamespace(ending=None, recorder=None, progress=progress)
-        self._rejoined = None if rejoined_in is None else {"rejoined": {"episode": rejoined_in, "frame": 3}}
+        self._first = first
 
     def reset(self, *, seed: int | None) -> tuple[None, dict[str, Any]]:  # noqa: ARG002 - as an environment's
         self.began += 1
-        first = self.began == 1 and self._rejoined is not None
-        return None, {"p2p": self._rejoined} if first else {}
+        assert self.began < 20, "it plays for ever"
+        self.p2p.progress.episode = self._first + self.began - 1
+        return None, {}
 
 
-@pytest.mark.parametrize(("rejoined_in", "played"), [(None, 5), (0, 5), (1, 5), (3, 3), (5, 1)])
+@pytest.mark.parametrize(("first", "played"), [(1, 5), (3, 3), (5, 1), (7, 1)])
 def test_who_comes_back_leaves_after_as_many_episodes_of_the_match_as_who_stayed(
-    rejoined_in: int | None, played: int, monkeypatch: pytest.MonkeyPatch
+    first: int, played: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env: Any = _Env(rejoined_in)
+    env: Any = _Env(first)
     monkeypatch.setattr(_SeatedPlayer, "_episode", lambda _self, _seat: None)
     part = Part(env="a game", env_args={}, seat="left", episodes=5, options={})
     player = _SeatedPlayer(env, part, lambda _status: None)

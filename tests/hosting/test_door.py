@@ -28,13 +28,17 @@ class FullHall(Hall):
     def __init__(self, why: Why, state: dict[str, Any] | None = None) -> None:
         self.answer = Refuse(why, state)
         self.entered = 0
+        self.waited = 0
+        self.told: list[bool] = []
 
     async def until_free(self, link: Link) -> None:
         del link
+        self.waited += 1
 
-    def enter(self, link: Link) -> Refuse:
+    def enter(self, link: Link, *, hears: bool = True) -> Refuse:
         del link
         self.entered += 1
+        self.told.append(hears)
         return self.answer
 
 
@@ -118,6 +122,20 @@ def test_who_is_not_let_in_is_told_why(why: Why) -> None:
     code, told = at_door(FullHall(why, state), come)
     assert code == CLOSE_CODES[why.value]
     assert told == ([] if state is None else [{"t": "state", **state}])
+
+
+def test_an_offer_that_is_refused_is_told_no_reason_and_the_line_after_it_is() -> None:
+    hall = FullHall(Why.CRASHED, {"phase": "over", "again": True})
+
+    async def come(session: aiohttp.ClientSession, base: str) -> Any:
+        async with session.post(f"{base}/{ONE.token}/offer", json={}, headers={"Origin": base}) as answer:
+            assert answer.status == 404
+        return await _closed_with(session, f"{base}/{ONE.token}/page", base)
+
+    code, told = at_door(hall, come)
+    assert (code, len(told)) == (CLOSE_CODES["crashed"], 1)
+    assert hall.told == [False, True]
+    assert hall.waited == 2, "until the match before is written"
 
 
 def test_a_door_gives_a_link_and_takes_no_seat() -> None:

@@ -120,6 +120,16 @@ def test_who_gives_up_before_the_match_makes_room_in_it_and_the_last_one_ends_it
     assert house.ended("d") == "lab.2"
 
 
+def test_that_a_process_died_is_told_to_who_hears_it_and_not_used_up_before() -> None:
+    house = House(seats=1)
+    house.visit(link("a"), NOW)
+    house.ended("a", crashed=True)
+    crashed = Refuse(Why.CRASHED, {"phase": "over", "again": True})
+    assert house.visit(link("a"), NOW, hears=False) == house.visit(link("a"), NOW, hears=False) == crashed
+    assert house.visit(link("a"), NOW) == crashed
+    assert house.visit(link("a"), NOW) == Enter(new=True)
+
+
 def test_nobody_is_let_into_a_room_whose_programs_have_gone_to_wait_there_in_vain() -> None:
     house = House(seats=9, people=2, room_prefix="lab")
     house.visit(link("a"), NOW)

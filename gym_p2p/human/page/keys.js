@@ -62,7 +62,8 @@ export class KeyBoard {
   #key(event, down) {
     const forButton = event.target instanceof HTMLButtonElement && ["Space", "Enter"].includes(event.code);
     const foreign = Object.entries(MODIFIERS).some(([flag, codes]) => event[flag] && !codes.some((code) => this.#codes.has(code)));
-    if (!event.isTrusted || !this.#codes.has(event.code) || (down && (forButton || foreign))) return;
+    const held = this.#holders.get(event.code)?.has(nameOf(KEYBOARD));
+    if (!event.isTrusted || !this.#codes.has(event.code) || (down ? forButton || foreign : !held)) return;
     event.preventDefault();
     if (down && !event.repeat) this.press(event.code, KEYBOARD, event.timeStamp);
     if (!down) this.release(event.code, KEYBOARD, event.timeStamp);
