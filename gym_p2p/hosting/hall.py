@@ -132,6 +132,7 @@ class Hall:
             _log.error("no process for a seat could start: %s", error)
             if link.code in self._seats:  # but a program's could not
                 self._seats[link.code].end()
+                self._house.give_up(str(answer.room))
             else:
                 self._house.ended(link.code)
             raise

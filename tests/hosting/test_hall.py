@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -60,10 +61,13 @@ class FakeProcesses(SeatProcesses):
 
     def __init__(self) -> None:
         self.started: list[FakeProcess] = []
+        self.most: int | None = None
 
     def start(
         self, first: Any, *, hear: Callable[[FromProcess], None], gone: Callable[[], None]
     ) -> FakeProcess:
+        if len(self.started) == self.most:
+            raise OSError(errno.EAGAIN, "no process")
         self.started.append(FakeProcess(first, hear, gone))
         return self.started[-1]
 
@@ -95,7 +99,13 @@ class Scene:
 
 
 def scene(
-    *, partner: bool = False, rejoin_s: float = 30.0, cores: int = 1, expected: float = 0.4, together: int = 1
+    *,
+    partner: bool = False,
+    people: int = 1,
+    rejoin_s: float = 30.0,
+    cores: int = 1,
+    expected: float = 0.4,
+    together: int = 1,
 ) -> Scene:
     lines: list[str] = []
     spent: dict[str, Mapping[str, Any]] = {}
@@ -103,15 +113,15 @@ def scene(
     options = {"fps": 30.0, "rejoin_timeout_s": rejoin_s}
     setting = Setting(
         part=Part(env="x", env_args={}, options=options, person=PersonsPart(url="")),
-        seats=("left", "right"),
+        seats=("left", "right", "third")[: people + 1],
         queue=None if partner else "lab",
-        people=1,
+        people=people,
         policy="random",
         url=lambda link: f"http://x/{link.token}/",
     )
     hall = Hall(
         setting=setting,
-        house=House(seats=1, people=1 if partner else None),
+        house=House(seats=1, people=people if partner else None),
         capacity=Capacity(cores=cores, fps=30.0, expected=expected, together=together),
         processes=processes,
         say=lines.append,
@@ -176,6 +186,20 @@ def test_half_of_those_who_come_at_once_wait_until_it_is_measured_what_a_seat_co
         assert all(isinstance(one.enter(code), Seat) for code in "abcd")
         assert one.enter("e") == Refuse(Why.FULL)
         assert one.said("e is asked to wait: 4 seats are taken, and it is being measured what each costs")
+
+    played(play)
+
+
+def test_nobody_else_is_let_into_a_room_whose_program_could_not_be_started() -> None:
+    async def play() -> None:
+        one = scene(partner=True, people=2, cores=8)
+        one.processes.most = 1
+        with pytest.raises(OSError, match="no process"):
+            one.enter("a")
+        one.processes.most = None
+        assert isinstance(one.enter("b"), Seat)
+        assert one.of("a")[0].part.options["room"] != one.of("b")[0].part.options["room"]
+        assert End() in one.of("a")[0].told
 
     played(play)
 

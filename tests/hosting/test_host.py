@@ -162,11 +162,11 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(tmp_pa
                 assert page.code not in CLOSE_CODES.values()  # a page comes again after that
             else:
                 wait_for(page, "over")
+        until(lambda: host.said("the seat's process has died (exit code -9); it is started again"))
         if whose == "the person's":
             with FakePage(link) as page:
                 wait_for(page, "over")
         assert reason(page) is None
-        until(lambda: host.said("the seat's process has died (exit code -9); it is started again"))
         until(lambda: host.said("p001 has played: done"))
         until(lambda: not host.seats())
     folders = list((tmp_path / "p2p-exports").glob("*T*Z-*"))
@@ -192,10 +192,11 @@ def test_a_seat_whose_network_process_is_killed_is_started_again_and_takes_its_m
             until(lambda: page.phase == "over" or page.code is not None)
         if page.phase != "over":  # it was the person's seat; a page comes again then
             assert page.code not in CLOSE_CODES.values()
+        until(lambda: host.said("has died (its network process has ended); it is started again"))
+        if page.phase != "over":
             with FakePage(link) as page:
                 wait_for(page, "over")
         assert reason(page) is None
-        assert host.said("has died (its network process has ended); it is started again")
         until(lambda: host.said("p001 has played: done"))
         until(lambda: not host.seats())
     (folder,) = (tmp_path / "p2p-exports").glob("*T*Z-*")

@@ -82,6 +82,7 @@ def test_a_server_that_was_killed_is_replaced() -> None:
         starter.close()
 
 
+@pytest.mark.quiet
 def test_who_is_stopped_while_an_environment_loads_waits_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
