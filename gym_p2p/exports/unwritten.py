@@ -43,7 +43,7 @@ class Unwritten:
         self._thread: OwnThread | None = None
         self._process = os.getpid()
         self._trying = threading.Lock()
-        self._over = False
+        self._over = threading.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -55,7 +55,7 @@ class Unwritten:
             folder: where it was to be, for the log.
             attempt: writes it, and returns whether it could be; never raises for a disk.
         """
-        if self._over:
+        if self._over.is_set():
             _tell_loss(folder)
             return
         _log.error("exports: nothing of %s could be written anywhere; it is tried again and again", folder)
@@ -72,7 +72,7 @@ class Unwritten:
         """Try once more, and say what is lost: the process ends. In a fork of it do nothing."""
         if os.getpid() != self._process:
             return
-        self._over = True
+        self._over.set()
         if self._trying.acquire(timeout=LAST_ATTEMPT_S):
             try:
                 self._try_all()
@@ -94,9 +94,7 @@ class Unwritten:
                     self._waiting.remove(waiting)
 
     def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            pause.wait(self._every_s)
+        while not self._over.wait(self._every_s):
             with self._trying:
                 self._try_all()
             with self._lock:

@@ -136,7 +136,10 @@ class Standing(Worker):
         return self.times.pop(0)
 
 
-def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over() -> None:
+def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosted, "HELD_S", 0.0)
     playing, refused = standing(3, phase="playing"), standing(0, CLOSE_CODES["full"])
     waiting, countdown = standing(0), standing(1, phase="countdown")
     settled = [playing, playing, refused, waiting]
@@ -147,3 +150,14 @@ def test_hosted_people_are_looked_at_once_all_play_are_refused_or_are_left_over(
     assert broken.reopened == [1]
     with pytest.raises(P2PError, match="closed with 4007"):
         hosted._settled(Standing([playing, standing(0, 4007)]))
+
+
+def test_hosted_people_who_are_asked_to_wait_ask_again_for_as_long_as_seats_are_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosted, "HELD_S", 60.0)
+    monkeypatch.setattr(hosted, "_ASKS_EVERY_S", 0.0)
+    playing, refused = standing(3, phase="playing"), standing(0, CLOSE_CODES["full"])
+    pages = Standing([playing, refused, refused], [playing, standing(0), refused], [playing] * 3)
+    assert hosted._settled(pages) == [playing] * 3
+    assert pages.reopened == [1, 2, 2]
