@@ -4,7 +4,7 @@ Most tests wait, for a network or a timeout, so that more of them than there are
 Each worker process takes one file after the other, for a file's tests share what their module sets up; some
 folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
 that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
-part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
+part, two at a time, beside nothing else but what computes where a processor would be idle, as some of
 ``.ci/run`` does; then those marked ``alone``, one by one.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
@@ -27,12 +27,12 @@ from xdist.scheduler import LoadFileScheduling
 
 __all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
-WORKERS_BEYOND_PROCESSORS = 2
-"""Tests wait for more than half of their time."""
+WORKERS_BEYOND_PROCESSORS = 1
+"""Tests wait for more than half of their time; with one more yet, two processors are late now and then."""
 TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
-PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
-"""Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
+PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py"))
+"""Two files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
 IDLING = Path(__file__).with_name("conftest.py")
 """What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05

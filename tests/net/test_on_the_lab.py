@@ -101,7 +101,7 @@ def test_sixty_frames_a_second_over_a_shaky_path(make_lab: MakeLab, tmp_path: Pa
         assert len(frames) == 600
         assert statistics.median(steps) == pytest.approx(FRAME_MS, abs=3)
         assert sum(step <= FRAME_MS + 4 for step in steps) >= 0.7 * len(steps)
-        assert sent["messages"] / seconds <= 66  # an input a frame, and the pings
+        assert sent["messages"] / seconds <= 75  # an input a frame, the pings, and a few repeats
         assert sent["payload_bytes"] / seconds <= 2400
         assert 0.6 * seconds <= len(player.rtts_ms()) <= seconds + 2  # about one fresh sample a second
 

@@ -32,7 +32,8 @@ def prepare(ann: RawClient, bob: RawClient) -> str:
     ids = [client.event("probe_prepare")["probe_session_id"] for client in (ann, bob)]
     assert ids[0] == ids[1]
     for client in (ann, bob):
-        assert client.call("probe_ready", {"probe_session_id": ids[0]})["ok"]
+        answer = client.call("probe_ready", {"probe_session_id": ids[0]})
+        assert answer["ok"], answer
     for client in (ann, bob):
         assert client.event("probe_start")["probe_session_id"] == ids[0]
     return str(ids[0])
