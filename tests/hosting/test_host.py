@@ -42,7 +42,7 @@ def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         host.unused = host.links
         yield host
         assert host.end() == 0
-    assert host.errors == ["trying gym_p2p/Rally-v0 ..."]
+    assert set(host.errors) <= {"trying gym_p2p/Rally-v0 ..."}  # said if it takes some seconds
 
 
 @pytest.fixture
