@@ -27,7 +27,7 @@ pytest_plugins = ["tests.parallel"] if importlib.util.find_spec("xdist") else []
 
 settings.register_profile("save", max_examples=4, deadline=None)
 settings.register_profile("quick", max_examples=15, deadline=None)
-settings.register_profile("thorough", max_examples=100, deadline=None)
+settings.register_profile("thorough", max_examples=50, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

@@ -4,8 +4,9 @@ Most tests wait, for a network or a timeout, so that more of them than there are
 Each worker process takes one file after the other, for a file's tests share what their module sets up; some
 folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
 that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
-part, two at a time, beside nothing else but what computes where a processor would be idle, as some of
-``.ci/run`` does; then those marked ``alone``, one by one.
+part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
+``.ci/run`` does; then those marked ``alone``, one by one. A test that finds itself late (``in_time`` of
+``tests.waiting``) is tried again with nothing beside it before it has failed, and the summary says so.
 
 A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import itertools
 import os
 import time
@@ -25,17 +27,23 @@ import pytest
 import xdist
 from xdist.scheduler import LoadFileScheduling
 
+from tests.waiting import Late
+
 __all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait for more than half of their time; with one more yet, two processors are late now and then."""
 TOGETHER = ("tests/browser/", "tests/server/hosts/")
 
-PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py"))
-"""Two files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
+PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__init__.py", "waiting.py"))
+"""Three files that all workers have: a quiet test locks one, a test alone all, and all others share all."""
 IDLING = Path(__file__).with_name("conftest.py")
 """What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05
+TRIED_AGAIN = 2
+"""So often is a test that was late tried again: a busy machine makes late, and nothing early."""
+_LATE = pytest.StashKey[int]()
+"""How often a test has been late."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,17 +113,70 @@ def _units(collection: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what is quiet or alone at the end, so that the workers come to it together."""
-    items.sort(key=_places)
+    """Put what is quiet or alone at the end, so that the workers come to it together.
+
+    What takes one worker longest comes first: at the end the others would wait for it.
+    """
+    items.sort(key=lambda item: (_places(item), not item.nodeid.startswith(TOGETHER)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from looking through ten thousand tests again and again: they stay.
+
+    Where a test collects garbage, or many objects are made, that took longer than most tests do.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold the places that the test takes. Waiting for them is not the test's time."""
-    if not xdist.is_xdist_worker(item.session):
-        return (yield)
-    with taken(_places(item)):
-        return (yield)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Hold the places that the test takes, which is not its time; try it again where it was late."""
+    late_before = item.stash.get(_LATE, 0)
+    places = len(PLACES) if late_before else _places(item)
+    with taken(places) if xdist.is_xdist_worker(item.session) else contextlib.nullcontext():
+        done = yield
+    if item.stash.get(_LATE, 0) > late_before:
+        return item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+    return done
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test that was late fail only where it has been so as often as it is tried."""
+    report = yield
+    late = item.stash.get(_LATE, 0)
+    was_late = call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(Late)
+    if was_late and late < TRIED_AGAIN:
+        item.stash[_LATE] = late + 1
+        report.outcome = "late"  # type: ignore[assignment]  # one of our own, which is none of pytest's
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show a try that was late as that."""
+    return ("late", "L", "LATE") if report.outcome == "late" else None  # type: ignore[comparison-overlap]  # see above
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests were late at first, and by what, so that one that often is gets looked at."""
+    late = terminalreporter.getreports("late")
+    if late:
+        terminalreporter.section("tried again with nothing beside it")
+    for report in late:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        terminalreporter.write_line(f"{report.nodeid}: {getattr(crash, 'message', report.longrepr)}")
 
 
 def _places(item: pytest.Item) -> int:

@@ -7,13 +7,14 @@ wrong. So a test waits for what it is about to look at, and only what never come
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-__all__ = ["PATIENCE_S", "eventually", "lasting_port", "listens", "until"]
+__all__ = ["PATIENCE_S", "Late", "eventually", "in_time", "lasting_port", "listens", "until"]
 
 PATIENCE_S = 40.0
 """For what must come: many times what it takes, and a third of what pytest gives a test."""
@@ -21,6 +22,22 @@ PATIENCE_S = 40.0
 _LASTING_PORTS = range(20_000, 32_000)
 """Below those that the system hands out, which are from 32,768 on."""
 _tried = itertools.count(os.getpid() * 101)
+
+
+class Late(AssertionError):
+    """A measured time, or a count for each second, is beyond its bound: the test is tried again, alone."""
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """Have what the block asserts of measured times tried again before the test fails (``tests.parallel``).
+
+    Only what a busy machine stretches belongs into the block: what else a test finds wrong fails it at once.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        raise Late(str(error)) from error
 
 
 def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:

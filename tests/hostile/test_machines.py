@@ -25,7 +25,7 @@ def _quiet() -> Iterator[None]:
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_whatever_comes_in_it_holds(name: str) -> None:
     # By chance others are tried in every run of tests.hostile.fuzz.
-    property_named(name, examples=4 * settings().max_examples, same=True)()
+    property_named(name, examples=2 * settings().max_examples, same=True)()
 
 
 class _Found(BaseException):

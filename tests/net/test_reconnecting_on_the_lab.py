@@ -11,6 +11,7 @@ import pytest
 from tests.lab import Lab
 from tests.lab.fixtures import MakeLab
 from tests.net.lab_match import LabMatch
+from tests.waiting import in_time
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("lab_possible")]
 
@@ -49,7 +50,8 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
     for player in match.players.values():
         assert player.summary["status"]["frames_total"] == 300
         (back,) = player.lines("Resumed")
-        assert back["silent_s"] < 8
+        with in_time():
+            assert back["silent_s"] < 8
         document = player.document("session")
         (broken,), (attempt,) = (document["reconnection"][part] for part in ("disconnections", "attempts"))
         assert (broken["iceState"], broken["dcState"]) == ("completed", "interrupted")
@@ -61,7 +63,8 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
         )
         (pause,) = [pause for pause in document["pauses"] if pause["reason"] == "silent"]
         assert (pause["playerIds"], pause["limitMs"]) == ([broken["otherPeer"]], 10_000)
-        assert pause["durationMs"] == pytest.approx(back["silent_s"] * 1e3, abs=300)
+        with in_time():
+            assert pause["durationMs"] == pytest.approx(back["silent_s"] * 1e3, abs=300)
 
 
 @pytest.mark.quiet
@@ -89,7 +92,8 @@ def test_a_path_of_two_that_is_cut_for_six_seconds_costs_no_frame(
     assert match.no_desync()
     for host, player in match.players.items():
         assert player.summary["status"]["frames_total"] == 240
-        assert not [at for at in player.summary["frames"] if start + 0.5 < at < end]
+        with in_time():
+            assert not [at for at in player.summary["frames"] if start + 0.5 < at < end]
         assert len(player.lines("Interrupted")) == len(player.lines("Resumed")) == (host != "c")
         attempts = player.document("session")["reconnection"]["attempts"]
         assert [attempt["outcome"] for attempt in attempts] == ["success"] * (host != "c")
@@ -106,9 +110,11 @@ def test_a_path_that_stays_cut_ends_the_match_for_both_at_the_time(make_lab: Mak
     for player in match.players.values():
         gone = player.wait_for("PlayerGone", 0)
         assert gone["reason"] == "peer_lost"
-        assert gone["at"] - start == pytest.approx(4.0, abs=0.8)
+        with in_time():
+            assert gone["at"] - start == pytest.approx(4.0, abs=0.8)
         assert player.summary["ending"] == "peer_lost"
         (attempt,) = player.document("session")["reconnection"]["attempts"]
         assert (attempt["outcome"], attempt["over"]) == ("timeout", None)
         assert attempt["attempts"] >= 1
-        assert attempt["duration"] == pytest.approx(4000, abs=500)
+        with in_time():
+            assert attempt["duration"] == pytest.approx(4000, abs=500)

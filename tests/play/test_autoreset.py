@@ -16,6 +16,7 @@ from gym_p2p import MatchOver, P2PEnv, PeerLost
 from gym_p2p.wrapper import P2POptions
 from tests.players import Lobby, act, play_episode, together
 from tests.toys import BLEND
+from tests.waiting import in_time
 
 LENGTH = 10
 AT_ONCE_S = 10.0
@@ -57,7 +58,8 @@ def test_the_last_transition_is_kept_where_the_others_leave_after_it(
         (observations, rewards, terminated, _, infos), took_s = play_to_the_end(envs)
         assert terminated[0]
         assert rewards[0] != 0
-        assert took_s < AT_ONCE_S
+        with in_time():
+            assert took_s < AT_ONCE_S
         if mode is AutoresetMode.SAME_STEP:
             assert (infos["final_obs"][0] == observations[0]).all()
             assert infos["final_info"]["frame"][0] == LENGTH
@@ -146,7 +148,8 @@ def test_of_three_players_one_who_leaves_after_an_episode_takes_no_transition_al
         )
         (_, _, terminated, _, infos), took_s = play_to_the_end(envs)
         assert terminated[0]
-        assert took_s < AT_ONCE_S
+        with in_time():
+            assert took_s < AT_ONCE_S
         assert infos["p2p"]["player"][0] in {0, 1, 2}
         envs.close()
 

@@ -26,7 +26,7 @@ from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import Match, Pair, code, health, metrics, settle, stored
 from tests.server.raw import RawClient, candidate, description, match_two
-from tests.waiting import PATIENCE_S, lasting_port
+from tests.waiting import PATIENCE_S, in_time, lasting_port
 
 SECRET = "j" * 32
 QUICK_S = 0.5
@@ -289,8 +289,9 @@ def answer_times_s(client: RawClient, *, until: Callable[[], bool], at_most: int
 
 def assert_quick(times_s: list[float]) -> None:
     assert len(times_s) >= 5
-    assert statistics.median(times_s) < 0.05
-    assert max(times_s) < QUICK_S
+    with in_time():
+        assert statistics.median(times_s) < 0.05
+        assert max(times_s) < QUICK_S
 
 
 @pytest.mark.alone
@@ -349,7 +350,8 @@ def test_row_five_hundred_connects_in_a_second(tmp_path: Path) -> None:
             assert statuses.count(b"101") >= 250
             assert statuses.count(b"429") >= 100
             assert set(statuses) == {b"101", b"429"}
-            assert statistics.median(times_s) < QUICK_S
+            with in_time():
+                assert statistics.median(times_s) < QUICK_S
             refused = metrics(service)["gym_p2p_refusals_total", "too_many_connects"]
             assert refused == statuses.count(b"429")
         with RawClient(service.url, subject="ann") as ann:  # who comes later comes in

@@ -27,7 +27,7 @@ from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
 from tests.players import Lobby, act, left_running, network_processes, play_episode, play_oracle, together
 from tests.toys import BLEND
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import PATIENCE_S, in_time, until
 
 
 @pytest.fixture(autouse=True)
@@ -141,10 +141,12 @@ def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby
         assert (seen.reason, seen.over) == ("normal", "normal")
         assert seen.agreed >= 7
     assert isinstance(played[3], Seen)
-    assert played[3].behind[0] > 30
+    with in_time():
+        assert played[3].behind[0] > 30
     caught_up = next(i for i, behind in enumerate(played[3].behind) if behind <= 5)
     players_frames = caught_up + played[3].behind[caught_up] - played[3].behind[0]  # meanwhile
-    assert 2 * players_frames < caught_up, "it catches up at more than twice their pace"
+    with in_time():
+        assert 2 * players_frames < caught_up, "it catches up at more than twice their pace"
     assert sum(env.export_session_metrics()["rollbacks"]["count"] for env in envs) > 0
 
 
@@ -190,8 +192,9 @@ def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: L
     assert frames == [20, 20]
     documents = [env.export_multiplayer_metrics() for env in envs]
     assert [document["validation"]["totalDesyncs"] for document in documents] == [0, 0]
-    assert all(4.0 - 0.1 < took[f"playing {player}"] < 5.0 for player in range(2)), took
-    assert all(took[f"closing {player}"] < 4.0 for player in range(2)), took
+    with in_time():
+        assert all(4.0 - 0.1 < took[f"playing {player}"] < 5.0 for player in range(2)), took
+        assert all(took[f"closing {player}"] < 4.0 for player in range(2)), took
 
 
 def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> None:

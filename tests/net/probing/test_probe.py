@@ -27,7 +27,7 @@ from gym_p2p.net.probing.manager import ProbeManager, ProbeResult
 from gym_p2p.net.probing.probe import ProbeConnection
 from gym_p2p.server import Service
 from tests.net.peers import Browser, loopback_only, run
-from tests.waiting import PATIENCE_S, eventually
+from tests.waiting import PATIENCE_S, Late, eventually, in_time
 
 NEXT_DEADLINE_S = 10.0
 """For the connection: what a shorter deadline ends, has ended before this one."""
@@ -102,7 +102,7 @@ async def probe_within(seconds: float, service: Service) -> ProbeOutcome:
         if took_s < seconds:
             return outcome
         all_took_s.append(took_s)
-    pytest.fail(f"none within {seconds} s: {all_took_s}")
+    raise Late(f"none within {seconds} s: {all_took_s}")
 
 
 @pytest.mark.alone
@@ -133,8 +133,9 @@ def test_a_probe_of_a_50_ms_path_is_right_and_takes_less_than_1_2_seconds(tmp_pa
             outcome = await probe_within(1.2, service)
             assert outcome.rtt_ms is not None
             # What is above 50 is this machine, two peers and a service on one loop: the least shows the path.
-            assert 49.5 <= min(min(found) for found in samples(outcome)) <= 53.0
-            assert 49.5 <= outcome.rtt_ms <= 65.0
+            with in_time():
+                assert 49.5 <= min(min(found) for found in samples(outcome)) <= 53.0
+                assert 49.5 <= outcome.rtt_ms <= 65.0
 
     run(main(), uvloop=True)
 
@@ -149,7 +150,8 @@ def test_loss_and_jitter_are_reported(tmp_path: Path) -> None:
             assert any(report.loss for report in reports)
             assert all(report.jitter_ms is not None and report.jitter_ms > 0.5 for report in reports)
             assert outcome.rtt_ms is not None
-            assert 12 < outcome.rtt_ms < 40
+            with in_time():
+                assert 12 < outcome.rtt_ms < 40
 
     run(main())
 
@@ -185,7 +187,8 @@ def test_a_peer_who_never_answers_ends_the_probe_after_three_seconds(tmp_path: P
             await bob.manager.close()
             outcome, took_s = await timed_probe(service)
             assert outcome.reason is Reason.NOT_READY
-            assert 2.9 < took_s < NEXT_DEADLINE_S
+            with in_time():
+                assert 2.9 < took_s < NEXT_DEADLINE_S
             await eventually(lambda: len(ann.results) == 1)
             assert ann.results[0].failure == "not_ready"
             assert ann.manager.active is None
