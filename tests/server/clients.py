@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gym_p2p.core.record.folders import short_id
 from gym_p2p.server import Service
-from tests.server.raw import OFFER, RawClient
+from tests.server.raw import OFFER, RawClient, before_its_end
 from tests.waiting import PATIENCE_S, until
 
 _numbers = itertools.count()
@@ -57,7 +57,8 @@ class Pair:
         self.prepared = [client.event("probe_prepare") for client in (self.ann, self.bob)]
         if start:
             for client in (self.ann, self.bob):
-                assert client.call("probe_ready", {"probe_session_id": self.probe_id}) == {"ok": True}
+                answer = before_its_end(client.call("probe_ready", {"probe_session_id": self.probe_id}))
+                assert answer == {"ok": True}
             for client in (self.ann, self.bob):
                 assert client.event("probe_start") == {"probe_session_id": self.probe_id}
 

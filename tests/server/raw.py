@@ -12,9 +12,9 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, Late
 
-__all__ = ["OFFER", "RawClient", "candidate", "description", "match_two"]
+__all__ = ["OFFER", "RawClient", "before_its_end", "candidate", "description", "match_two"]
 
 
 def description(*more: str, kind: str = "offer") -> dict[str, str]:
@@ -164,6 +164,18 @@ class RawClient:
         elif frame.startswith("43"):
             number, _, payload = frame[2:].partition("[")
             self._acks[int(number)] = next(iter(json.loads("[" + payload)), None)
+
+
+def before_its_end(answer: Any) -> dict[str, Any]:
+    """Return what a member of a probe was answered.
+
+    A probe waits three seconds for both to be ready, and two for the second report: on a busy machine it can
+    have ended before a test has said what it says next.
+    """
+    if not answer["ok"] and answer["error"]["code"] == "stale":
+        raise Late("the probe had ended")
+    told: dict[str, Any] = answer
+    return told
 
 
 _room_numbers = itertools.count()

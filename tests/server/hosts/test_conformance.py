@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.players import together
 from tests.server.hosts.conftest import INLINE, SYNCHRONOUS, Running
-from tests.server.raw import OFFER, RawClient, candidate, match_two
+from tests.server.raw import OFFER, RawClient, before_its_end, candidate, match_two
 from tests.waiting import PATIENCE_S, until
 
 Names = tuple[str, str]
@@ -32,7 +32,7 @@ def prepare(ann: RawClient, bob: RawClient) -> str:
     ids = [client.event("probe_prepare")["probe_session_id"] for client in (ann, bob)]
     assert ids[0] == ids[1]
     for client in (ann, bob):
-        answer = client.call("probe_ready", {"probe_session_id": ids[0]})
+        answer = before_its_end(client.call("probe_ready", {"probe_session_id": ids[0]}))
         assert answer["ok"], answer
     for client in (ann, bob):
         assert client.event("probe_start")["probe_session_id"] == ids[0]
@@ -43,7 +43,7 @@ def measure(ann: RawClient, bob: RawClient, rtt_ms: float = 20) -> None:
     probe_id = prepare(ann, bob)
     result = {"probe_session_id": probe_id, "rtt_ms": rtt_ms, "success": True}
     for client in (ann, bob):
-        assert client.call("probe_result", result)["ok"]
+        assert before_its_end(client.call("probe_result", result))["ok"]
 
 
 def test_two_are_matched_in_a_room_and_signal_each_other(host: Running) -> None:
