@@ -83,7 +83,7 @@ class PythonPlayer:
         """A player who has registered; closed at the end."""
         player = cls(**names)
         try:
-            await player.client.connect(service.url, subject, timeout_s=5)
+            await player.client.connect(service.url, subject, timeout_s=PATIENCE_S)
             manager = ProbeManager(player.client, subject, on_result=player.probes.append)
             yield player
             await manager.close()
@@ -119,7 +119,7 @@ class PythonPlayer:
             make_connection=self._make_connection,
             send_signal=send,
             remote_is_ours=False,
-            timeout_s=15,
+            timeout_s=PATIENCE_S,
         )
 
         def receive(signal: MatchSignal) -> None:

@@ -16,6 +16,7 @@ from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS, make_parser
 from gym_p2p.config.public_ids import PUBLIC_ID
 from gym_p2p.errors import ConfigurationError
+from tests.waiting import PATIENCE_S
 
 GAME = "gym_p2p/Rally-v0"
 
@@ -233,7 +234,7 @@ def _on_a_terminal(arguments: list[str], **environment: str) -> bytes:
             if not chunk:
                 break
             written += chunk
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()

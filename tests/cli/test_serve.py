@@ -62,7 +62,7 @@ def test_where_the_address_does_not_say_it_all_it_says_on_what_it_listens(tmp_pa
         assert f"127.0.0.1:{port}" in process.stdout.readline()  # it may have come with the first line
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def test_a_port_in_use_is_one_clear_line_and_an_exit_code(

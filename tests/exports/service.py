@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_p2p.exports import SpoolEntry, Upload, document_path, write_document
-from tests.waiting import lasting_port
+from tests.waiting import PATIENCE_S, lasting_port
 
 __all__ = ["TOKEN", "Service", "away", "entries", "spool", "target"]
 
@@ -73,7 +73,7 @@ class Service:
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     @classmethod
     @contextlib.contextmanager

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports import KINDS, document_path, schema, write_document
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 def test_a_document_lies_under_its_game_and_player() -> None:
@@ -93,7 +93,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_document(tmp_path: Path) -
             time.sleep(0.003 * round_number)
         finally:
             writer.send_signal(signal.SIGKILL)
-            writer.wait(10)
+            writer.wait(PATIENCE_S)
         document = json.loads(path.read_bytes())
         assert document["rows"] == [document["number"]] * 50_000
         seen.add(document["number"])

@@ -261,7 +261,7 @@ def test_what_a_killed_process_played_is_made_documents_and_sent_by_the_next_one
             assert recover(journal(tmp_path)).played
         finally:
             player.kill()
-            player.wait(10)
+            player.wait(PATIENCE_S)
         exporter = Session("other").exporter(tmp_path, service.url)
         until(lambda: bool(service.received))
         status = service.received[0][2]["sessionStatus"]

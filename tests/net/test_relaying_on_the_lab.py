@@ -109,7 +109,8 @@ def test_a_pair_of_three_that_is_cut_for_good_is_mended_through_the_third(
             continue
         (way,) = session["waysTaken"]
         assert (way["way"], way["viaPlayerId"]) == ("player", "agent_2")
-        (attempt,) = session["reconnection"]["attempts"]
-        assert (attempt["outcome"], attempt["over"]) == ("success", "player")
+        # A busy machine may stand still long enough for the others to be noticed, too.
+        (attempt,) = [one for one in session["reconnection"]["attempts"] if one["over"] == "player"]
+        assert attempt["outcome"] == "success"
         with in_time():
             assert attempt["duration"] < 3_000

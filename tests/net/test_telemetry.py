@@ -12,6 +12,7 @@ from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.errors import ConfigurationError, UsageError
 from gym_p2p.net.telemetry import LatencyPoller, LatencyTelemetry
 from tests.net.virtual_time import FakeConnection, VirtualTimeLoop, on_virtual_time, stats_of, telemetry_on
+from tests.waiting import PATIENCE_S
 
 WALL_START_S = 1_700_000_000.0
 
@@ -330,7 +331,7 @@ def test_stop_works_from_another_thread_and_after_the_loop_closed() -> None:
     kept = stats_of(telemetry)["sampleCount"]
     assert kept >= 1
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     loop.close()
     telemetry.stop()
     assert stats_of(telemetry)["sampleCount"] == kept

@@ -11,6 +11,7 @@ import pytest
 from gym_p2p.net.loop import run_loop
 from gym_p2p.processes.owner import Owner
 from gym_p2p.processes.owner_watch import OwnerWatch
+from tests.waiting import PATIENCE_S
 
 _OWNED = """
 import asyncio, os, sys
@@ -52,7 +53,7 @@ def test_the_end_of_a_killed_owner_is_noticed(how: str) -> None:
         assert owner.stdout.readline() == "watching\n"
         owner.kill()
         assert owner.stdout.readline() == "noticed\n"
-    owner.wait(10)
+    owner.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("by_pidfd", [True, False])

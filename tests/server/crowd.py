@@ -23,10 +23,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.server.raw import OFFER, description
+from tests.waiting import PATIENCE_S
 
 __all__ = ["SEATS", "Mood", "Player", "Wire", "World"]
 
-ANSWER_TIMEOUT_S = 10.0
 SEATS = ["first", "second"]
 MEASURING_S = 0.3
 """What five pings take."""
@@ -111,7 +111,9 @@ class Wire:
     async def open(cls, url: str, subject: str, receive: Any) -> Self:
         """Connect and register."""
         address = f"ws{url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
-        socket = await connect(address, compression=None, ping_interval=None, close_timeout=1)
+        socket = await connect(
+            address, compression=None, ping_interval=None, open_timeout=PATIENCE_S, close_timeout=1
+        )
         assert str(await socket.recv()).startswith("0")
         await socket.send("40")
         assert str(await socket.recv()).startswith("40")
@@ -130,7 +132,7 @@ class Wire:
         number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         await self._socket.send(f"42{number}" + json.dumps([event, payload]))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(PATIENCE_S):
             return await answer
 
     async def close(self) -> None:

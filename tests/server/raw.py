@@ -64,6 +64,7 @@ class RawClient:
                 additional_headers={"Origin": origin} if origin else {},
                 compression="deflate",
                 max_size=2**20,
+                open_timeout=PATIENCE_S,
                 close_timeout=0.05,  # some hosts' servers do not answer a closing frame
             )
         )

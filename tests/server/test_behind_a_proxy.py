@@ -76,7 +76,7 @@ def test_players_meet_and_leave_their_documents_below_a_path(front: Front, path:
         try:
             async with asyncio.timeout(30):
                 for name, client in (("ann", ann), ("bob", bob)):
-                    await client.connect(url, name, timeout_s=10)
+                    await client.connect(url, name, timeout_s=PATIENCE_S)
                     await client.join_room("r", SEATS)
                 found = await ann.wait_for_match(PATIENCE_S)
                 return found.match_id, found.token.reveal()

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.server.guard.tokens import TokenSigner, UploadClaims, load_secret
+from tests.waiting import PATIENCE_S
 
 SIGNER = TokenSigner(b"k" * 32, UploadClaims)
 CLAIMS = UploadClaims(match_id="m", player_id=1, player_ids=(1, "1"), expires_at=100.0)
@@ -81,7 +82,7 @@ def test_processes_that_start_together_share_one_secret(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert len(secrets) == 16
     assert len(set(secrets)) == 1
     assert len(list(tmp_path.iterdir())) == 1

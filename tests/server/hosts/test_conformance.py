@@ -302,14 +302,15 @@ def test_a_listener_of_the_hosts_that_raises_loses_nothing_and_stands_in_its_log
 ) -> None:
     host.tell("listen")
     outcome = {"reason": "measured", "rtt_ms": 31.25}
+    before = host.state()["outcomes"].count(outcome)
     with RawClient(host.url, subject=names[0]) as ann, RawClient(host.url, subject=names[1]) as bob:
         host.tell("start probe", a=names[0], b=names[1])
         measure(ann, bob, 31.25)
-        until(lambda: host.state()["outcomes"].count(outcome) == 2)
+        until(lambda: host.state()["outcomes"].count(outcome) >= before + 2)
         until(lambda: host.logged("the host's listener is broken"))
         host.tell("start probe", a=names[0], b=names[1])
         measure(ann, bob, 31.25)
-        until(lambda: host.state()["outcomes"].count(outcome) == 4)
+        until(lambda: host.state()["outcomes"].count(outcome) >= before + 4)
 
 
 def test_a_connect_that_the_host_registers_later_is_noticed_and_replaces_nothing(
