@@ -8,12 +8,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.server import listener, serve_in_thread
 from gym_p2p.server.guard.doorkeeper import Doorkeeper
-from gym_p2p.server.listener import listen
+from gym_p2p.server.listener import _Server, listen
+from tests.net.virtual_time import VirtualTimeLoop
 from tests.waiting import PATIENCE_S, until
 
 
@@ -137,3 +139,18 @@ def test_a_watch_that_fails_is_noticed_and_the_service_goes_on(
         until(lambda: "the doorkeeper is asleep" in caplog.text)
         with urllib.request.urlopen(f"{service.url}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310 - our own service
             assert answer.status == 200
+
+
+def test_a_server_that_is_to_end_does_not_sleep_until_its_next_tick() -> None:
+    async def work() -> float:
+        loop = asyncio.get_running_loop()
+        server = _Server(uvicorn.Config(app=None))
+        ticking = asyncio.create_task(server.main_loop())
+        await asyncio.sleep(0.25)
+        assert not ticking.done()
+        server.leave()
+        await ticking
+        return loop.time()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(work()) == pytest.approx(0.25)
