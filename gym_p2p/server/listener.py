@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
         self._leaving.set()
 
     async def main_loop(self) -> None:
-        """Do what uvicorn does ten times a second, until :meth:`leave`, which uvicorn's own sleeps through."""
+        """Do what uvicorn does ten times a second, until :meth:`leave`, where its own sleeps on."""
         ticks = 0
         while not await self.on_tick(ticks):
             ticks += 1

@@ -144,7 +144,7 @@ def test_a_watch_that_fails_is_noticed_and_the_service_goes_on(
 def test_a_server_that_is_to_end_does_not_sleep_until_its_next_tick() -> None:
     async def work() -> float:
         loop = asyncio.get_running_loop()
-        server = _Server(uvicorn.Config(app=None))
+        server = _Server(uvicorn.Config("no:app"))
         ticking = asyncio.create_task(server.main_loop())
         await asyncio.sleep(0.25)
         assert not ticking.done()
