@@ -162,7 +162,7 @@ def test_the_predicted_view_shows_an_end_only_once_it_is_final(lobby: Lobby) -> 
         assert {f for f, one in player.table.items() if one is not None} == set(range(last + 1))
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 @pytest.mark.parametrize("kind", [_Pair, _Duel])
 def test_the_confirmed_view_shows_every_final_frame_once_in_order_and_on_time(
     lobby: Lobby, kind: type[_Pair]

@@ -60,7 +60,7 @@ def test_the_session_the_environments_and_the_messages_are_measured() -> None:
     assert counts["rally: rollback of 8"][0] >= 3
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_a_match_in_real_time_is_measured() -> None:
     report = bench_match(rounds=1, frames=150, progress=lambda _text: None)
     shown = _shown(report)

@@ -34,7 +34,6 @@ def test_every_number_of_players_is_measured_in_both_modes_beside_two() -> None:
     assert [row.per_floor for row in peers if row.floor == row.ours] == [1.0, 1.0], "two, beside themselves"
 
 
-@pytest.mark.alone
 def test_matches_of_processes_are_measured() -> None:
     report = bench_scale_match(rounds=1, frames=30, players=(3,), progress=lambda _text: None)
     found = _counts(report)

@@ -150,7 +150,7 @@ def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby
     assert sum(env.export_session_metrics()["rollbacks"]["count"] for env in envs) > 0
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: Lobby) -> None:
     seats = parallel_env().possible_agents
     envs = [_rally(lobby, seat) for seat in seats]

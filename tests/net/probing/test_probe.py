@@ -140,7 +140,7 @@ def test_a_probe_of_a_50_ms_path_is_right_and_takes_less_than_1_2_seconds(tmp_pa
     run(main(), uvloop=True)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 def test_loss_and_jitter_are_reported(tmp_path: Path) -> None:
     async def main() -> None:
         emulation = LinkEmulation(one_way_ms=5, jitter_ms=4, loss=0.1, seed=3)
