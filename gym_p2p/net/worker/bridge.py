@@ -18,7 +18,8 @@ from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 __all__ = ["STOP_TIMEOUT_S", "Bridge"]
 
 STOP_TIMEOUT_S = 5.0
-"""More than a goodbye (1 s) and closing the sockets need; after it the network half is abandoned."""
+"""More than a goodbye (3 s, :mod:`gym_p2p.core.match.leaving`) and closing the sockets need; after it the
+network half is abandoned."""
 
 
 class Bridge(abc.ABC):
