@@ -213,7 +213,7 @@ def test_a_disk_that_does_not_answer_the_last_attempt_does_not_keep_a_program_fr
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-c", _HELD_UP, str(tmp_path / "held up")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)  # noqa: S603 - ours
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 0
     assert "held up is lost: the program ends" in ended.stderr
 
