@@ -134,11 +134,16 @@ class Exporter:
 
         Never raises for a disk or a network; idempotent: the second call returns what the first did. Where it
         had not begun, the documents are written and the upload is left to the spool. Documents that could be
-        written nowhere are tried again for as long as the process lives.
+        written nowhere are tried again for as long as the process lives. Who interrupts it (a Ctrl-C) before
+        they are written has all that was played in the journal.
         """
         with self._closing:
             if self._finished is None:
-                self._finished = self._finish(deadline_s)
+                try:
+                    self._finished = self._finish(deadline_s)
+                except BaseException:
+                    self._leave_journal()
+                    raise
                 if self._places and not self._paths.keys() >= set(KINDS):
                     keep_trying(self._places[0].folder, self._write_after_all)
             return self._finished
@@ -165,6 +170,18 @@ class Exporter:
         unwritten = bool(self._places) and len(paths) < len(KINDS)
         lost = unwritten or not (self._target is None or uploaded or spooled)
         return Finished(cast("Mapping[str, Path]", paths), uploaded, spooled, tuple(self._problems), lost)
+
+    def _leave_journal(self) -> None:
+        """Have the journal hold everything, unless the documents are whole: they are not written any more."""
+        with self._writing:
+            if not self._places or self._paths.keys() >= set(KINDS):
+                return
+            self._append()
+            place = self._places[self._journals_in]
+            if place.journal.exists:
+                recover = f"'gym-p2p exports recover {place.folder}' makes the documents of it"
+                _log.error("exports: broken off; what was played is in %s: %s", place.journal.path, recover)
+            place.journal.close()
 
     @property
     def _paths(self) -> dict[Kind, Path]:

@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 EVERY_S = 10.0
 """Between two attempts: as between two checkpoints."""
 LAST_ATTEMPT_S = 5.0
-"""How long who ends waits for an attempt that is being made: a disk that answers nothing holds up nobody."""
+"""How long who ends waits for the last attempt, and one that is being made before it: a disk that answers
+nothing holds up nobody."""
 MOST_WAITING = 16
 """Matches of one process; each is held in memory, megabytes for an hour of play. The oldest go first."""
 
@@ -42,7 +43,6 @@ class Unwritten:
         self._lock = threading.Lock()
         self._thread: OwnThread | None = None
         self._process = os.getpid()
-        self._trying = threading.Lock()
         self._over = threading.Event()
 
     def __len__(self) -> int:
@@ -69,38 +69,40 @@ class Unwritten:
                 self._thread.start()
 
     def end(self) -> None:
-        """Try once more, and say what is lost: the process ends. In a fork of it do nothing."""
+        """Try once more, and say what is lost: the process ends. In a fork of it do nothing.
+
+        It is the thread that tries, which a disk can hold up for ever, and a process's end can not.
+        """
         if os.getpid() != self._process:
             return
         self._over.set()
-        if self._trying.acquire(timeout=LAST_ATTEMPT_S):
-            try:
-                self._try_all()
-            finally:
-                self._trying.release()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(LAST_ATTEMPT_S)
         with self._lock:
             lost = [folder for folder, _ in self._waiting]
             self._waiting.clear()
         for folder in lost:
             _tell_loss(folder)
 
+    def _run(self) -> None:
+        ends = False
+        while not ends:
+            ends = self._over.wait(self._every_s)
+            self._try_all()
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+
     def _try_all(self) -> None:
-        """Try each once; whoever calls this holds what says that it is being tried."""
         for waiting in list(self._waiting):
             if not self._written(*waiting):
                 continue
             with self._lock:
                 if waiting in self._waiting:
                     self._waiting.remove(waiting)
-
-    def _run(self) -> None:
-        while not self._over.wait(self._every_s):
-            with self._trying:
-                self._try_all()
-            with self._lock:
-                if not self._waiting:
-                    self._thread = None
-                    return
 
     def _written(self, folder: Path, attempt: Callable[[], bool]) -> bool:
         try:

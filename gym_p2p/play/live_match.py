@@ -6,6 +6,7 @@ session is: what follows from an end is :mod:`gym_p2p.play.session`'s to know.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -178,18 +179,20 @@ class LiveMatch:
         return episode
 
     def say_goodbye(self, ending: Ending) -> None:
-        """Leave: tell the others why, take in what they still had to say, end the recording."""
-        self._await_states()
-        self.waits.over()
-        self.client.close(ending)
-        try:
-            self.settle()
-        finally:
-            self.played.states.finish(COMPARE_LIMIT_S)
-            if self.replay is not None:
-                self.replay.close(ending.reason)
+        """Leave: tell the others why, take in what they still had to say, end the recording.
+
+        A Ctrl-C breaks off the part in which it comes; the others are done all the same before it is raised.
+        """
+        with contextlib.ExitStack() as last:  # from the end on
             if self.kept is not None:
-                self.kept.end(network_failed=ending.reason == "network_failed")
+                last.callback(self.kept.end, network_failed=ending.reason == "network_failed")
+            if self.replay is not None:
+                last.callback(self.replay.close, ending.reason)
+            last.callback(self.played.states.finish, COMPARE_LIMIT_S)
+            last.callback(self.settle)
+            last.callback(self.client.close, ending)
+            self._await_states()
+            self.waits.over()
 
     def _await_states(self) -> None:
         """Give the states that are exchanged at a desync a moment to be sent and to arrive."""

@@ -223,8 +223,7 @@ class MatchClient:
         leave = Leave(ending.reason)
         if cause is not None and lost is not None:
             leave = Leave(ending.reason, self._player_ids.index(lost), cause)
-        for at_ms, event in self._bridge.close(leave):
-            self._take(at_ms, event)
+        self._bridge.close(leave, lambda stamped: self._take(*stamped))
 
     def ending(self, reason: str, player: int) -> Ending:
         """Return the end that a player's going on or being gone puts to an episode.

@@ -20,6 +20,7 @@ from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
     ReleaseFrames,
     SpectatorPlan,
+    StampedEvent,
     WatchEnded,
     WorkerEvent,
     WorkerFailed,
@@ -138,9 +139,7 @@ class WatchClient:
 
     def close(self) -> None:
         """Stop the network half. Idempotent."""
-        for _, event in self._bridge.close(Leave("normal")):
-            if isinstance(event, WorkerFailed):
-                _log.debug("on closing: %s", event.error)
+        self._bridge.close(Leave("normal"), _note_failure)
 
     def _take(self, event: WorkerEvent) -> None:
         match event:
@@ -177,3 +176,9 @@ class WatchClient:
                 episode.digests[frame] = digest
             case EpisodeOver():
                 episode.over = event
+
+
+def _note_failure(stamped: StampedEvent) -> None:
+    _, event = stamped
+    if isinstance(event, WorkerFailed):
+        _log.debug("on closing: %s", event.error)

@@ -13,11 +13,12 @@ import pytest
 
 from gym_p2p.cli.commands import main
 from gym_p2p.config import ExportConfig
+from gym_p2p.core.record.documents import Document
 from gym_p2p.core.record.journal import fold
 from gym_p2p.core.record.parts import SCHEMA_VERSION
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.exports import KINDS, Account, Exporter, document_path, flush_spool
-from gym_p2p.exports.documents import find_document
+from gym_p2p.exports.documents import find_document, write_document
 from gym_p2p.exports.recovery import recover
 from tests.core.record.records import START_MS, new_record, played
 from tests.exports.service import TOKEN, Service, entries
@@ -372,3 +373,31 @@ def test_a_checkpoint_that_comes_late_is_counted_and_the_first_is_said(
     (path,) = tmp_path.glob("*/*.session.json")
     assert json.loads(path.read_bytes())["checkpointsLate"] >= 2
     assert caplog.text.count("instead of 0.1") == 1
+
+
+@pytest.mark.parametrize("at", range(len(KINDS)))
+def test_who_is_interrupted_while_the_documents_are_written_has_all_that_was_played_in_the_journal(
+    tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    written: list[Path] = []
+
+    def interrupted(path: Path, document: Document) -> Path:
+        if len(written) == at:
+            raise KeyboardInterrupt
+        written.append(path)
+        return write_document(path, document)
+
+    session = Session()
+    exporter = session.exporter(tmp_path / "broken off", begins=False)
+    session.end()
+    session.exporter(tmp_path, begins=False).finish(10)
+    with monkeypatch.context() as patched:
+        patched.setattr("gym_p2p.exports.place.write_document", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            exporter.finish(10)
+    folder = tmp_path / "broken off"
+    said = f"'gym-p2p exports recover {folder / FOLDER}' makes the documents of it"
+    assert caplog.text.count(said) == 1
+    assert recover(journal(folder)).problem is None
+    assert multiplayer(folder)["validation"] == multiplayer(tmp_path)["validation"]
+    assert not journal(folder).exists()

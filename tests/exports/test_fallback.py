@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -195,6 +197,25 @@ def test_a_disk_that_does_not_answer_holds_up_nobody_who_ends(
     assert not answered.is_set()
     assert "held up is lost" in caplog.text
     answered.set()
+
+
+_HELD_UP = """
+import os, pathlib, sys
+from gym_p2p.exports import unwritten
+unwritten.LAST_ATTEMPT_S = 0.2
+pipe = pathlib.Path(sys.argv[1])
+os.mkfifo(pipe)
+unwritten.keep_trying(pipe, lambda: pipe.write_text("nobody reads it") > 0)
+"""
+
+
+def test_a_disk_that_does_not_answer_the_last_attempt_does_not_keep_a_program_from_ending(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", _HELD_UP, str(tmp_path / "held up")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ended.returncode == 0
+    assert "held up is lost: the program ends" in ended.stderr
 
 
 def test_a_fork_that_ends_does_not_write_what_waits_in_the_process_that_forked_it(

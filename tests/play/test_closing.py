@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from gym_p2p import P2PEnv
-from gym_p2p.core.match.events import Interrupted
+from gym_p2p.core.match.events import Interrupted, Leave, Left
 from gym_p2p.core.match.return_events import PlayerAway
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.envs.rally import RallyEnv
+from gym_p2p.net.worker.bridge import Bridge
+from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 from gym_p2p.play import closing
+from gym_p2p.play.live_match import LiveMatch
 from tests.play.by_hand import NetworkByHand, network_by_hand
 from tests.waiting import PATIENCE_S
 
@@ -93,3 +96,56 @@ def test_a_second_interruption_closes_at_once(
     with pytest.raises(KeyboardInterrupt):
         env.p2p.close("interrupted")
     assert env.p2p.progress.state.value == "closed"
+
+
+def test_an_interruption_of_the_goodbye_costs_no_other_part_of_the_end(
+    env: P2PEnv, network: NetworkByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.brighten()
+    match, done = env.p2p._match, list[str]()
+    assert match is not None
+
+    def interrupted(_match: LiveMatch) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveMatch, "_await_states", interrupted)
+    monkeypatch.setattr(match.played.states, "finish", lambda _limit_s: done.append("states"))
+    with pytest.raises(KeyboardInterrupt):
+        env.p2p.close("normal")
+    assert match.client.ended
+    assert done == ["states"]
+    assert frames_of(env) == 9
+
+
+class _Ending(Bridge):
+    """A network half that says something while it ends, and an impatient user."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = iter([(0, Left())])
+        self.commands: list[WorkerCommand] = []
+        self.cleaned_up = False
+
+    def command(self, command: WorkerCommand) -> None:
+        self.commands.append(command)
+
+    def run_after_owner(self, command: Sequence[str]) -> None: ...
+
+    def receive(self, timeout_s: float) -> StampedEvent | None:
+        assert timeout_s > 0
+        for stamped in self.said:
+            return stamped
+        raise KeyboardInterrupt
+
+    def _clean_up(self) -> None:
+        self.cleaned_up = True
+
+
+def test_who_interrupts_the_end_of_the_network_half_has_what_it_said_before() -> None:
+    bridge, taken = _Ending(), list[StampedEvent]()
+    with pytest.raises(KeyboardInterrupt):
+        bridge.close(Leave("normal"), taken.append)
+    bridge.close(Leave("normal"), taken.append)
+    assert taken == [(0, Left())]
+    assert bridge.commands == [Leave("normal")]
+    assert bridge.cleaned_up

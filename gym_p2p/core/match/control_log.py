@@ -27,12 +27,14 @@ class ControlLog:
 
     Attributes:
         received: how many of the peer's are here.
+        delivered: how many of ours the peer has said to hold.
         held_back: whether a new link waits for the peer's count: nothing may be sent before it.
         most_bytes: that are kept; 0 where nobody comes back anyway.
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self.delivered = 0
         self.held_back = False
         self.most_bytes = CONTROL_KEPT_BYTES
         self._kept: deque[bytes] = deque()
@@ -67,6 +69,7 @@ class ControlLog:
         """
         if count > self.sent:
             raise ProtocolError("acknowledgement of what was not sent")
+        self.delivered = max(self.delivered, count)
         while self._acknowledged < count:
             self._forget()
 

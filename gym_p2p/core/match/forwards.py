@@ -12,6 +12,7 @@ Knows seals, and how much a player may have passed on. Refuses to know which way
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TypeVar
 
 import msgspec
@@ -71,6 +72,12 @@ class Forwards:
     def introduction(self, recipient: int, data: bytes) -> ForwardedControl:
         """Wrap a :class:`~gym_p2p.core.wire.messages.Resume`, which is its own proof, ahead of any way."""
         return ForwardedControl(self._local, recipient, 0, 0, b"", data)
+
+    @property
+    def carried_at(self) -> float:
+        """When something was passed on last for two who are still there; -inf where nothing was."""
+        pairs = self._latest_at.items()
+        return max([at for pair, at in pairs if all(self._peers[one].present for one in pair)], default=-inf)
 
     @staticmethod
     def introduced(message: Forwarded) -> Resume | None:

@@ -298,6 +298,8 @@ class Inbox:
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
         self._course.carry_out(self._departures.leave(peer, message, now), now)
+        if peer.present:
+            self._outputs.acknowledge_control(peer, now)
         self._outputs.emit(*self._comparison.leave(peer.index))
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape

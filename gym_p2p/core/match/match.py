@@ -162,7 +162,7 @@ class Match:
             return
         we_leave = self._leaving.since is not None
         loss = peer.closed(we_leave=we_leave)
-        if peer.reconnects and not we_leave:
+        if peer.reconnects and (peer.interrupted or not we_leave):
             self._reconnecting.await_new_link(peer, loss, now)
         else:
             peer.closed_at = now
@@ -394,4 +394,4 @@ class Match:
 
     def _finish_leaving(self, now: float) -> None:
         if self._leaving.finish(now):
-            self._outputs.emit(Left())
+            self._outputs.end(now)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from gym_p2p.core.match.events import Event
+from gym_p2p.core.match.events import Event, Left
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.ways import DIRECT, SERVICE, Way
@@ -81,6 +81,17 @@ class Outputs:
         data = encode(message)
         if peer.control.add(data):
             self.send_control(peer, data)
+
+    def acknowledge_control(self, peer: Peer, now: float) -> None:
+        """Append what tells a peer how many of its control messages are here."""
+        self.send(peer, peer.pings.next(peer.control.received, now), now)
+
+    def end(self, now: float) -> None:
+        """Append what comes last: that we have left, and before it what others may wait to be told."""
+        for peer in self._peers.values():
+            if peer.greeted:
+                self.acknowledge_control(peer, now)
+        self.emit(Left())
 
     def send_beside(self, peer: Peer, message: Ping | Pong) -> None:
         """Append what carries a message directly, whichever way the others take."""

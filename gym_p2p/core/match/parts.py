@@ -80,7 +80,9 @@ class Parts:
         )
         self.answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
         self.comparison = comparison = Comparison(local=local, players=players)
-        self.leaving = Leaving(peers=peers, exchange=exchange, departures=departures, comparison=comparison)
+        self.leaving = Leaving(
+            peers=peers, exchange=exchange, departures=departures, comparison=comparison, forwards=forwards
+        )
         self._add_paths(local, sync, relay, relay_above_ms / 1e3)
         self._add_course(local, sync)
         self._add_inbox(local, forwards)

@@ -29,7 +29,7 @@ PING_INTERVAL_S = 1.3
 """Not in step with what is measured every second: packets that leave together delay each other."""
 
 SUSPECT_INTERVAL_S = 0.1
-"""While a direct path is suspected to be bad: thirty of them show a loss of three in ten well enough."""
+"""While a direct path may be bad (thirty show a loss of three in ten well enough), and to one who leaves."""
 
 KEEP_ALIVE_S = 0.2
 """Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
@@ -219,7 +219,7 @@ class Peer:
             self.line_closed_at = None
         if not self.interrupted:
             return None
-        self.interrupted = False
+        self.interrupted, self.ways.carries_since = False, now
         return silent_s
 
     def restart_way(self) -> None:
@@ -369,7 +369,7 @@ class Peer:
             tick_s: the time between two of our inputs.
             unreported_since: since when inputs are here that were not reported to it.
         """
-        interval_s = SUSPECT_INTERVAL_S if self.ways.suspect else PING_INTERVAL_S
+        interval_s = SUSPECT_INTERVAL_S if self.ways.suspect or self.state is _LEAVING else PING_INTERVAL_S
         ping = min(self.pings.sent_at + interval_s, self.sent_at + KEEP_ALIVE_S)
         if self.state is _GREETING:
             # Its link may open a whole round trip after ours: that is no silence yet.

@@ -31,6 +31,7 @@ class Ways:
         heard_at: when something came over it, while it is not the direct one.
         direct_heard_at: when something came directly, while messages take another way.
         interrupted_at: when nothing had arrived for too long, or a way out of that was looked for in vain.
+        carries_since: when both had agreed on the present way, or it carried again after a silence.
         numbered: control messages that went over this way since the change, where it leads over others.
         taken: and that came.
         newest: the number of the newest game message that came over others.
@@ -43,6 +44,8 @@ class Ways:
         by_service: whether what is taken in just now came by the service.
         early_by_service: whether the newest inputs of an episode that has not begun here did.
         not_bad_before: a path that is bad stays in use until then: there was no other.
+        owed_since: when we left, who stay until the player has said to hold all we said; ``None`` where
+            nothing is waited for.
         asked: what was played that the player asks for over this way, and has to wait for.
     """
 
@@ -55,6 +58,7 @@ class Ways:
     heard_at: float = 0.0
     direct_heard_at: float = -math.inf
     interrupted_at: float = 0.0
+    carries_since: float = 0.0
     numbered: int = 0
     taken: int = 0
     newest: int = 0
@@ -67,4 +71,5 @@ class Ways:
     by_service: bool = False
     early_by_service: bool = False
     not_bad_before: float = 0.0
+    owed_since: float | None = None
     asked: Recall | None = None

@@ -49,13 +49,17 @@ from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayCha
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Continue
 
-__all__ = ["BESIDE_S", "LEFT_AFTER_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
+__all__ = ["BESIDE_S", "INSIST_S", "LEFT_AFTER_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
 
 LEFT_AFTER_S = 0.5
 """Beyond the notice (``disconnect_notice_s``): most paths that fall silent carry again by then."""
 
 TRY_S = 1.0
 """For a way to answer before the next one is tried: more than two round trips of what can be played over."""
+
+INSIST_S = 0.5
+"""For what we said last to be acknowledged over a way round, before it is said again; and between two looks
+for another way in place of one whose third player is gone."""
 
 BESIDE_S = 0.2
 """Between two pings over the direct link while messages take another way."""
@@ -65,6 +69,8 @@ RETRY_AFTER_S = 10.0
 
 BEHIND_S = 2 * PING_INTERVAL_S
 """For so long a player's count of our control messages may stay behind: their pings take turns with ours."""
+
+_GREETING = PeerState.GREETING
 
 
 class Rerouting:
@@ -157,6 +163,10 @@ class Rerouting:
             return ways.interrupted_at + LEFT_AFTER_S if peer.interrupted else math.inf
         else:
             at = ways.heard_at + self._silent_s + LEFT_AFTER_S
+            if ways.owed_since is not None:
+                at = min(at, max(ways.owed_since, ways.tried_at) + INSIST_S)
+            if not self._ways_round.leads_on(ways.now):
+                at = min(at, ways.tried_at + INSIST_S)
         return at if ways.beside is None or not ways.link_open else min(at, ways.beside.sent_at + BESIDE_S)
 
     def handle_timeout(self, peer: Peer, now: float) -> None:
@@ -167,7 +177,12 @@ class Rerouting:
         if ways.beside is not None and ways.link_open and ways.beside.sent_at + BESIDE_S <= now:
             self._outputs.send_beside(peer, ways.beside.next(peer.control.received, now))
             self._judge_direct(peer, now)
-        if self.due_at(peer) <= now:
+        if self.due_at(peer) > now:
+            return
+        heard = now < ways.heard_at + self._silent_s and self._ways_round.leads_on(ways.now)
+        if ways.now is not DIRECT and heard and not peer.control.held_back:
+            self.mend(peer, now)
+        else:
             self._try_next(peer, now)
 
     def pinged(self, peer: Peer, now: float) -> None:
@@ -260,7 +275,8 @@ class Rerouting:
     # How a way is taken.
 
     def _may_change(self, peer: Peer) -> bool:
-        return peer.reconnects or (peer.state is PeerState.GREETING and peer.ways.now is not DIRECT)
+        leaves = peer.state is PeerState.LEAVING and peer.reconnect_s > 0
+        return peer.reconnects or leaves or (peer.state is _GREETING and peer.ways.now is not DIRECT)
 
     def _greet(self, peer: Peer, now: float) -> None:
         """Begin with somebody whom nothing goes directly to: our greeting waits for them to answer."""
@@ -282,7 +298,7 @@ class Rerouting:
         ways.tried_at = ways.heard_at = now
         ways.taken, ways.behind, ways.suspect = 0, None, False
         peer.restart_way()
-        if peer.state is PeerState.GREETING:
+        if peer.state is _GREETING:
             self._greet_on(peer, way, now)
         self._outputs.send_continue(peer, Continue(peer.control.received, ways.change))
         if peer.playing and self._exchange.episode:
@@ -313,7 +329,7 @@ class Rerouting:
         for data in peer.control.resume(control_count):
             self._outputs.send_control(peer, data)
         peer.is_there()
-        ways.heard_at, ways.taken = now, 0
+        ways.heard_at, ways.carries_since, ways.taken = now, now, 0
         if ways.told != ways.now:
             ways.told = ways.now
             told = WayChanged(peer.index, ways.now.kind, ways.now.via, ways.why, *ways.seen)
@@ -336,6 +352,8 @@ class Rerouting:
             round_ = [*others[after:], *others[:after]]
         if not round_:
             ways.tried_at = ways.heard_at = now
+            if peer.control.held_back and ways.now in others:  # what begins it may have been lost
+                self._take(peer, ways.now, ways.why, now)
             return
         if ways.why is Why.BAD and round_[0] is DIRECT:
             ways.not_bad_before = now + RETRY_AFTER_S

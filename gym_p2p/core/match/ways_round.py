@@ -51,6 +51,13 @@ class WaysRound:
         """Whether there may ever be one."""
         return len(self._kinds) > 1
 
+    def leads_on(self, way: Way) -> bool:
+        """Whether what goes a way can still be passed on, as far as it is seen from here."""
+        if way.via is None:
+            return True
+        carrier = self._peers[way.via]
+        return carrier.playing and carrier.ways.now is DIRECT
+
     def to(self, peer: Peer) -> list[Way]:
         """Return those to a player, the best first."""
         ways: list[Way] = []

@@ -127,8 +127,11 @@ class MemoryNetwork:
         self._ctrl_free_at: dict[MemoryLink, float] = {}
         self._severed: set[int] = set()
         self._dark: set[tuple[int, int]] = set()
-        self._waiting: dict[tuple[int, int], list[tuple[MemoryLink, bytes | str]]] = {}
-        """Control messages that a dark path has to carry yet."""
+        self._ctrl_numbers: dict[MemoryLink, itertools.count[int]] = {}
+        self._ctrl_arrived: dict[MemoryLink, tuple[int, dict[int, bytes | str]]] = {}
+        """How many control messages were handed over, and which came ahead of others, by their number."""
+        self._waiting: dict[tuple[int, int], list[tuple[MemoryLink, bytes | str, int]]] = {}
+        """Control messages that a dark path has to carry yet, each with its number."""
         self.lost = 0
         self.delivered = 0
 
@@ -147,28 +150,35 @@ class MemoryNetwork:
     def brighten(self, here: int, there: int) -> None:
         """Carry again; control messages of meanwhile arrive now, as a reliable channel repeats them."""
         self._dark.discard((here, there))
-        for link, data in self._waiting.pop((here, there), []):
-            self.carry(link, Channel.CTRL, data)
+        for link, data, number in self._waiting.pop((here, there), []):
+            self._carry_control(link, data, number)
 
     def carry(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
         """Take a message on its way; links call this."""
-        if link.ends in self._dark:
-            self._lose(link, channel, data)
+        if channel is Channel.CTRL:
+            self._carry_control(link, data, next(self._ctrl_numbers.setdefault(link, itertools.count())))
             return
         path = self._paths.get(link.ends, self._default)
-        if channel is Channel.CTRL:
-            # Reliable and in order: a lost message costs a round trip, and those behind it wait.
-            lost = self._random.random() < path.loss
-            delay_s = self._delay_s(path) + (2e-3 * path.one_way_ms + 0.2 if lost else 0.0)
-            at = max(self._clock.time() + delay_s, self._ctrl_free_at.get(link, 0.0))
-            self._ctrl_free_at[link] = at
-            self._schedule(at, link, channel, data)
+        if link.ends in self._dark:
+            self.lost += 1
             return
         if self._random.random() < path.loss:
             self.lost += 1
             return
         for _ in range(2 if self._random.random() < path.duplicate else 1):
             self._schedule(self._clock.time() + self._delay_s(path), link, channel, data)
+
+    def _carry_control(self, link: MemoryLink, data: bytes | str, number: int) -> None:
+        """Carry reliably and in order: a lost message costs a round trip, and those behind it wait."""
+        if link.ends in self._dark:
+            self._put_off(link, data, number)
+            return
+        path = self._paths.get(link.ends, self._default)
+        lost = self._random.random() < path.loss
+        delay_s = self._delay_s(path) + (2e-3 * path.one_way_ms + 0.2 if lost else 0.0)
+        at = max(self._clock.time() + delay_s, self._ctrl_free_at.get(link, 0.0))
+        self._ctrl_free_at[link] = at
+        self._schedule(at, link, Channel.CTRL, data, number)
 
     def close(self, link: MemoryLink) -> None:
         """Close both ends of a link, the far one after the path's delay; links call this."""
@@ -185,24 +195,41 @@ class MemoryNetwork:
             delay_ms += self._random.random() * (3 * path.one_way_ms + 10)
         return delay_ms / 1e3
 
-    def _schedule(self, at: float, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
-        self._clock.call_at(at, lambda: self._deliver(link, channel, data))
+    def _schedule(
+        self, at: float, link: MemoryLink, channel: Channel, data: bytes | str, number: int | None = None
+    ) -> None:
+        self._clock.call_at(at, lambda: self._deliver(link, channel, data, number))
 
-    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str, number: int | None) -> None:
         far = self._far(link)
         if far is None or far.state is not LinkState.OPEN or self._cut(link.ends):
             self.lost += 1
             return
         if link.ends in self._dark:
-            self._lose(link, channel, data)
+            if number is None:
+                self.lost += 1
+            else:
+                self._put_off(link, data, number)
             return
+        if number is None:
+            self._hand_over(far, channel, data)
+            return
+        handed_over, early = self._ctrl_arrived.get(link, (0, {}))
+        early[number] = data
+        while handed_over in early:
+            handed_over += 1
+            self._ctrl_arrived[link] = handed_over, early
+            self._hand_over(far, channel, early.pop(handed_over - 1))
+        self._ctrl_arrived[link] = handed_over, early
+
+    def _hand_over(self, far: MemoryLink, channel: Channel, data: bytes | str) -> None:
         self.delivered += 1
         far.on_message(channel, data)
 
-    def _lose(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+    def _put_off(self, link: MemoryLink, data: bytes | str, number: int) -> None:
+        """Keep a control message, which was lost, until the path carries again."""
         self.lost += 1
-        if channel is Channel.CTRL:
-            self._waiting.setdefault(link.ends, []).append((link, data))
+        self._waiting.setdefault(link.ends, []).append((link, data, number))
 
     def _far(self, link: MemoryLink) -> MemoryLink | None:
         here, there = link.ends

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gym_p2p.core.match.events import Leave
 from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
@@ -18,7 +18,8 @@ from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 __all__ = ["STOP_TIMEOUT_S", "Bridge"]
 
 STOP_TIMEOUT_S = 5.0
-"""More than a goodbye (1 s) and closing the sockets need; after it the network half is abandoned."""
+"""More than a goodbye (3 s, :mod:`gym_p2p.core.match.leaving`) and closing the sockets need; after it the
+network half is abandoned."""
 
 
 class Bridge(abc.ABC):
@@ -48,26 +49,29 @@ class Bridge(abc.ABC):
     def receive(self, timeout_s: float) -> StampedEvent | None:
         """Return the next event, in order; ``None`` if there is none within the time."""
 
-    def close(self, goodbye: Leave) -> list[StampedEvent]:
-        """Say goodbye, stop, and return the events of meanwhile. Idempotent."""
+    def close(self, goodbye: Leave, take: Callable[[StampedEvent], None]) -> None:
+        """Say goodbye, and stop. Idempotent.
+
+        Args:
+            goodbye: what is said.
+            take: is given each event of meanwhile, as it comes: whoever interrupts this loses none of them.
+        """
         if self._closed:
-            return []
+            return
         self._closed = True
-        self.command(goodbye)
         try:
-            return self._drain()
+            self.command(goodbye)
+            self._drain(take)
         finally:
             self._clean_up()
 
-    def _drain(self) -> list[StampedEvent]:
-        """Collect the events until the network half has stopped, or for the stop time-out."""
-        events: list[StampedEvent] = []
+    def _drain(self, take: Callable[[StampedEvent], None]) -> None:
+        """Take the events until the network half has stopped, or for the stop time-out."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while not self._stopped and (left_s := deadline - time.monotonic()) > 0:
             event = self.receive(left_s)
             if event is not None:
-                events.append(event)
-        return events
+                take(event)
 
     @abc.abstractmethod
     def _clean_up(self) -> None:

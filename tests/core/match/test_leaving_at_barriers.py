@@ -204,9 +204,9 @@ class Room(Table):
         if sender not in self._dead:
             self._carry(link, channel, data)
 
-    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str) -> None:
+    def _deliver(self, link: MemoryLink, channel: Channel, data: bytes | str, number: int | None) -> None:
         if link.ends[1] not in self._dead:
-            self._arrive(link, channel, data)
+            self._arrive(link, channel, data, number)
 
 
 WAYS = (Room.kill, Room.cut_off, Room.say_goodbye, Room.say_half_a_goodbye)
