@@ -57,11 +57,19 @@ class StandingIn:
         self._known[event.player] = max(self._known[event.player], event.start + len(event.inputs))
         self._note(event.player, event.start, event.actors)
 
-    def take_up(self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]) -> None:
-        """Take note of all players' inputs of an episode that was played before, and who chose them."""
-        for player, (known, acted) in enumerate(zip(inputs, actors, strict=True)):
-            self._known[player] = len(known)
-            self._note(player, 0, acted)
+    def take_up(
+        self, start: Sequence[int], inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]
+    ) -> None:
+        """Take note of all players' inputs, from a frame of each on, of an episode that was played before.
+
+        Args:
+            start: those frames.
+            inputs: from there on.
+            actors: who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: the player.
+        """
+        for player, (first, known, acted) in enumerate(zip(start, inputs, actors, strict=True)):
+            self._known[player] = first + len(known)
+            self._note(player, first, acted)
 
     def begin(self, player: int) -> None:
         """Take note that a player's inputs are to be given here from now on, perhaps once more.
