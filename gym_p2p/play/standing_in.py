@@ -25,8 +25,9 @@ from gym_p2p.core.match.return_events import GiveFor
 from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
+from gym_p2p.game.stand_ins import stand_in_action
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -111,10 +112,9 @@ class StandingIn:
             return match.inputs.default_of(player), ActedBy.DEFAULT
         if stand_in is None:
             return self._default_of(player, seen), ActedBy.DEFAULT
-        index_of = match.game.seats.index
         try:
             data = match.inputs.input_of(
-                player, lambda seat: stand_in(seat, fresh(seen.observations[index_of(seat)]), frame)
+                player, lambda seat: stand_in_action(stand_in, match.game, seat, seen, frame)
             )
         except Exception:  # noqa: BLE001 - the user's bug must not end a match that goes on for the others
             if player not in self._failed:
