@@ -21,6 +21,7 @@ from rich.table import Table
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.match.history import History
+from gym_p2p.core.match.return_events import PastEpisode
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.messages import Ready, decode, encode
 from gym_p2p.core.wire.past import Past, Recall
@@ -71,7 +72,7 @@ def _asked(mine: History) -> Iterator[Recall]:
     while True:
         there = number <= len(mine.episodes)
         held = mine.episodes[number - 1].held if there else (0, 0)
-        yield Recall(number, held, 0)
+        yield Recall(number, held, 0, claims=True)
         if mine.episodes[number - 1].held == held:
             number += 1
 
@@ -100,7 +101,11 @@ def play_again(game: Game, history: History) -> int:
     frames = 0
     for number, episode in enumerate(history.episodes, 1):
         runner = EpisodeRunner(match, EpisodeBegan(number, _SEED + number, {}, (0, 0)), again=True)
-        runner.play_again(episode.inputs, (b"",) * len(episode.inputs))
+        inputs, none = tuple(map(tuple, episode.inputs)), (0,) * len(episode.inputs)
+        actors = (b"",) * len(inputs)
+        runner.play_again(
+            PastEpisode(number, _SEED + number, {}, none, none, inputs, actors, None, left_first=False)
+        )
         frames += runner.rollout.final_count
     return frames
 

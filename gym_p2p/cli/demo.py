@@ -60,7 +60,10 @@ _WRONG_USAGE = 2
 END_TIMEOUT_S = 20.0
 """From asking the players to stop until they are killed: a goodbye, the exports, an upload."""
 
-DESCRIPTION = "Start a service and the players of a match, each a process of its own, and show them."
+DESCRIPTION = (
+    "Start a service and the players of a match, each a process of its own, and show them. None of them is "
+    "started again should it end: --rejoin-timeout and --while-away are for join and host."
+)
 EPILOG = """\
 examples:
   gym-p2p demo                                      the bundled game, about ten seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gym_p2p.cli.options import above_zero, between, count, name, seat_id, seats_option, whole
-from gym_p2p.cli.seat_options import add_reaction_options
+from gym_p2p.cli.seat_options import add_away_options, add_reaction_options
 from gym_p2p.policies.specs import FORMS
 
 __all__ = ["add_links_options", "add_meeting_options", "add_page_options"]
@@ -46,6 +46,7 @@ def add_meeting_options(meeting: argparse._ArgumentGroup) -> None:
         help="how long the others wait for a player whose process died and is started again; 0: it is not "
         "(default: %(default)g)",
     )
+    add_away_options(meeting)
     meeting.add_argument("--episodes", type=count, default=1, metavar="N", help="of a match (default: 1)")
     meeting.add_argument(
         "--split",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gym_p2p.cli.options import env_arguments, match_options
-from gym_p2p.cli.seat_options import reactions
+from gym_p2p.cli.seat_options import reactions, stand_in_of
 from gym_p2p.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def require_fitting(arguments: argparse.Namespace) -> None:
     Raises:
         UsageError: it does not.
     """
+    stand_in_of(arguments)
     if isinstance(arguments.record, str) and arguments.record.endswith(".p2preplay"):
         raise UsageError("--record: a host has many matches: name a folder, not one file")
     if arguments.partner is not None:
@@ -46,6 +47,7 @@ def part_of(arguments: argparse.Namespace) -> Part:
         **match_options(arguments),
         "room_timeout_s": arguments.wait,
         "rejoin_timeout_s": arguments.rejoin_timeout,
+        "while_away": arguments.while_away,
     }
     if arguments.server is not None:
         options["server_url"] = arguments.server
@@ -66,6 +68,7 @@ def part_of(arguments: argparse.Namespace) -> Part:
         seed=arguments.seed,
         person=person,
         policy=arguments.partner or "random",
+        stand_in=stand_in_of(arguments),
         **reactions(arguments),
     )
 

@@ -38,7 +38,14 @@ from gym_p2p.cli.options import (
     seat_id,
 )
 from gym_p2p.cli.play import EXIT_CODES, Part, PersonsPart, Status, play
-from gym_p2p.cli.seat_options import add_human_options, add_policy_options, reactions, require_one_player
+from gym_p2p.cli.seat_options import (
+    add_away_options,
+    add_human_options,
+    add_policy_options,
+    reactions,
+    require_one_player,
+    stand_in_of,
+)
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError
@@ -107,16 +114,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="wait so long for a player whose program ended, who comes back by starting it again "
         "(default: %(default)g: not at all)",
     )
-    parser.add_argument(
-        "--while-away",
-        choices=["pause", "default_action", "stand_in"],
-        default="pause",
-        help="meanwhile the match pauses, or default actions or --stand-in play for them; all players "
-        "say the same (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--stand-in", metavar="POLICY", help="who plays for players who are away, a policy as of --policy"
-    )
+    add_away_options(parser)
     parser.add_argument(
         "--no-rejoin",
         dest="rejoin",
@@ -149,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         episodes=arguments.episodes,
         picture=arguments.picture,
-        stand_in=_stand_in(arguments),
+        stand_in=stand_in_of(arguments),
         options={
             **match_options(arguments),
             **_place(arguments),
@@ -179,16 +177,6 @@ def run(arguments: argparse.Namespace) -> int:
         print_summary([summary])
         print_report_line([summary])
     return summary.exit_code
-
-
-def _stand_in(arguments: argparse.Namespace) -> str | None:
-    """Return who plays for players who are away; ``None`` where nobody does."""
-    if (arguments.stand_in is None) == (arguments.while_away == "stand_in"):
-        raise UsageError("--stand-in goes with --while-away stand_in, and that with it")
-    if arguments.while_away != "pause" and not arguments.rejoin_timeout:
-        raise UsageError("--while-away wants --rejoin-timeout: else nobody who is away is waited for")
-    stand_in: str | None = arguments.stand_in
-    return stand_in
 
 
 def _place(arguments: argparse.Namespace) -> P2POptions:

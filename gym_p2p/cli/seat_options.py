@@ -11,12 +11,14 @@ from gym_p2p.policies.specs import FORMS
 
 __all__ = [
     "Reactions",
+    "add_away_options",
     "add_human_options",
     "add_policy_options",
     "add_reaction_options",
     "reactions",
     "require_one_player",
     "require_page",
+    "stand_in_of",
 ]
 
 
@@ -59,6 +61,34 @@ def add_reaction_options(policy: argparse.ArgumentParser | argparse._ArgumentGro
 def reactions(arguments: argparse.Namespace) -> Reactions:
     """Return how fast a policy may react, of what :func:`add_reaction_options` read."""
     return {"reaction_ms": arguments.reaction_ms, "actions_per_s": arguments.actions_per_second}
+
+
+def add_away_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add who acts for players who are away; :func:`stand_in_of` reads the second."""
+    parser.add_argument(
+        "--while-away",
+        choices=["pause", "default_action", "stand_in"],
+        default="pause",
+        help="meanwhile the match pauses, or default actions or --stand-in play for them; all players "
+        "say the same (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stand-in", metavar="POLICY", help=f"who plays for players who are away, the same for all: {FORMS}"
+    )
+
+
+def stand_in_of(arguments: argparse.Namespace) -> str | None:
+    """Return who plays for players who are away; ``None`` where nobody does.
+
+    Raises:
+        UsageError: the options do not go together.
+    """
+    if (arguments.stand_in is None) == (arguments.while_away == "stand_in"):
+        raise UsageError("--stand-in goes with --while-away stand_in, and that with it")
+    if arguments.while_away != "pause" and not arguments.rejoin_timeout:
+        raise UsageError("--while-away wants --rejoin-timeout: else nobody who is away is waited for")
+    stand_in: str | None = arguments.stand_in
+    return stand_in
 
 
 def add_human_options(parser: argparse.ArgumentParser) -> None:

@@ -18,27 +18,24 @@ with the actions that they had, and stay what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from gym_p2p.core.sync.outputs import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled
 from gym_p2p.core.sync.session import SyncSession
-from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.pictures import Pictures
+from gym_p2p.game.stand_ins import StandIn, stand_in_action
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.rehearsal import without
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots
 
-__all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "StandIn", "Tick"]
-
-StandIn = Callable[[SeatId, Any, int], Any]
-"""``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
+__all__ = ["CheckedFrame", "Correction", "FinalFrame", "Rollout", "Tick"]
 
 _STATES_KEPT = 8
 """States of compared frames that are kept for a difference, which comes to light within a few of them."""
@@ -281,9 +278,10 @@ class Rollout:
     def _with_stand_ins(
         self, by_seat: tuple[bytes, ...], advance: Advance, stand_in: StandIn
     ) -> tuple[bytes, ...]:
-        seen, index_of = self.outcome.observations, self._game.seats.index
         return self._inputs.replaced(
-            by_seat, advance.absent, lambda seat: stand_in(seat, fresh(seen[index_of(seat)]), advance.frame)
+            by_seat,
+            advance.absent,
+            lambda seat: stand_in_action(stand_in, self._game, seat, self.outcome, advance.frame),
         )
 
     def _save(self, frame: int, tick: Tick) -> None:

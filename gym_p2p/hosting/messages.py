@@ -76,6 +76,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
         policy: which program plays else.
         reaction_ms: of that program, see :class:`~gym_p2p.PolicySeat`.
         actions_per_s: the same.
+        stand_in: which program plays for players who are away, if one does.
     """
 
     env: str
@@ -91,6 +92,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
     policy: str = "random"
     reaction_ms: float = 0.0
     actions_per_s: float | None = None
+    stand_in: str | None = None
 
 
 class Measure(msgspec.Struct, frozen=True, tag="measure"):

@@ -22,6 +22,7 @@ from gym_p2p.hosting.messages import Began, Dying, Ended, Frames, FromProcess, O
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
 from gym_p2p.policies.seat import PolicySeat
+from gym_p2p.policies.stand_in import PolicyStandIn
 from gym_p2p.wrapper import P2PEnv
 
 if TYPE_CHECKING:
@@ -59,9 +60,14 @@ def make_environment(part: Part) -> P2PEnv:
     options: dict[str, Any] = dict(part.options)
     if options.get("fps") is None:
         options["fps"] = own_rate(made)
+    stand_in = None if part.stand_in is None else PolicyStandIn(part.stand_in)
+    if stand_in is not None:
+        options["stand_in"] = stand_in
     env = P2PEnv(
         made, seat=part.seat, watchers=part.watchers, seats=part.split, **cast("P2POptions", options)
     )
+    if stand_in is not None:
+        stand_in.play(env.p2p.game, env.p2p.game.seats)
     env.p2p.environment = named_recipe(part.env, part.env_args)
     return env
 

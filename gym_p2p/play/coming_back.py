@@ -1,5 +1,8 @@
 """A player comes back: what was played is learnt from the others, played again, and the seat is taken.
 
+Where others act for who is away they play on meanwhile. So what they have played until then is learnt next,
+and so on; each stretch is shorter, for playing again is faster than playing. They wait only for the last one.
+
 Runs on the user's thread, with the network half of :mod:`gym_p2p.play.match_client`. Knows what is waited for
 and for how long; refuses to know how an episode goes on from there.
 """
@@ -8,24 +11,39 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
 import attrs
 
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import EXCLUDED, HandshakeMismatch, PlayerGone
-from gym_p2p.core.match.return_events import PastComplete, PastEpisode, ReturnFailed, SeatTaken, TakeSeat
+from gym_p2p.core.match.return_events import (
+    LearnMore,
+    PastComplete,
+    PastEpisode,
+    PastSoFar,
+    ReturnFailed,
+    SeatTaken,
+    TakeSeat,
+)
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError
 from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent, WorkerFailed, WorkerStopped
 from gym_p2p.play.kept_match import KeptMatch
 from gym_p2p.play.match_client import SIGN_IN_LIMIT_S, MatchClient
 from gym_p2p.play.recorder import Recorder
 
-__all__ = ["ComeBack", "learn_past", "take_seat"]
+__all__ = ["ComeBack", "Stretch", "learn_past", "stretches", "take_seat"]
 
 _log = logging.getLogger(__name__)
 
 _MARGIN_S = 5.0
 """Above the time for which the others wait, so that their word arrives first."""
+
+SHORT_S = 0.1
+"""What took no longer to play again is followed by so little that the others may wait for it."""
+
+_STRETCHES_MOST = 8
+"""Then they wait, however much it is: where a game is played again hardly faster than the others play."""
 
 _ADVICE = "The others wait for rejoin_timeout_s, from when this player's process ended."
 
@@ -33,17 +51,28 @@ _ANEW = "what was kept of it is removed: started again, this player joins anew"
 
 
 @attrs.frozen
-class ComeBack:
-    """What was played of a match that a player has come back to.
+class Stretch:
+    """What was played, beyond what was told before.
 
     Attributes:
-        episodes: that were begun, in order.
-        complete: how far that goes.
-        began: when this process asked for it, on ``time.monotonic``'s clock.
+        episodes: in order; the first one may have been told in part.
+        complete: how far all of it goes; ``None`` where the others play on.
     """
 
     episodes: tuple[PastEpisode, ...]
-    complete: PastComplete
+    complete: PastComplete | None
+
+
+@attrs.frozen
+class ComeBack:
+    """A match that a player has come back to.
+
+    Attributes:
+        first: what was played until then.
+        began: when this process asked for it, on ``time.monotonic``'s clock.
+    """
+
+    first: Stretch
     began: float
 
 
@@ -69,6 +98,36 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
     signed_in_s = SIGN_IN_LIMIT_S + limit_s  # the service may be away, too
     client.wait_for(MatchFound, signed_in_s, "signing in", "Check the service's address.")
     _log.debug("signed in")
+    first = _learn(client, began, limit_s)
+    frames = sum(map(_frames_of, first.episodes))
+    _log.info("the others tell what was played: %s frames, to be played again", f"{frames:,}")
+    return client.recorder, ComeBack(first, began)
+
+
+def stretches(client: MatchClient, come_back: ComeBack, limit_s: float) -> Iterator[Stretch]:
+    """Yield what is to be played again, stretch by stretch: each once the one before was played.
+
+    Args:
+        client: of the match.
+        come_back: what was learnt first.
+        limit_s: how long the others wait.
+
+    Raises:
+        NetworkError: there is no way back.
+    """
+    stretch, count = come_back.first, 1
+    while True:
+        began = time.monotonic()
+        yield stretch
+        if stretch.complete is not None:
+            return
+        took_s = time.monotonic() - began
+        _log.debug("stretch %d was played again in %.2f s", count, took_s)
+        client.command(LearnMore(claims=took_s <= SHORT_S or count >= _STRETCHES_MOST))
+        stretch, count = _learn(client, time.monotonic(), limit_s), count + 1
+
+
+def _learn(client: MatchClient, began: float, limit_s: float) -> Stretch:
     episodes: list[PastEpisode] = []
     deadline = began + limit_s + _MARGIN_S
     while time.monotonic() < deadline:
@@ -78,10 +137,10 @@ def learn_past(client: MatchClient, kept: KeptMatch, limit_s: float) -> tuple[Re
                 _log.info("reached %r again", client.player_id(player))
             case PastEpisode():
                 episodes.append(event)
+            case PastSoFar():
+                return Stretch(tuple(episodes), None)
             case PastComplete():
-                frames = sum(_frames_of(episode) for episode in episodes)
-                _log.info("the others tell what was played: %s frames, to be played again", f"{frames:,}")
-                return client.recorder, ComeBack(tuple(episodes), event, began)
+                return Stretch(tuple(episodes), event)
             case HandshakeMismatch(player, differences):
                 raise HandshakeRefused(client.player_id(player), differences)
             case _:

@@ -16,7 +16,7 @@ import attrs
 from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
-from gym_p2p.play.coming_back import ComeBack, take_seat
+from gym_p2p.play.coming_back import ComeBack, Stretch, stretches, take_seat
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.kept_match import KeptFile
@@ -61,6 +61,8 @@ class LiveMatch:
     come_back: ComeBack | None = None
     kept: KeptFile | None = None
     _returned: LiveEpisode | None = attrs.field(init=False, default=None)
+    _waits: bool = attrs.field(init=False, default=False)
+    """Whether the process before had gone on to the next episode, as was learnt just now."""
     _frames_before: int = attrs.field(init=False, default=0)
 
     @property
@@ -87,13 +89,13 @@ class LiveMatch:
             HandshakeRefused: the players want different seeds or options.
             PeerLost, NetworkError: there will be no episode.
         """
-        come_back, self.come_back = self.come_back, None
+        come_back, self.come_back, self._waits = self.come_back, None, False
         if come_back is not None:
             running = self._play_again(come_back)
             if running is not None:
                 return running
             seed = options = None  # of this program's first episode, which this is not
-        if come_back is None or not come_back.complete.waits:
+        if not self._waits:
             given = None if options is None else dict(options)
             self.client.command(BeginEpisode(seed, given, self.played.input_delay))
         try:
@@ -111,24 +113,11 @@ class LiveMatch:
 
     def _play_again(self, come_back: ComeBack) -> EpisodeBegan | None:
         """Play what was played before, and take the seat; return the episode that goes on, if one does."""
-        caught_up, running = 0, None
-        for past in come_back.episodes:
-            began = EpisodeBegan(past.episode, past.seed, past.options, past.delays)
-            episode = self._begin(began, again=True)
-            kept = slice(None, past.frames)
-            episode.runner.play_again(
-                [one[kept] for one in past.inputs],
-                [one[kept] for one in past.actors],
-                finished=past.frames is not None,
-            )
-            caught_up += self.frame
-            running = began
-            if past.episode != come_back.complete.episode or come_back.complete.waits:
-                why = "reset" if past.left_first else "peer_reset"
-                self.recorder.record.break_off_episode(self.recorder.clock_ms(), why)
-                running = None
+        limit_s, running = self.played.config.rejoin_timeout_s, None
+        for stretch in stretches(self.client, come_back, limit_s):
+            running = self._play_stretch(stretch, running)
         self.client.drain()
-        limit_s = self.played.config.rejoin_timeout_s
+        caught_up = self.frames_total
         seat = take_seat(self.client, caught_up, limit_s)
         took_s = time.monotonic() - come_back.began
         self.recorder.came_back(seat, caught_up, took_s=took_s)
@@ -147,6 +136,22 @@ class LiveMatch:
         if self.episode.runner.rollout.over:
             return None
         self._returned = self.episode
+        return running
+
+    def _play_stretch(self, stretch: Stretch, running: EpisodeBegan | None) -> EpisodeBegan | None:
+        """Play on with what was told; return the episode that is running now, given the one before."""
+        complete = stretch.complete
+        self._waits = complete is not None and complete.waits
+        for past in stretch.episodes:
+            if running is None or running.episode != past.episode:
+                running = EpisodeBegan(past.episode, past.seed, past.options, past.delays)
+                self._begin(running, again=True)
+            assert self.episode is not None  # noqa: S101 - it was begun just now, or in the stretch before
+            self.episode.runner.play_again(past)
+            if past.frames is not None or (self._waits and complete and past.episode == complete.episode):
+                why = "reset" if past.left_first else "peer_reset"
+                self.recorder.record.break_off_episode(self.recorder.clock_ms(), why)
+                running = None
         return running
 
     def ending_at_barrier(self, error: PeerLost | NetworkError | KeyboardInterrupt) -> Ending:

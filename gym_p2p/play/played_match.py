@@ -19,7 +19,7 @@ from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.rollout import StandIn
+from gym_p2p.game.stand_ins import StandIn
 from gym_p2p.play.state_exchange import AtOnce, StateExchange, Workplace
 from gym_p2p.play.sync_mode import SyncChoice
 

@@ -6,7 +6,7 @@ record; refuses to know how time passes, how events arrive, and what is shown to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gym_p2p.core.match.events import (
@@ -21,7 +21,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     StateArrived,
 )
-from gym_p2p.core.match.return_events import ActFor
+from gym_p2p.core.match.return_events import ActFor, PastEpisode
 from gym_p2p.core.record.episode import Actor, Begin
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.sync.outputs import RolledBack
@@ -47,7 +47,7 @@ class EpisodeRunner:
     """A running episode: begins when made, with the delayed frames' inputs and the game's reset.
 
     Args:
-        again: whether it was played before: then :meth:`play_again` comes first, with the inputs of then.
+        again: whether it was played before: then :meth:`play_again` comes first, as often as there is more.
     """
 
     def __init__(self, match: PlayedMatch, began: EpisodeBegan, *, again: bool = False) -> None:
@@ -94,23 +94,25 @@ class EpisodeRunner:
             frame = self.session.frame - self.awaits_end()
             self._standing_in.act(frame, self.rollout.outcome)
 
-    def play_again(
-        self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes], *, finished: bool = False
-    ) -> None:
+    def play_again(self, past: PastEpisode) -> None:
         """Play what was played before, as far as it goes, without waiting for anybody.
 
-        Args:
-            inputs: of each player, from frame 0 on.
-            actors: of each player, who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`).
-            finished: whether the others have gone on to the next episode: all inputs there are were played.
+        Where the others have gone on to the next episode, all inputs that they tell of were played.
         """
+        of_frames = zip(past.start, past.inputs, strict=True)
+        last = [start + len(one) if past.frames is None else past.frames for start, one in of_frames]
+        counts = [max(0, end - start) for start, end in zip(past.start, last, strict=True)]
+        inputs = [one[:count] for one, count in zip(past.inputs, counts, strict=True)]
         if self._standing_in is not None:
-            self._standing_in.take_up(inputs, actors)
+            actors = [one[:count] for one, count in zip(past.actors, counts, strict=True)]
+            self._standing_in.take_up(past.start, inputs, actors)
         longest = max(map(len, inputs))
-        for start in range(0, longest, _AGAIN_FRAMES):
-            self.session.take_up(start, [one[start : start + _AGAIN_FRAMES] for one in inputs])
-            is_last = start + _AGAIN_FRAMES >= longest
-            self.catch_up(up_to=min(map(len, inputs)) if finished and is_last else 0)
+        for done in range(0, max(longest, 1), _AGAIN_FRAMES):
+            there = [start + done for start in past.start]
+            self.session.take_up(there, [one[done : done + _AGAIN_FRAMES] for one in inputs])
+            is_last = done + _AGAIN_FRAMES >= longest
+            ends = [start + len(one) for start, one in zip(past.start, inputs, strict=True)]
+            self.catch_up(up_to=min(ends) if past.frames is not None and is_last else 0)
 
     def catch_up(self, *, up_to: int = 0) -> None:
         """Play on with the inputs that were given before, as far as the others' are known.

@@ -25,8 +25,9 @@ from gym_p2p.core.match.return_events import GiveFor
 from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
+from gym_p2p.game.stand_ins import stand_in_action
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -57,11 +58,19 @@ class StandingIn:
         self._known[event.player] = max(self._known[event.player], event.start + len(event.inputs))
         self._note(event.player, event.start, event.actors)
 
-    def take_up(self, inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]) -> None:
-        """Take note of all players' inputs of an episode that was played before, and who chose them."""
-        for player, (known, acted) in enumerate(zip(inputs, actors, strict=True)):
-            self._known[player] = len(known)
-            self._note(player, 0, acted)
+    def take_up(
+        self, start: Sequence[int], inputs: Sequence[Sequence[bytes]], actors: Sequence[bytes]
+    ) -> None:
+        """Take note of all players' inputs, from a frame of each on, of an episode that was played before.
+
+        Args:
+            start: those frames.
+            inputs: from there on.
+            actors: who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: the player.
+        """
+        for player, (first, known, acted) in enumerate(zip(start, inputs, actors, strict=True)):
+            self._known[player] = first + len(known)
+            self._note(player, first, acted)
 
     def begin(self, player: int) -> None:
         """Take note that a player's inputs are to be given here from now on, perhaps once more.
@@ -103,10 +112,9 @@ class StandingIn:
             return match.inputs.default_of(player), ActedBy.DEFAULT
         if stand_in is None:
             return self._default_of(player, seen), ActedBy.DEFAULT
-        index_of = match.game.seats.index
         try:
             data = match.inputs.input_of(
-                player, lambda seat: stand_in(seat, fresh(seen.observations[index_of(seat)]), frame)
+                player, lambda seat: stand_in_action(stand_in, match.game, seat, seen, frame)
             )
         except Exception:  # noqa: BLE001 - the user's bug must not end a match that goes on for the others
             if player not in self._failed:

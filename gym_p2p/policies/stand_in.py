@@ -5,30 +5,40 @@ Knows names of policies and seats; refuses to know who is away.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.stand_ins import InformedStandIn
 from gym_p2p.policies.load import load_policy
+from gym_p2p.policies.model_files import file_digest, require_file
 from gym_p2p.policies.seat_policy import SeatPolicy
+from gym_p2p.policies.specs import PolicySpec, read_spec
 
 __all__ = ["PolicyStandIn"]
 
 
-class PolicyStandIn:
-    """What ``stand_in=`` takes, of a policy: ``stand_in(seat, observation, frame) -> action``.
+class PolicyStandIn(InformedStandIn):
+    """What ``stand_in=`` takes, of a policy.
 
     Args:
         policy: its name.
+
+    Raises:
+        UsageError: it is none, or its file cannot be read.
     """
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
+        self._compared = _compared(read_spec(policy), policy)
         self._seats: dict[SeatId, SeatPolicy] = {}
 
     def __repr__(self) -> str:
-        return self._policy  # by which all players compare it
+        """Return what all players compare: of a file its contents, wherever it is and whatever its name."""
+        return self._compared
 
     def play(self, game: Game, seats: tuple[SeatId, ...]) -> None:
         """Be the stand-in of a game.
@@ -42,7 +52,7 @@ class PolicyStandIn:
         """
         self._seats = {seat: load_policy(self._policy, game, seat) for seat in seats}
 
-    def __call__(self, seat: SeatId, observation: Any, frame: int) -> Any:
+    def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
         """Return the action of a seat.
 
         Raises:
@@ -51,4 +61,15 @@ class PolicyStandIn:
         policy = self._seats.get(seat)
         if policy is None:
             raise UsageError(f"no stand-in for seat {seat!r}")
-        return policy(observation, frame)
+        return policy.act(observation, info, frame)
+
+
+def _compared(spec: PolicySpec, policy: str) -> str:
+    """Return what stands for a policy: equal where it does the same."""
+    match spec:
+        case PolicySpec(kind=kind, file=Path() as file):
+            require_file(file, name=str(spec))
+            trained = () if spec.algorithm is None else (spec.algorithm,)
+            return ":".join((kind, *trained, f"SHA-256 {file_digest(file)}"))
+        case _:
+            return policy

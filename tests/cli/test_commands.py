@@ -67,6 +67,11 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --next survey.example.org", "--next: wanted http(s)://"),
         (f"host {GAME} --next javascript:1", "--next: wanted http(s)://"),
         (f"host {GAME} --record all.p2preplay", "--record: a host has many matches: name a folder"),
+        (f"host {GAME} --stand-in random", "--stand-in goes with --while-away stand_in"),
+        (
+            f"host {GAME} --while-away default_action --rejoin-timeout 0",
+            "--while-away wants --rejoin-timeout",
+        ),
         (f"host {GAME} --rejoin-timeout -1", "--rejoin-timeout: wanted 0 to 3600"),
         (f"host {GAME} --server http://127.0.0.1:1 --port 70000", "--port: wanted 0 to 65535"),
         (f"host {GAME} --links -1", "--links: wanted a whole number from 1"),

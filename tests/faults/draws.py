@@ -16,6 +16,7 @@ __all__ = [
     "FPS",
     "Draw",
     "Fault",
+    "as_another_returns",
     "at",
     "at_barrier",
     "at_once",
@@ -37,7 +38,8 @@ _FIRST_FRAME = 40
 
 When = Literal["starting", "meeting", "playing", "returning", "closing"]
 """From which moment a fault's delay counts: the start of the struck player's process, its first socket to
-another player, the frame, the first socket of the process that came after it, or the last frame."""
+another player, the frame, the first socket of the process that came after it (or after ``awaits``), or the
+last frame."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +55,7 @@ class Fault:
         frame: for which frame of the whole match, if it waits for one.
         delay_s: how long after that.
         of: the kind as which it is to be named; ``None`` is that of the run.
+        awaits: whose process comes back, where that is waited for; ``None``: the struck one's.
     """
 
     what: str
@@ -63,6 +66,7 @@ class Fault:
     frame: int = 0
     delay_s: float = 0.0
     of: str | None = None
+    awaits: str | None = None
 
 
 Draw = Callable[[random.Random, Sequence[str]], list[Fault]]
@@ -196,6 +200,27 @@ def coming_back(what: str, *, seconds: float) -> Draw:
                 frame=frame,
                 when="returning",
                 delay_s=rng.uniform(0, 0.8),
+            ),
+        ]
+
+    return draw
+
+
+def as_another_returns(what: str, *, seconds: float) -> Draw:
+    """Strike a player in the middle of play, and another one as the next process of theirs comes back."""
+
+    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
+        (first, second), frame = rng.sample(list(hosts), 2), _FIRST_FRAME + rng.randrange(FPS)
+        return [
+            Fault(what=what, hosts=(first,), seconds=seconds, frame=frame),
+            Fault(
+                what=what,
+                hosts=(second,),
+                seconds=seconds,
+                frame=frame,
+                when="returning",
+                delay_s=rng.uniform(0, 0.8),
+                awaits=first,
             ),
         ]
 

@@ -14,6 +14,7 @@ import attrs
 from tests.faults.draws import (
     EPISODE_FRAMES,
     FPS,
+    as_another_returns,
     at,
     at_barrier,
     at_once,
@@ -240,6 +241,14 @@ KINDS: Mapping[str, Kind] = {
         expected=_COMES_BACK,
         stage=Stage(join=_REJOIN),
         games=("tally", "tally4"),
+    ),
+    "killed as another comes back": Kind(
+        about="kill -9 of one of three players, and of another one within 0.8 s of the first socket of the "
+        "process that comes back, where nobody passes messages on; both start again",
+        draw=as_another_returns("player killed", seconds=1.0),
+        expected=_COMES_BACK,
+        stage=Stage(join=(*_REJOIN, "--relay", "none")),
+        games=("tally", "tally"),
     ),
     "Pong": Kind(
         about="PettingZoo's Pong: a blackout of 3 s, and kill -9 of a player, who starts again",

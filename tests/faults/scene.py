@@ -231,8 +231,8 @@ class Scene:
             case "meeting":
                 return bool(self.lab.udp_ports(fault.hosts[0]))
             case "returning":
-                again = self._players[fault.hosts[0]].starts > 1
-                return again and bool(self.lab.udp_ports(fault.hosts[0]))
+                awaited = fault.awaits or fault.hosts[0]
+                return self._players[awaited].starts > 1 and bool(self.lab.udp_ports(awaited))
             case "closing":
                 return fastest >= self._plan.frames
             case "playing":

@@ -21,7 +21,7 @@ def test_a_plan_is_made_of_its_kind_and_seed_alone_and_can_be_carried_out(kind: 
     assert KINDS[kind].expected.naming in {None, *RULES}
 
 
-OTHERS = {"two killed and back": {3, 4}, "Pong": {2}}
+OTHERS = {"two killed and back": {3, 4}, "killed as another comes back": {3}, "Pong": {2}}
 """Of how many players those are that want others than two and three."""
 
 

@@ -148,10 +148,19 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -
         until(lambda: host.said("p002 has played: peer_crashed (the link is still good)"))
 
 
-@pytest.mark.parametrize("whose", ["the person's", "the program's"])
-def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(tmp_path: Path, whose: str) -> None:
+@pytest.mark.parametrize(
+    ("whose", "meanwhile"),
+    [
+        ("the person's", ()),
+        ("the program's", ()),
+        ("the program's", ("--while-away", "stand_in", "--stand-in", "scripted")),
+    ],
+)
+def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
+    tmp_path: Path, whose: str, meanwhile: tuple[str, ...]
+) -> None:
     arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
-    with Host(tmp_path, *arguments) as host:
+    with Host(tmp_path, *arguments, *meanwhile) as host:
         (link,) = host.links
         with FakePage(link) as page:
             wait_for(page, "playing")
@@ -174,6 +183,8 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(tmp_pa
     documents = [json.loads(path.read_text()) for path in folders[0].glob("*.multiplayer.json")]
     assert len(documents) == 2
     assert all(len(document["rejoins"]) == 1 for document in documents)
+    acted = [any(episode.get("actors") for episode in document["episodes"]) for document in documents]
+    assert acted == [bool(meanwhile)] * 2
     matches = gym_p2p.load(tmp_path / "p2p-exports").players
     assert sorted(row["subject"] == "p001" for row in matches) == [False, True]
 

@@ -156,7 +156,7 @@ def test_where_the_default_action_is_forbidden_one_is_given_that_is_not() -> Non
 def test_who_acted_in_a_frame_is_told_of_what_came_and_of_what_was_played_before() -> None:
     table = _Table()
     before = ((b"x",) * 4, (b"x",) * 4)
-    table.standing_in.take_up(before, (b"", bytes([0, 0, 2, 1])))
+    table.standing_in.take_up((0, 0), before, (b"", bytes([0, 0, 2, 1])))
     table.standing_in.learn(InputsArrived(1, 4, (b"x",) * 2, 4, actors=bytes([1, 0])))
     told = [list(table.standing_in.acted(frame)) for frame in range(7)]
     assert told == [[], [], [(1, "stand_in")], [(1, "default")], [(1, "default")], [], []]

@@ -1,8 +1,12 @@
 """A player comes back in a new process: what it asks the others for, until it knows what they know.
 
-It knows who it is, by the keys that its player had before, and nothing of the match. So it asks, one player
-after the other::
+It knows who it is, by the keys that its player had before, and nothing of the match. So it asks. Where others
+act for its player meanwhile, it looks on first, as often as that brings much. Then it claims the seat, of one
+player after the other::
 
+    anybody        every episode from the beginning, as far as everybody holds it: what that was goes to the
+                   user's half, which plays it again; then what everybody holds beyond it, and so on
+    claiming:
     first one      every episode from the beginning: words at barriers, inputs of all players, digests
     each other     the last two episodes: perhaps they hold more of them
     all again      now and then, whether somebody is away who does not answer us
@@ -11,8 +15,9 @@ after the other::
 Every player who is there has to be asked: an input of ours that only one of them holds was given all the
 same, and they may have played with it. Who is away themselves holds nothing that counts.
 
-What the others send of the running match meanwhile (they wait at barriers, agree about who is gone, leave) is
-put off until it can be taken in as if we had been there all the time.
+What the others send of the running match while we claim (they wait at barriers, agree about who is gone,
+leave) is put off until it can be taken in as if we had been there all the time. While we look on they send
+nothing but answers, and their goodbyes.
 
 Why it ends: an answer brings something new, or is the last of that player's. Who does not answer is away for
 the others, or lost, in time; and where everybody who is left has come back, too, nobody knows the match any
@@ -28,14 +33,14 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from gym_p2p.core.match.barrier import Barrier
-from gym_p2p.core.match.events import EpisodeBegan, Source
+from gym_p2p.core.match.events import EpisodeBegan, EpisodeRefused, Source
 from gym_p2p.core.match.history import DIGEST_BYTES, History, PlayedEpisode
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.reaching import was_not_reached
 from gym_p2p.core.match.return_events import PastEpisode, PlayerAway, ReturnFailed
 from gym_p2p.core.match.returning import nothing_past
-from gym_p2p.core.wire.messages import Checksum, Holdings, Message, Ready, decode
+from gym_p2p.core.wire.messages import Cause, Checksum, Goodbye, Holdings, Message, Ready, Relay, decode
 from gym_p2p.core.wire.past import Past, PastWord, Recall
 from gym_p2p.errors import ProtocolError
 
@@ -71,16 +76,30 @@ class CatchingUp:
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
         history: where what was played is put together.
+        looks_on: whether others act for us, until we claim the seat.
 
     Attributes:
         history: as far as it was put together.
+        claims: whether we claim the seat.
+        rests: whether all that everybody holds is known, and :meth:`ask_on` is awaited.
         complete: whether everything is known.
         failed: whether it never will be.
         put_off: what came meanwhile, in order.
         digests: the others', in the order in which each sent them.
     """
 
-    def __init__(self, *, local: int, peers: Mapping[int, Peer], outputs: Outputs, history: History) -> None:
+    def __init__(
+        self,
+        *,
+        local: int,
+        peers: Mapping[int, Peer],
+        outputs: Outputs,
+        history: History,
+        looks_on: bool = False,
+    ) -> None:
+        self._looks_on = looks_on
+        self.claims = not looks_on
+        self.rests = False
         self._local = local
         self._peers = peers
         self._outputs = outputs
@@ -103,20 +122,36 @@ class CatchingUp:
         self.failed = False
         self.put_off: list[tuple[Peer, Message]] = []
         self.digests: list[tuple[int, Checksum]] = []
+        self._outcomes: list[EpisodeBegan | EpisodeRefused] = []
+        """Of the barriers before all episodes that there were, in order."""
+        self._told: dict[int, tuple[int, ...]] = {}
+        """Of each episode that was told how many inputs of every player."""
+        self._told_over = 0
+        """The newest one that was told as over."""
+
+    def ask_on(self, *, claims: bool) -> None:
+        """Ask for what was played since; claim the seat, or look on."""
+        self.rests, self.claims = False, self.claims or claims
 
     def next_words(self) -> Mapping[int, Ready]:
         """Return what players said at the barrier after the running episode."""
         return self._words.get(len(self.history.episodes) + 1, {})
 
-    def put_aside(self, peer: Peer, message: Message) -> None:
-        """Keep a message until everything is known.
+    def put_off_or_drop(self, peer: Peer, message: Message) -> None:
+        """Keep a message until everything is known; who says goodbye is asked no more.
+
+        What else comes while we look on was sent to somebody else of ours, and comes with the answers, too.
 
         Raises:
             ProtocolError: there are too many.
         """
+        if not (self.claims or isinstance(message, Goodbye | Holdings | Relay)):
+            return
         if len(self.put_off) >= _PUT_OFF_MOST:
             raise ProtocolError("too much at once")
         self.put_off.append((peer, message))
+        if isinstance(message, Goodbye) and peer.state is not PeerState.GONE:
+            peer.state, peer.loss = PeerState.GONE, Loss(Cause.LEFT)
 
     def are_gone(self, report: Holdings) -> None:
         """Ask those no more who are gone by somebody's account."""
@@ -175,8 +210,10 @@ class CatchingUp:
             self._knew_nothing.add(peer.index)
             if peer.away_at is None:
                 peer.state, peer.away_at, peer.seated = PeerState.RETURNING, now, False
+                peer.looks_on = self._looks_on and peer.claimed < peer.incarnation
             self._finish(peer, now)
             return
+        peer.claim_seat()
         self._away[peer.index] = set(past.away)
         if past.episode <= past.newest:
             self.history.merge(past)
@@ -201,13 +238,19 @@ class CatchingUp:
         """Ask whoever is next; to be called whenever somebody has greeted us, or is gone."""
         if self.complete or self.failed:
             return
+        if any(peer.excludes_us is not None for peer in self._peers.values()):
+            self._fail("the others play on without this player, who came back too late")
+            return
+        if self.rests:
+            return
         if self._asked is not None and self._answers(self._peers[self._asked[0]]):
             return
         self._asked = None
         there = [peer for peer in self._peers.values() if peer.state is not PeerState.GONE]
-        if any(peer.excludes_us is not None for peer in self._peers.values()):
-            self._fail("the others play on without this player, who came back too late")
+        if not self.claims and any(peer.index not in self._knew_nothing for peer in there):
+            self._look_on(now)
             return
+        self.claims = True
         waiting = [peer for peer in there if peer.index not in self._done and not self._is_away(peer)]
         for peer in waiting:
             if _may_be_asked(peer):
@@ -221,6 +264,13 @@ class CatchingUp:
             self._complete(there, now)
         else:
             self._fail("nobody is left who knows the match")
+
+    def _look_on(self, now: float) -> None:
+        """Ask anybody who may know the match for what everybody holds."""
+        for peer in self._peers.values():
+            if _may_be_asked(peer) and peer.index not in self._knew_nothing:
+                self._recall(peer, max(1, len(self.history.episodes)), now)
+                return
 
     def _ask_again(self, waiting: Sequence[Peer], now: float) -> None:
         """Ask those once more, now and then, for whom somebody was there who does not answer us."""
@@ -253,27 +303,40 @@ class CatchingUp:
             ``None`` where somebody's word is missing, whom nobody can have begun an episode without: then
             :class:`~gym_p2p.core.match.return_events.ReturnFailed` was emitted.
         """
-        began: list[PastEpisode] = []
         for number, played in enumerate(self.history.episodes, 1):
+            if number <= len(self._outcomes):
+                continue
             played.ready = dict(sorted(self._words.get(number, {}).items()))
             if len(played.ready) != len(self._peers) + 1:
                 self._fail("the others do not tell how an episode began")
                 return None
-            outcome = barrier.agree(played.ready)
-            if isinstance(outcome, EpisodeBegan):
-                began.append(self._episode(outcome, played))
-        return began
+            self._outcomes.append(barrier.agree(played.ready))
+        newest_told = max(self._told, default=0)
+        return [
+            self._episode(outcome, self.history.episodes[number - 1])
+            for number, outcome in enumerate(self._outcomes, 1)
+            if number >= newest_told and number > self._told_over and isinstance(outcome, EpisodeBegan)
+        ]
 
     def _episode(self, began: EpisodeBegan, played: PlayedEpisode) -> PastEpisode:
+        start = self._told.get(began.episode, (0,) * len(played.inputs))
+        self._told[began.episode] = played.held
         given = {player: ready.frames for player, ready in self._words.get(began.episode + 1, {}).items()}
         least = min(given.values()) if len(given) == len(played.inputs) else None
+        self._told_over = self._told_over if least is None else began.episode
         return PastEpisode(
             began.episode,
             began.seed,
             began.options,
             began.delays,
-            tuple(map(tuple, played.inputs)),
-            tuple([one.between(0, count) for one, count in zip(played.acted, played.held, strict=True)]),
+            start,
+            tuple([tuple(one[first:]) for one, first in zip(played.inputs, start, strict=True)]),
+            tuple(
+                [
+                    one.between(first, count)
+                    for one, first, count in zip(played.acted, start, played.held, strict=True)
+                ]
+            ),
             least,
             left_first=least is not None and given[self._local] == least,
         )
@@ -305,11 +368,14 @@ class CatchingUp:
         there = episode <= len(self.history.episodes)
         held = self.history.episodes[episode - 1].held if there else (0,) * (len(self._peers) + 1)
         digests_here = self._digests_here.get((peer.index, peer.incarnation, episode), 0)
-        self._outputs.send(peer, Recall(episode, held, digests_here), now)
+        self._outputs.send(peer, Recall(episode, held, digests_here, self.claims), now)
 
     def _finish(self, peer: Peer, now: float) -> None:
-        self._done.add(peer.index)
         self._asked = None
+        if self.claims:
+            self._done.add(peer.index)
+        else:
+            self.rests = peer.index not in self._knew_nothing
         self.look(now)
 
     def _fail(self, why: str) -> None:

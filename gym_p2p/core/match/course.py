@@ -77,7 +77,7 @@ class Course:
                 self.take_inputs(peer, early, now)
                 peer.ways.by_service = now_by_service
             following = peer.ready.get(self._exchange.episode + 1)
-            if following is not None and peer.state in (PeerState.PLAYING, PeerState.AWAY):
+            if following is not None and (peer.state is PeerState.PLAYING or peer.absent):
                 self.finished(peer, following)
 
     def finished(self, peer: Peer, ready: Ready) -> None:

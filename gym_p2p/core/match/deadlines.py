@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
-from gym_p2p.core.match.peer import RESEND_LEAST_S, Due, Peer, report_after_s
+from gym_p2p.core.match.peer import Peer
+from gym_p2p.core.match.peer_timers import RESEND_LEAST_S, Due, report_after_s
 from gym_p2p.core.match.reaching import Reaching
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning

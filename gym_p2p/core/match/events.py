@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
-from gym_p2p.core.match.return_events import GiveFor, ReturnEvent, TakeSeat
+from gym_p2p.core.match.return_events import ReturnCommand, ReturnEvent
 from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
 from gym_p2p.core.wire.messages import Cause
 
@@ -188,8 +188,7 @@ Command = (
     | GiveUp
     | LineClosed
     | LineOpened
-    | TakeSeat
-    | GiveFor
+    | ReturnCommand
     | Leave
 )
 

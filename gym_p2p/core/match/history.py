@@ -163,20 +163,27 @@ class History:
             digests.append((frame, digest))
             self.took(DIGEST_BYTES)
 
-    def past(self, recall: Recall, *, more: bool, budget_bytes: int = PAST_BYTES) -> Past:
+    def past(
+        self, recall: Recall, *, more: bool, budget_bytes: int = PAST_BYTES, of_newest: int | None = None
+    ) -> Past:
         """Return what somebody lacks of an episode, as much of it as fits.
 
         Args:
             recall: what they have of it; of an episode that there is.
             more: whether what follows it is sent as well, if there is room for all that they lack of it.
             budget_bytes: how much fits.
+            of_newest: of the running episode so many inputs of every player count as there, at most.
         """
         played = self.episodes[recall.episode - 1]
+        counts = played.held
+        if of_newest is not None and recall.episode == len(self.episodes):
+            counts = tuple([min(count, of_newest) for count in counts])
         left = budget_bytes
         starts, inputs, actors = [], [], []
-        for there, held, acted in zip(played.inputs, recall.held, played.acted, strict=True):
-            end = start = min(held, len(there))
-            while end < len(there) and (size := len(there[end]) + INPUT_HEAD_BYTES) <= left:
+        held_there = zip(played.inputs, counts, recall.held, played.acted, strict=True)
+        for there, count, held, acted in held_there:
+            end = start = min(held, count)
+            while end < count and (size := len(there[end]) + INPUT_HEAD_BYTES) <= left:
                 left -= size
                 end += 1
             starts.append(start)
@@ -185,14 +192,14 @@ class History:
         digests = tuple(played.digests[recall.digests : recall.digests + max(0, left // DIGEST_BYTES)])
         left -= DIGEST_BYTES * len(digests)
         whole = recall.digests + len(digests) == len(played.digests) and all(
-            start + len(some) == there for start, some, there in zip(starts, inputs, played.held, strict=True)
+            start + len(some) == count for start, some, count in zip(starts, inputs, counts, strict=True)
         )
         return Past(
             episode=recall.episode,
             newest=len(self.episodes),
             returning=False,
             away=(),
-            held=played.held,
+            held=counts,
             start=tuple(starts),
             inputs=tuple(inputs),
             actors=tuple(actors),

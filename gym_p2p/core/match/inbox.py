@@ -62,6 +62,8 @@ __all__ = ["Inbox"]
 _PLAYING = PeerState.PLAYING
 _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
+_OF_WHO_LOOKS_ON = _BEFORE_HANDSHAKE - {Goodbye} | {Recall, PastWord, Past, TookSeat, Inputs, ForwardedGame}
+"""Of the last two are those that have overtaken a :class:`TookSeat`."""
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
 _PUT_OFF = frozenset({Ready, Checksum, Goodbye, Share, Relay, Holdings, Keep, ActedFor, ReadyFor})
@@ -203,6 +205,8 @@ class Inbox:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
+        if peer.looks_on and type(message) not in _OF_WHO_LOOKS_ON:
+            raise ProtocolError("message of somebody who looks on")
         if self.catching_up is not None and self._is_put_off(peer, message, self.catching_up):
             return
         self.handle(peer, way, message, now)
@@ -214,7 +218,7 @@ class Inbox:
                 return False
             catching_up.are_gone(message)
         if type(message) in _PUT_OFF:
-            catching_up.put_aside(peer, message)
+            catching_up.put_off_or_drop(peer, message)
         return type(message) in _PUT_OFF or type(message) in _NOT_FOR_WHO_CATCHES_UP
 
     def handle(self, peer: Peer, way: Way, message: Message, now: float) -> None:
@@ -255,7 +259,7 @@ class Inbox:
             if peer.away_at is not None:  # the match goes on: they may come again as who they were
                 self._returning.turn_away(peer, now)
                 return
-        if self._returning.greeted(peer) and self.catching_up is None:
+        if self._returning.greeted(peer) and self.catching_up is None and not peer.looks_on:
             self._course.carry_out(self._departures.brief(peer), now)
         if self.catching_up is not None:
             self.catching_up.look(now)
@@ -323,7 +327,15 @@ class Inbox:
             raise
 
     def _on_recall(self, peer: Peer, message: Recall, now: float) -> None:
-        (self._returning if self.catching_up is None else self.catching_up).answer(peer, message, now)
+        claimed_now = message.claims and peer.looks_on
+        if claimed_now:
+            peer.claim_seat()
+        if self.catching_up is not None:
+            self.catching_up.answer(peer, message, now)
+            return
+        if claimed_now:
+            self._course.carry_out(self._departures.brief(peer), now)
+        self._returning.answer(peer, message, now)
 
     def _on_past(self, peer: Peer, message: Past | PastWord, now: float) -> None:
         if self._caught_up:

@@ -225,7 +225,7 @@ class InputExchange:
         with every message.
         """
         peers = self._peers.values()
-        rows = [peer.received for peer in peers if peer.present or _may_go_on(peer)]
+        rows = [peer.received for peer in peers if peer.takes_part or _may_go_on(peer)]
         rows = rows or [self._held]
         least = rows[0] if len(rows) == 1 else [*map(min, *rows)]
         self._local_inputs.forget(min(least[self.local], self.given - 1))

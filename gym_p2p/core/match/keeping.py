@@ -6,7 +6,8 @@ they are inputs like any other, and nothing else has to be agreed upon.
 
 For that two things have to be sure. The keeper has to know every input of the player that anybody holds, or
 there would be two of one frame. And their process has to be over for everybody, or it would give inputs of
-the same frames. So the keeper asks all who are there, twice, before they give the first one::
+the same frames. So the keeper asks all who are there, twice, before they give the first one. By
+*process* such a one is meant here that has given inputs, or was to: one that looks on is none::
 
     Keep(commits=False) -> Kept   once they are away for the recipient, too, and the sender is their keeper
     Keep(commits=True)  -> Kept   as before; all that the recipient holds comes first, and from then on that
@@ -17,9 +18,10 @@ The first question binds nobody: where somebody still sees the player, the match
 until all do or nobody does. Who answered the second one takes only another process of that player's. So does
 who has taken such an input, or given one.
 
-* The player comes back: whoever greets their next process takes nothing more in their name, and the keeper
-  gives nothing more, before they tell it what they hold. It asks everybody who is there. So an input counts
-  that one of them holds, and what did not reach all comes from the player now.
+* The player comes back: their next process looks on first, and nothing changes. Then it claims the seat, of
+  everybody who is there: whom it asks takes nothing more in the player's name, and the keeper gives nothing
+  more, before they tell it what they hold. So an input counts that one of them holds, and what did not reach
+  all comes from the player now.
 * The keeper goes, or somebody with a lower index comes back: another one is the keeper, and asks anew. What
   one of them lacks is given again, from what they hold by their answer on.
 * Two who do not see each other hold each other for away, and each plays on. When they hear of each other, the
@@ -127,7 +129,7 @@ class Keeping:
         """Ask, answer, and begin or end to give inputs, as things stand."""
         if not self.acts:
             return
-        away = [peer for peer in self._peers.values() if peer.state is PeerState.AWAY]
+        away = [peer for peer in self._peers.values() if peer.absent]
         for player in [one for one in self._keeps if self._peers[one] not in away]:
             self._stop(player)
         if not away:
@@ -157,9 +159,9 @@ class Keeping:
     def _is_agreed(self, away: Peer, now: float) -> bool:
         """Whether everybody has answered both questions about a player who is away; ask on."""
         keep = self._keeps.get(away.index)
-        if keep is None or keep.incarnation != away.incarnation:
+        if keep is None or keep.incarnation != away.claimed:
             self._stop(away.index)
-            keep = self._keeps[away.index] = _Keep(away.incarnation)
+            keep = self._keeps[away.index] = _Keep(away.claimed)
         agreed = [self._agrees(keep, away, peer, now) for peer in self._voters(away)]  # all of them are asked
         return all(agreed)
 
@@ -174,7 +176,7 @@ class Keeping:
         return [
             peer
             for peer in self._peers.values()
-            if peer.present and peer is not away and peer.state is not PeerState.LEAVING
+            if peer.takes_part and peer is not away and peer.state is not PeerState.LEAVING
         ]
 
     def _agrees(self, keep: _Keep, away: Peer, peer: Peer, now: float) -> bool:
@@ -185,7 +187,7 @@ class Keeping:
         question = peer.incarnation, answered == (peer.incarnation, False)
         if keep.asked.get(peer.index) != question and peer.state is not PeerState.GREETING:
             keep.asked[peer.index] = question
-            self._outputs.send(peer, Keep(away.index, away.incarnation, commits=question[1]), now)
+            self._outputs.send(peer, Keep(away.index, keep.incarnation, commits=question[1]), now)
         return False
 
     def _stop(self, player: int) -> None:
@@ -205,17 +207,20 @@ class Keeping:
         self._course.pass_barrier(now)
 
     def _answer(self, away: Peer, keeper: int | None, now: float) -> None:
-        """Answer the keeper who has asked about a player."""
-        question = None if keeper is None else self._questions.pop((keeper, away.index), None)
+        """Answer the keeper who has asked about a player, unless one looks on here that is over for them."""
+        question = None if keeper is None else self._questions.get((keeper, away.index))
         if keeper is None or question is None:
             return
+        if away.state is not PeerState.AWAY and away.incarnation <= question.incarnation:
+            return
+        del self._questions[keeper, away.index]
         asking = self._peers[keeper]
         if question.commits:
-            away.incarnation = max(away.incarnation, question.incarnation)
+            away.is_over(question.incarnation)
             away.played_for = True
             self._course.carry_out(self._departures.shares(asking, [away]), now)
         held = away.remote_inputs.count
-        answer = Kept(away.index, away.incarnation, question.commits, self._exchange.episode, held)
+        answer = Kept(away.index, away.claimed, question.commits, self._exchange.episode, held)
         self._outputs.send(asking, answer, now)
 
     def _take_early(self, away: Peer, now: float) -> None:
@@ -263,8 +268,8 @@ class Keeping:
         question = peer.incarnation, message.commits
         if keep is None or keep.asked.get(peer.index) != question:
             return
-        if message.incarnation > away.incarnation:
-            away.incarnation = message.incarnation  # a process that we have not seen; it is over as well
+        if message.incarnation > away.claimed:
+            away.is_over(message.incarnation)  # a process that we have not seen; it is over as well
         elif message.incarnation == keep.incarnation or not message.commits:
             keep.answered[peer.index] = question
             if message.commits:
@@ -334,7 +339,7 @@ class Keeping:
         before they begin.
         """
         whose = self._peers.get(message.player)
-        if whose is None or whose is peer or whose.state is not PeerState.AWAY or not self.acts:
+        if whose is None or whose is peer or not whose.absent or not self.acts:
             return False
         keep = self._keeps.get(whose.index)
         if not (whose.played_for and peer.index != self.keeper if keep is None else keep.acting):
@@ -352,7 +357,7 @@ class Keeping:
         never_away = whose.state is PeerState.PLAYING and not (whose.incarnation or whose.played_for)
         if not self.acts or never_away:
             raise ProtocolError("acts for a player who is there")
-        return whose.state is PeerState.AWAY and peer.index == self.keeper
+        return whose.absent and peer.index == self.keeper
 
     def _arrived(self, away: Peer, message: ActedFor, now: float) -> None:
         arrived = self._exchange.arrived(away, message.start, message.inputs, now, message.actors)

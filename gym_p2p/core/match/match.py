@@ -41,9 +41,10 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.outputs import MatchOutput, Transmit
 from gym_p2p.core.match.parts import Parts
-from gym_p2p.core.match.peer import Due, Loss, Peer, PeerState
+from gym_p2p.core.match.peer import Loss, Peer, PeerState
+from gym_p2p.core.match.peer_timers import Due
 from gym_p2p.core.match.reaching import is_met_first, was_not_reached
-from gym_p2p.core.match.return_events import GiveFor, TakeSeat
+from gym_p2p.core.match.return_events import GiveFor, LearnMore, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.ways import DIRECT
 from gym_p2p.core.wire.codec import JsonObject
@@ -269,9 +270,8 @@ class Match:
                 self._course.lose(self._peers[player], Loss(Cause.UNRESPONSIVE), now)
             case LineClosed() | LineOpened():
                 self._reconnecting.line_changed(self._peers[command.player], command, now)
-            case TakeSeat(caught_up):
-                if self._taking_seat is not None:
-                    self._taking_seat.take(caught_up, now)
+            case TakeSeat() | LearnMore() if self._taking_seat is not None:
+                self._taking_seat.go_on(command, now)
             case Leave():
                 self._leave(command, now)
         self._look(now)
@@ -383,7 +383,8 @@ class Match:
         self._barrier.step_back()
         self._keeping.seated = False
         self._course.carry_out(self._departures.share_all(), now)
-        self._outputs.broadcast(self._peers.values(), self._leaving.goodbye(command, self._seals), now)
+        goodbye = self._leaving.goodbye(command, self._seals)
+        self._outputs.tell_all(self._peers.values(), goodbye, now)
         self._finish_leaving(now)
 
     def _vanishes(self, command: Leave) -> bool:

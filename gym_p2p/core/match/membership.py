@@ -136,7 +136,7 @@ class Departures:
         peer.final = peer.remote_inputs.count
         yield from self._tell(peer)
         yield from self._take(peer, 0, (), now)
-        if self.open and not any(one.present for one in self._peers.values()):
+        if self.open and not any(one.takes_part for one in self._peers.values()):
             yield from self._agree(now)  # on those who were gone before: nobody is left who could report
 
     def lacks_report_of(self, peer: Peer) -> bool:
@@ -147,7 +147,7 @@ class Departures:
     def share_all(self) -> Iterator[DepartureOutput]:
         """Give everyone what they may lack of anybody: we leave, and cannot answer any more."""
         for peer in self._peers.values():
-            if peer.present:
+            if peer.takes_part:
                 yield from self.shares(peer, [whose for whose in self._peers.values() if whose is not peer])
 
     def receive_hearsay(self, peer: Peer, message: Share | Relay, now: float) -> Iterator[DepartureOutput]:
@@ -162,7 +162,7 @@ class Departures:
         heard = message if isinstance(message, Share) else self._word(message)
         if isinstance(heard, Goodbye):
             self._keep_words(whose, heard, peer)
-        elif whose.state is PeerState.GONE or whose.state is PeerState.AWAY:
+        elif whose.state is PeerState.GONE or whose.absent:
             yield from self._hear(whose, heard, now)
         elif isinstance(heard, Ready) or heard.episode >= self._exchange.episode:
             whose.keep_hearsay(heard)
@@ -208,7 +208,7 @@ class Departures:
         Who is away gives nothing by themselves: without it some could play on and some not.
         """
         for peer in self._peers.values():
-            if peer.present and peer is not away:
+            if peer.takes_part and peer is not away:
                 yield from self.shares(peer, [away])
         hearsay, away.hearsay = away.hearsay, []
         for message in hearsay:
@@ -233,7 +233,7 @@ class Departures:
         for peer in self._peers.values():
             if peer.state is PeerState.LEAVING:
                 yield from self._tell(peer)
-            elif peer.state is PeerState.AWAY:
+            elif peer.absent:
                 yield from self._take_kept(peer, NEVER, now)
             elif peer.state is PeerState.GONE and not self.open:
                 yield from self._fix(peer, now)
@@ -288,7 +288,7 @@ class Departures:
         match heard:
             case Ready() if heard.episode > episode:
                 whose.ready.setdefault(heard.episode, heard)
-                if heard.episode == episode + 1 and whose.state is PeerState.AWAY and whose.told is None:
+                if heard.episode == episode + 1 and whose.absent and whose.told is None:
                     whose.told = PlayerFinished(whose.index, heard.frames)
                     yield whose.told
             case Share() if heard.episode == episode:
@@ -326,7 +326,7 @@ class Departures:
         self._ours = ours = self._report(gone)
         self.open = True
         for peer in self._peers.values():
-            if peer.present:
+            if peer.takes_part:
                 yield from self.shares(peer, gone)
                 yield peer, ours
         yield from self._agree(now)
@@ -391,7 +391,7 @@ class Departures:
         reports: dict[int | None, Holdings] = {None: ours}
         for player, peer in self._peers.items():
             theirs = self._theirs.get(player)
-            if not peer.present:
+            if not peer.takes_part:
                 continue
             if theirs is None or theirs.gone != ours.gone:
                 return None

@@ -127,7 +127,13 @@ class Outputs:
             self._send_control_around(peer, encode(message))
 
     def broadcast(self, peers: Iterable[Peer], message: Message, now: float) -> None:
-        """Append what carries a message to everybody who is there."""
+        """Append what carries a message to everybody who takes part; who looks on asks for what they want."""
+        for peer in peers:
+            if peer.takes_part:
+                self.send(peer, message, now)
+
+    def tell_all(self, peers: Iterable[Peer], message: Message, now: float) -> None:
+        """Append what carries a message to everybody who is there, also to who looks on."""
         for peer in peers:
             if peer.present:
                 self.send(peer, message, now)

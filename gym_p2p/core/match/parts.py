@@ -117,6 +117,7 @@ class Parts:
             barrier=self.barrier,
             exchange=self.exchange,
             ways_round=self.ways_round,
+            acts=acts_for_away(sync),
         )
 
     def _add_course(self, local: int, sync: SyncConfig) -> None:
@@ -140,7 +141,7 @@ class Parts:
             comparison=self.comparison,
         )
         self.keeping = Keeping(
-            acts=sync.rejoin_timeout_s > 0 and sync.while_away != "pause",
+            acts=acts_for_away(sync),
             local=local,
             peers=self.peers,
             outputs=self.outputs,
@@ -194,7 +195,9 @@ class Parts:
     def _take_seat(self, local: int, players: int, sync: SyncConfig) -> TakingSeat:
         """Return what takes the seat again of a player who has come back."""
         history = self.exchange.history or History(players)
-        catching_up = CatchingUp(local=local, peers=self.peers, outputs=self.outputs, history=history)
+        catching_up = CatchingUp(
+            local=local, peers=self.peers, outputs=self.outputs, history=history, looks_on=acts_for_away(sync)
+        )
         self.inbox.catching_up = catching_up
         taking_seat = self.deadlines.taking_seat = TakingSeat(
             catching_up,
@@ -212,3 +215,8 @@ class Parts:
             handle=self.inbox.handle_late,
         )
         return taking_seat
+
+
+def acts_for_away(sync: SyncConfig) -> bool:
+    """Whether others act for who is away, and the match goes on."""
+    return sync.rejoin_timeout_s > 0 and sync.while_away != "pause"

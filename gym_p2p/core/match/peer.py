@@ -17,43 +17,27 @@ from gym_p2p.core.match.control_log import ControlLog
 from gym_p2p.core.match.events import PlayerFinished, PlayerGone, Source
 from gym_p2p.core.match.frame_advantage import FrameAdvantage
 from gym_p2p.core.match.input_buffers import RemoteInputs
+from gym_p2p.core.match.peer_timers import (
+    ACKNOWLEDGE_LEAST_S,
+    FIRST_RTT_S,
+    GREETING_TIMEOUT_S,
+    KEEP_ALIVE_S,
+    PING_INTERVAL_S,
+    RESEND_INTERRUPTED_S,
+    RESEND_LEAST_S,
+    RESEND_MOST_S,
+    SUSPECT_INTERVAL_S,
+    Due,
+    report_after_s,
+    while_ticking_s,
+)
 from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
 from gym_p2p.core.wire.past import TookSeat
 
-__all__ = ["Due", "Loss", "Peer", "PeerState", "report_after_s"]
-
-PING_INTERVAL_S = 1.3
-"""Not in step with what is measured every second: packets that leave together delay each other."""
-
-SUSPECT_INTERVAL_S = 0.1
-"""While a direct path may be bad (thirty show a loss of three in ten well enough), and to one who leaves."""
-
-KEEP_ALIVE_S = 0.2
-"""Something is sent at least this often. GGRS's value; well below the notice at 0.5 s."""
-
-GREETING_TIMEOUT_S = 10.0
-"""From the link being open to the peer's handshake."""
-
-FIRST_RTT_S = 0.1
-"""Assumed until the first pong."""
-
-RESEND_LEAST_S = 0.015
-RESEND_MOST_S = 0.25
-RESEND_INTERRUPTED_S = 0.03
-"""While nothing arrives from a peer, so that the first moment of a path that carries again is not missed."""
-
-ACKNOWLEDGE_LEAST_S = 0.005
-"""At most one bare acknowledgement in this time, so that two peers cannot answer each other for ever."""
-
-TICKING_MOST_S = 0.04
-"""Who gives inputs at this rate or above it sends one message a frame: all else goes with the next one."""
-
-REPORT_S = 0.03
-REPORT_MOST_S = 0.25
-"""The arrival of inputs is reported with our next input, or after one and a half of our frames without."""
+__all__ = ["Loss", "Peer", "PeerState"]
 
 PROTOCOL_ERRORS_MOST = 256
 """Of one peer; none sends any who follows the protocol, and nobody owes the others more attention."""
@@ -83,15 +67,6 @@ class PeerState(enum.Enum):
 
 _PLAYING, _GREETING = PeerState.PLAYING, PeerState.GREETING
 _LEAVING, _RETURNING = PeerState.LEAVING, PeerState.RETURNING
-
-
-class Due(enum.Enum):
-    """What a peer's timers request."""
-
-    PING = "ping"
-    RESEND = "resend"
-    NOTICE = "notice"
-    LOST = "lost"
 
 
 @attrs.frozen
@@ -139,6 +114,10 @@ class Peer:
     """For how long another process of its player's is waited for, as all players agreed; 0: it is not."""
     incarnation: int = 0
     """Which process of its player's it is, from 0."""
+    claimed: int = 0
+    """The newest of those that gave inputs, or was to."""
+    looks_on: bool = False
+    """Whether it only plays again what was played, while others act for its player."""
     away_at: float | None = None
     """Since when its player has been away; ``None`` where they are not, and once they have caught up."""
     played_for: bool = False
@@ -196,6 +175,17 @@ class Peer:
         return state is _PLAYING or state is _GREETING or state is _LEAVING or state is _RETURNING
 
     @property
+    def absent(self) -> bool:
+        """Whether its player is away: others act for them, if anybody does, and no word of it counts."""
+        state = self.state
+        return state is PeerState.AWAY or (self.looks_on and (state is _GREETING or state is _RETURNING))
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it is there, and its word counts: it holds what others may lack."""
+        return self.present and not self.looks_on
+
+    @property
     def greeted(self) -> bool:
         """Whether it is there, and has greeted us."""
         return self.present and self.state is not PeerState.GREETING
@@ -233,7 +223,7 @@ class Peer:
 
     def begin_incarnation(self, incarnation: int, *, link_open: bool) -> None:
         """Forget what its process before held, and begin anew what belongs to it and its link."""
-        self.incarnation, self.seated, self.played_for = incarnation, False, False
+        self.incarnation, self.seated, self.looks_on = incarnation, False, False
         self.has_greeted = False
         self.control, self.reassembler = self.control.anew(), Reassembler()
         self.pings, self.ways = Pings(), Ways(link_open=link_open)
@@ -241,6 +231,17 @@ class Peer:
         self.acknowledged, self.fragment_number, self.early = 0, 0, None
         self.interrupted = self.mismatch_told = self.refused = False
         self.is_there()
+
+    def claim_seat(self) -> None:
+        """Note that it is the one to give inputs from now on, and nobody else."""
+        self.claimed = max(self.claimed, self.incarnation)
+        self.looks_on = self.played_for = False
+
+    def is_over(self, incarnation: int) -> None:
+        """Note that its player's processes up to this one are over."""
+        self.claimed = max(self.claimed, incarnation)
+        self.incarnation = max(self.incarnation, incarnation)
+        self.looks_on = self.looks_on and self.incarnation > self.claimed
 
     @property
     def _stays(self) -> bool:
@@ -352,11 +353,11 @@ class Peer:
             return self.inputs_sent_at + RESEND_INTERRUPTED_S
         after_s = 1.5 * (FIRST_RTT_S if self.pings.srtt_s is None else self.pings.srtt_s)
         after_s = min(RESEND_MOST_S, max(RESEND_LEAST_S, after_s))
-        return self.inputs_sent_at + max(after_s, _while_ticking_s(tick_s))
+        return self.inputs_sent_at + max(after_s, while_ticking_s(tick_s))
 
     def may_acknowledge(self, now: float, tick_s: float) -> bool:
         """Whether a bare acknowledgement may be sent already."""
-        return self.inputs_sent_at + max(ACKNOWLEDGE_LEAST_S, _while_ticking_s(tick_s)) <= now
+        return self.inputs_sent_at + max(ACKNOWLEDGE_LEAST_S, while_ticking_s(tick_s)) <= now
 
     def times(
         self, held: Sequence[int], local: int, tick_s: float, unreported_since: float | None = None
@@ -388,13 +389,3 @@ class Peer:
         silent = Due.LOST if self.interrupted else Due.NOTICE
         kinds = (Due.PING, silent, Due.LOST, Due.RESEND)
         return [kind for kind, when in zip(kinds, times, strict=True) if when <= now]
-
-
-def report_after_s(tick_s: float) -> float:
-    """Return how long an arrival waits to be reported with our next input, before it is by itself."""
-    return min(REPORT_MOST_S, max(REPORT_S, 1.5 * tick_s))
-
-
-def _while_ticking_s(tick_s: float) -> float:
-    """Return for how long our next input is waited for rather than sending a message of its own."""
-    return 1.25 * tick_s if tick_s <= TICKING_MOST_S else 0.0

@@ -16,7 +16,7 @@ from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
-from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.ways import DIRECT, Way
 from gym_p2p.core.wire.messages import Cause, Continue, Holdings, Message, decode
@@ -89,6 +89,6 @@ class Refusing:
     @property
     def _is_larger_side(self) -> bool:
         """Whether more are here than are away; of two halves it is the one with the lowest index."""
-        away = [player for player, peer in self._peers.items() if peer.state is PeerState.AWAY]
-        here = [self._local, *[player for player, peer in self._peers.items() if peer.present]]
+        away = [player for player, peer in self._peers.items() if peer.absent]
+        here = [self._local, *[player for player, peer in self._peers.items() if peer.takes_part]]
         return (len(here), -min(here)) > (len(away), -min(away, default=0))

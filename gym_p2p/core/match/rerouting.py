@@ -42,7 +42,8 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
-from gym_p2p.core.match.peer import PING_INTERVAL_S, Peer, PeerState
+from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.peer_timers import PING_INTERVAL_S
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayChanged, WayKind, Why

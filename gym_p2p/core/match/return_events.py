@@ -17,10 +17,13 @@ __all__ = [
     "ActFor",
     "CanReturn",
     "GiveFor",
+    "LearnMore",
     "PastComplete",
     "PastEpisode",
+    "PastSoFar",
     "PlayerAway",
     "PlayerReturned",
+    "ReturnCommand",
     "ReturnEvent",
     "ReturnFailed",
     "SeatTaken",
@@ -38,6 +41,17 @@ class TakeSeat(msgspec.Struct, frozen=True):
     """
 
     caught_up: int
+
+
+class LearnMore(msgspec.Struct, frozen=True):
+    """Ask for what was played meanwhile, after :class:`PastSoFar`: that was played again here.
+
+    Attributes:
+        claims: whether nobody acts for this player from then on: :class:`PastComplete` follows then, and else
+            :class:`PastSoFar` again.
+    """
+
+    claims: bool
 
 
 class GiveFor(msgspec.Struct, frozen=True):
@@ -58,6 +72,9 @@ class GiveFor(msgspec.Struct, frozen=True):
     frame: int
     data: bytes
     actor: ActedBy
+
+
+ReturnCommand = LearnMore | TakeSeat | GiveFor
 
 
 # Events at those who are there.
@@ -126,9 +143,12 @@ class PlayerReturned(msgspec.Struct, frozen=True):
 class PastEpisode(msgspec.Struct, frozen=True):
     """An episode that was played, or is being played, as far as the others know it.
 
+    Of one that was told before there is what is new.
+
     Attributes:
         episode: from 1; those that nobody began are left out.
-        inputs: of each player, from frame 0 on.
+        start: of each player, the frame of the first input.
+        inputs: of each player, from there on.
         actors: of each player, who chose each (:class:`~gym_p2p.core.wire.acting.ActedBy`); empty: they.
         frames: how many inputs the player with the fewest gave, who went on to the next one; ``None`` of the
             running episode.
@@ -139,14 +159,22 @@ class PastEpisode(msgspec.Struct, frozen=True):
     seed: int
     options: Mapping[str, Any]
     delays: tuple[int, ...]
+    start: tuple[int, ...]
     inputs: tuple[tuple[bytes, ...], ...]
     actors: tuple[bytes, ...]
     frames: int | None
     left_first: bool
 
 
+class PastSoFar(msgspec.Struct, frozen=True):
+    """All that everybody holds by now is known: :class:`PastEpisode` came of it. The others play on.
+
+    :class:`LearnMore` is to follow.
+    """
+
+
 class PastComplete(msgspec.Struct, frozen=True):
-    """All that was played is known: :class:`PastEpisode` came of every episode.
+    """All that was played is known: :class:`PastEpisode` came of every episode. Nobody plays on.
 
     Attributes:
         episode: the running one; 0 before the first.
@@ -176,5 +204,13 @@ class ReturnFailed(msgspec.Struct, frozen=True):
 
 
 ReturnEvent = (
-    CanReturn | PlayerAway | ActFor | PlayerReturned | PastEpisode | PastComplete | SeatTaken | ReturnFailed
+    CanReturn
+    | PlayerAway
+    | ActFor
+    | PlayerReturned
+    | PastEpisode
+    | PastSoFar
+    | PastComplete
+    | SeatTaken
+    | ReturnFailed
 )

@@ -7,8 +7,13 @@ nobody can play on, so the match stands by itself, and whoever waits no longer c
 
     Resume(incarnation 1) over a new link   the old process is over, whatever comes of it still
     Hello, both ways                        who plays something else is refused, and may come again
-    Recall -> PastWord, Past, ...           what was played (:mod:`gym_p2p.core.match.catching_up`)
+    Recall(claims=False) -> PastWord, ...   what was played (:mod:`gym_p2p.core.match.catching_up`), while
+                                            others act for them and play on, again and again
+    Recall(claims=True) -> PastWord, ...    the rest: from the first of these on the match stands for them
     TookSeat                                they play on: from then on they get inputs again, as everybody
+
+Where nobody acts for who is away, the match stands anyway, and they claim the seat at once. Who looks on is
+told what everybody holds and nothing else, for that is what nobody ever takes back.
 
 What they themselves did is, for all, what somebody who is there holds of it. An input that the old process
 gave and nobody received was never given. Who comes back asks everybody before they give the next one, so none
@@ -65,6 +70,7 @@ class Returning:
         peers: all others, in the order of their indices.
         outputs: where requests and events go.
         ways_round: by which somebody may be heard whose path is lost.
+        acts: whether others act for who is away; else the match stands meanwhile.
     """
 
     def __init__(
@@ -77,7 +83,9 @@ class Returning:
         barrier: Barrier,
         exchange: InputExchange,
         ways_round: WaysRound,
+        acts: bool,
     ) -> None:
+        self._acts = acts
         self._ways_round = ways_round
         self._local = local
         self._peers = peers
@@ -122,12 +130,13 @@ class Returning:
         """Whether the process of a player who is away may go on as it was, should it be there after all.
 
         Not where somebody has come back since: who asked everybody who was there may have given an input anew
-        which that process alone holds. Nor where others have played for it.
+        which that process alone holds. Nor where others have played for it. One that only looks on has given
+        none.
         """
         since = peer.away_at
-        if peer.state is not PeerState.AWAY or since is None or peer.played_for:
+        if peer.state is not PeerState.AWAY or since is None:
             return False
-        return self._came_back_at < since
+        return peer.looks_on or (not peer.played_for and self._came_back_at < since)
 
     def may_wake(self, peer: Peer, way: Way) -> bool:
         """The same, by what comes of it over the link that there was, or a way round."""
@@ -157,6 +166,10 @@ class Returning:
         if over_link and peer.ways.told is not DIRECT:  # the way that led to the process before
             self._outputs.emit(WayChanged(peer.index, DIRECT.kind, DIRECT.via, Why.CARRIES))
         peer.begin_incarnation(incarnation, link_open=over_link)
+        if self._acts:
+            peer.looks_on = True
+        else:
+            peer.claim_seat()
 
     def greeted(self, peer: Peer) -> bool:
         """Let a player catch up whose other process has greeted us; return whether it is one."""
@@ -173,7 +186,8 @@ class Returning:
     def answer(self, peer: Peer, recall: Recall, now: float) -> None:
         """Send a player what they lack of an episode, and of the next ones as far as there is room.
 
-        Others pass so much on and no more: what goes by them waits its turn.
+        Who claims their seat by it must have been told before who is gone. Others pass so much on and no
+        more: what goes by them waits its turn.
 
         Raises:
             ProtocolError: they know it, or there is no such episode.
@@ -183,6 +197,8 @@ class Returning:
             raise ProtocolError("asks for what was played")
         if len(recall.held) != len(self._peers) + 1 or not 0 < recall.episode <= self._exchange.episode + 1:
             raise ProtocolError("asks for an episode that there is not")
+        if peer.looks_on == recall.claims:
+            raise ProtocolError("looks on at what they play, or claims no seat")
         if peer.ways.now is DIRECT:
             self._tell(peer, recall, PAST_BYTES, now)
         else:
@@ -208,25 +224,29 @@ class Returning:
             if not past.more:
                 return
             left -= sum(len(data) + 3 for inputs in past.inputs for data in inputs)
-            recall = Recall(recall.episode + 1, (0,) * len(recall.held), 0)
+            recall = Recall(recall.episode + 1, (0,) * len(recall.held), 0, recall.claims)
 
     def _away(self) -> tuple[int, ...]:
-        away = (PeerState.AWAY, PeerState.GONE)
-        return tuple([player for player, peer in self._peers.items() if peer.state in away])
+        peers = self._peers.items()
+        return tuple([player for player, peer in peers if peer.absent or peer.state is PeerState.GONE])
 
     def _past(self, recall: Recall, newest: int, *, more: bool, budget_bytes: int) -> Past:
         history = self._exchange.history
         if history is None or recall.episode > newest:
             return nothing_past(recall, newest, returning=False)
-        return history.past(recall, more=more, budget_bytes=budget_bytes)
+        everybodys = None if recall.claims else self._exchange.confirmed
+        return history.past(recall, more=more, budget_bytes=budget_bytes, of_newest=everybodys)
 
     def _words(self, recall: Recall, newest: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the words of the barrier before an episode, and of the one that is waited at by now."""
+        """Yield the words of the barrier before an episode, and of the one that is waited at by now.
+
+        Of this who looks on is told nothing: it may never open.
+        """
         history = self._exchange.history
         if history is not None and recall.episode <= newest and not any(recall.held):
             for player, ready in history.episodes[recall.episode - 1].ready.items():
                 yield player, encode(ready)
-        if recall.episode >= newest:
+        if recall.claims and recall.episode >= newest:
             for player, ready in self._barrier.words(newest + 1).items():
                 yield player, encode(ready)
 
@@ -242,6 +262,7 @@ class Returning:
             raise ProtocolError("takes a seat that was not left")
         if message.episode == self._exchange.episode:
             check_frames(peer, message.frame, given=self._exchange.given)
+        peer.claim_seat()
         away_s, peer.away_at = now - self._heard_at.pop(peer.index, peer.away_at), None
         peer.state, peer.seated = PeerState.PLAYING, True
         self._came_back_at = now

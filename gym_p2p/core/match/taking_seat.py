@@ -2,6 +2,9 @@
 
 ::
 
+    ASKING         --somebody has answered-->      LOOKING_ON      where others act for us: the user's half
+                                                                   gets what everybody holds
+    LOOKING_ON     --LearnMore-->                  ASKING
     ASKING         --everybody has answered-->     PLAYING_AGAIN   the user's half gets every episode
     PLAYING_AGAIN  --TakeSeat, nothing differs-->  SEATED          the others get TookSeat
 
@@ -29,7 +32,15 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
-from gym_p2p.core.match.return_events import CanReturn, PastComplete, ReturnFailed, SeatTaken
+from gym_p2p.core.match.return_events import (
+    CanReturn,
+    LearnMore,
+    PastComplete,
+    PastSoFar,
+    ReturnFailed,
+    SeatTaken,
+    TakeSeat,
+)
 from gym_p2p.core.wire.messages import Checksum, Message
 from gym_p2p.core.wire.past import ACTORS_MOST, TookSeat
 
@@ -42,6 +53,7 @@ newest that our process before sent one of."""
 
 class _State(enum.Enum):
     ASKING = "asking"
+    LOOKING_ON = "looking on"
     PLAYING_AGAIN = "playing again"
     SEATED = "seated"
     FAILED = "failed"
@@ -94,7 +106,7 @@ class TakingSeat:
     @property
     def asks(self) -> bool:
         """Whether it is not known yet what was played."""
-        return self._state is _State.ASKING
+        return self._state is _State.ASKING or self._state is _State.LOOKING_ON
 
     @property
     def seated(self) -> bool:
@@ -105,23 +117,53 @@ class TakingSeat:
     def until(self) -> float | None:
         """When :meth:`look` is wanted at the latest; ``None`` while nobody has been reached, and later on."""
         began_at, again_at = self._began_at, self._catching_up.ask_again_at
-        if not self.asks or began_at is None:
+        if self._state is not _State.ASKING or began_at is None:
             return None
         limit_at = began_at + self._limit_s
         return limit_at if again_at is None else min(limit_at, again_at)
 
     def look(self, now: float) -> None:
         """Take the match up once everything is known."""
-        if self._state is not _State.ASKING:
+        if not self.asks:
             return
+        catching_up = self._catching_up
         self._began_at = now if self._began_at is None else self._began_at
-        self._catching_up.look(now)
-        if not self._catching_up.complete and self._began_at + self._limit_s <= now:
-            self._catching_up.give_up()
-        if self._catching_up.failed:
+        catching_up.look(now)
+        answered = catching_up.complete or catching_up.rests
+        if not answered and self._began_at + self._limit_s <= now:
+            catching_up.give_up()
+        if catching_up.failed:
             self._state = _State.FAILED
-        elif self._catching_up.complete:
+        elif catching_up.complete:
             self._take_up(now)
+        elif catching_up.rests and self._state is _State.ASKING:
+            self._tell_so_far()
+
+    def go_on(self, command: LearnMore | TakeSeat, now: float) -> None:
+        """Carry out a request of the user's half, which has played again what it was told."""
+        if isinstance(command, TakeSeat):
+            self._take(command.caught_up, now)
+        elif self._state is _State.LOOKING_ON:
+            self._state, self._began_at = _State.ASKING, now
+            self._catching_up.ask_on(claims=command.claims)
+            self.look(now)
+
+    def _tell_so_far(self) -> None:
+        past = self._catching_up.episodes(self._barrier)
+        if past is None:
+            self._state = _State.FAILED
+            return
+        self._state = _State.LOOKING_ON
+        self._outputs.emit(*past)
+        self._add_digests()
+        self._outputs.emit(PastSoFar())
+
+    def _add_digests(self) -> None:
+        """Have those of the others compared with ours, as soon as these are here."""
+        digests = self._catching_up.digests
+        for player, checksum in digests:
+            self._outputs.emit(*self._comparison.add(player, checksum))
+        digests.clear()
 
     def _take_up(self, now: float) -> None:
         catching_up, outputs = self._catching_up, self._outputs
@@ -134,8 +176,7 @@ class TakingSeat:
         handshake = self._handshake
         outputs.emit(handshake.close(), CanReturn(handshake.rejoin_s, handshake.keys), *past)
         self._restore(catching_up.history)
-        for player, checksum in catching_up.digests:
-            outputs.emit(*self._comparison.add(player, checksum))
+        self._add_digests()
         words = catching_up.next_words()
         own = words.get(self._local)
         outputs.emit(PastComplete(self._exchange.episode, waits=own is not None))
@@ -168,7 +209,7 @@ class TakingSeat:
             if isinstance(event, Desynced) and event.of is Disagreement.OUTCOMES:
                 self._differs = self._differs or event
 
-    def take(self, caught_up: int, now: float) -> None:
+    def _take(self, caught_up: int, now: float) -> None:
         """Take the seat, unless something differs: what was played again is another game then."""
         if self._state is not _State.PLAYING_AGAIN:
             return
@@ -185,7 +226,7 @@ class TakingSeat:
         if history is not None:
             left_at, tail = history.left_at(self._local, given), history.tail(self._local, given, ACTORS_MOST)
         took_seat = TookSeat(episode, given, caught_up, *left_at, tail)
-        self._outputs.broadcast(self._peers.values(), took_seat, now)
+        self._outputs.tell_all(self._peers.values(), took_seat, now)
         for checksum in self._newest_digests():
             self._outputs.broadcast(self._peers.values(), checksum, now)
         for peer in self._peers.values():

@@ -164,13 +164,13 @@ class SyncSession:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
         return [self._give(self._default) for _ in range(self.input_delay)]
 
-    def take_up(self, start: int, inputs: Sequence[Sequence[bytes]]) -> None:
-        """Take every player's inputs, from frame ``start`` on, of an episode that was played before.
+    def take_up(self, start: Sequence[int], inputs: Sequence[Sequence[bytes]]) -> None:
+        """Take every player's inputs, from a frame of each on, of an episode that was played before.
 
         In the place of :meth:`begin`, and as often as there are more. Everybody has them.
         """
-        for track, known in zip(self._tracks, inputs, strict=True):
-            track.learn(start, known)
+        for track, first, known in zip(self._tracks, start, inputs, strict=True):
+            track.learn(first, known)
         self._held_by_all = min([track.count for track in self._tracks])
         self.has_news = True
 

@@ -63,7 +63,7 @@ __all__ = [
     "encode_plain",
 ]
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 
 MAX_INPUT_BYTES = 512
 """So that a message holds at least two inputs beside its header."""

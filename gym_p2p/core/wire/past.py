@@ -36,11 +36,14 @@ class Recall(WireMessage, tag=0x0E, frozen=True):
         episode: from 1.
         held: how many inputs of every player the sender holds by now.
         digests: how many of the recipient's digests.
+        claims: whether the sender takes the seat with what they get, and nobody may act for them from then
+            on; else they look on, and want what everybody holds.
     """
 
     episode: Count
     held: _Counts
     digests: Count
+    claims: bool
 
 
 class PastWord(WireMessage, tag=0x0F, frozen=True):

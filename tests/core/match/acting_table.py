@@ -85,7 +85,7 @@ class ActingPlayer(MortalPlayer):
             case PastEpisode():
                 self._running = event.episode
                 for player, actors in enumerate(event.actors):
-                    self.acted[event.episode, player].add(0, actors)
+                    self.acted[event.episode, player].add(event.start[player], actors)
             case EpisodeBegan():
                 self._running = event.episode
                 self._upcoming.clear()

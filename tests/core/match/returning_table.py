@@ -14,8 +14,10 @@ from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, GiveChecks
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.return_events import (
     CanReturn,
+    LearnMore,
     PastComplete,
     PastEpisode,
+    PastSoFar,
     ReturnFailed,
     SeatTaken,
     TakeSeat,
@@ -27,6 +29,9 @@ from tests.core.match.cut_table import Cut, CutTable
 from tests.core.tables import TICK_S, Player, held_action
 
 SYNC = SyncConfig(checksum_interval=10, reconnect_timeout_s=4, rejoin_timeout_s=20)
+
+_LITTLE = 10
+"""Frames, after which a player who comes back claims the seat."""
 
 MARGIN_S = 5.0
 """Beyond what the others wait: so long does who comes back look for somebody who knows the match."""
@@ -62,8 +67,13 @@ class MortalPlayer(Player):
         self.dead = False
         self.failed: str | None = None
         self.past: list[PastEpisode] = []
+        self.stretches: list[int] = []
+        """How many frames were played again at a time."""
         self.catches_up = False
         self.past_complete = False
+        self._again = 0
+        """The newest episode that was begun once more."""
+        self._caught_up = 0
         self._meanwhile: list[Event] = []
 
     def come_back(self, first: MortalPlayer, incarnation: int, slowly_s: float) -> None:
@@ -106,9 +116,12 @@ class MortalPlayer(Player):
                 self.keys = dict(keys)
             case PastEpisode():
                 self.past.append(event)
+            case PastSoFar():
+                self.past_complete = True
+                self._later(self._play_on_again, self.slowly_s * (not self.stretches))
             case PastComplete():
                 self.past_complete = True
-                self._later(partial(self._play_again, event), self.slowly_s)
+                self._later(partial(self._play_again, event), self.slowly_s * (not self.stretches))
             case SeatTaken():
                 self.events.append(event)
                 self._later(partial(self._go_on, event))
@@ -121,35 +134,54 @@ class MortalPlayer(Player):
             case _:
                 super()._on_event(event)
 
-    def _play_again(self, complete: PastComplete) -> None:
-        if self.dead or self.failed is not None:
-            return
-        caught_up = 0
+    def _play_on_again(self) -> None:
+        """Play what was told so far, while the others play on; claim the seat once it is little."""
+        if not (self.dead or self.failed is not None):
+            self._play_told()
+            self.driver.command(LearnMore(claims=self.stretches[-1] < _LITTLE or len(self.stretches) > 3))
+
+    def _play_told(self) -> None:
+        before = self._caught_up
         for episode in self.past:
-            self.events.append(EpisodeBegan(episode.episode, episode.seed, episode.options, episode.delays))
-            self.episodes_left = max(0, self.episodes_left - 1)
-            session = self.session = SyncSession(
-                local=self.index,
-                default_inputs=[b"d"] * self._table.players,
-                input_delay=episode.delays[self.index],
-                delays=episode.delays,
-                **self._table.options,
-            )
-            self._states.clear()
-            self.saved.clear()
-            session.take_up(0, episode.inputs)
-            before, finished = -1, episode.frames is not None
-            up_to = min(map(len, episode.inputs)) if finished else 0
-            while (session.was_played or session.frame < up_to) and before < session.frame < self.frames:
-                before = session.frame
+            if episode.episode != self._again:
+                self._begin_again(episode)
+            session = self.session
+            assert session is not None
+            session.take_up(episode.start, episode.inputs)
+            played, finished = -1, episode.frames is not None
+            ends = [start + len(one) for start, one in zip(episode.start, episode.inputs, strict=True)]
+            up_to = min(ends) if finished else 0
+            while (session.was_played or session.frame < up_to) and played < session.frame < self.frames:
+                played = session.frame
                 session.add_local_input(b"of before")
                 while (output := session.poll()) is not None:
                     self._carry_out(output)
-            caught_up += session.frame
+                self._caught_up += session.frame > played
+        self.past = []
+        self.stretches.append(self._caught_up - before)
+
+    def _begin_again(self, episode: PastEpisode) -> None:
+        self._again = episode.episode
+        self.events.append(EpisodeBegan(episode.episode, episode.seed, episode.options, episode.delays))
+        self.episodes_left = max(0, self.episodes_left - 1)
+        self.session = SyncSession(
+            local=self.index,
+            default_inputs=[b"d"] * self._table.players,
+            input_delay=episode.delays[self.index],
+            delays=episode.delays,
+            **self._table.options,
+        )
+        self._states.clear()
+        self.saved.clear()
+
+    def _play_again(self, complete: PastComplete) -> None:
+        if self.dead or self.failed is not None:
+            return
+        self._play_told()
         self.waits = complete.waits
         if self.waits:
             self.episodes_left = max(0, self.episodes_left - 1)
-        self.driver.command(TakeSeat(caught_up))
+        self.driver.command(TakeSeat(self._caught_up))
 
     def _go_on(self, seat: SeatTaken) -> None:
         if self.dead:
@@ -159,7 +191,7 @@ class MortalPlayer(Player):
             super()._on_event(event)
         self._meanwhile = []
         played = self.session is None or self.session.frame >= self.frames
-        goes_on = played and self.episodes_left and not self.waits and seat.episode <= len(self.past)
+        goes_on = played and self.episodes_left and not self.waits and seat.episode <= self._again
         if goes_on and (self.session is None or not self._table.options.get("window")):
             self.begin()
         else:
@@ -185,6 +217,10 @@ class MortalTable(CutTable):
         seat = self.seats[index]
         assert isinstance(seat, MortalPlayer)
         return seat
+
+    def finished(self) -> bool:
+        there = [self.seat(index) for index in range(self.players)]
+        return super().finished() and not any(one.catches_up and not one.stopped for one in there)
 
     def _die(self, death: Death) -> None:
         seat = self.seat(death.player)

@@ -106,7 +106,7 @@ def asking(players: int = 2) -> tuple[CatchingUp, dict[int, Peer], Outputs]:
 
 def test_what_was_not_asked_for_is_refused_and_what_comes_late_is_not_taken() -> None:
     catching_up, peers, _ = asking(3)
-    past = nothing_past(Recall(1, (0, 0, 0), 0), 0, returning=False)
+    past = nothing_past(Recall(1, (0, 0, 0), 0, claims=True), 0, returning=False)
     with pytest.raises(ProtocolError):
         catching_up.take_past(peers[2], past, 0.1)
     catching_up.look(0.1)  # asks the first
@@ -138,9 +138,9 @@ def test_a_word_that_nobody_can_have_said_is_refused(word: PastWord) -> None:
 def test_what_is_put_off_is_bounded() -> None:
     catching_up, peers, _ = asking()
     for frame in range(4096):
-        catching_up.put_aside(peers[1], Checksum(1, frame, b"x"))
+        catching_up.put_off_or_drop(peers[1], Checksum(1, frame, b"x"))
     with pytest.raises(ProtocolError):
-        catching_up.put_aside(peers[1], Checksum(1, 5000, b"x"))
+        catching_up.put_off_or_drop(peers[1], Checksum(1, 5000, b"x"))
 
 
 @pytest.mark.parametrize("poured", ["episodes", "digests", "words"])
@@ -150,7 +150,7 @@ def test_what_is_told_of_the_past_without_end_is_bounded(
     monkeypatch.setattr(history, "HISTORY_BYTES", 100_000)
     catching_up, peers, outputs = asking()
     catching_up.look(0.1)
-    nothing = nothing_past(Recall(1, (0, 0), 0), 10_000, returning=False)
+    nothing = nothing_past(Recall(1, (0, 0), 0, claims=True), 10_000, returning=False)
     options = JsonObject({"x": "y" * 2_000} if poured == "words" else {})
     digests = tuple([(frame, b"x") for frame in range(20)]) if poured == "digests" else ()
     for episode in range(1, 1_000):
@@ -170,7 +170,7 @@ def test_who_is_asked_again_is_asked_for_no_digest_a_second_time() -> None:
     catching_up, peers, outputs = asking(3)
     peers[2].interrupted = True
     catching_up.look(0.0)
-    whole = nothing_past(Recall(1, (0, 0, 0), 0), 1, returning=False)
+    whole = nothing_past(Recall(1, (0, 0, 0), 0, claims=True), 1, returning=False)
     recalls: list[Recall] = []
     for half_second in range(10):
         sent = [decode(one.data) for one in iter(outputs.poll, None) if isinstance(one, Transmit)]
@@ -201,6 +201,6 @@ def test_of_what_was_played_nothing_is_taken_with_a_gap_or_of_too_many_players(s
     whole.begin({})
     for player in (0, 1):
         whole.add(player, [b"x"] * 10)
-    past = whole.past(Recall(1, (start, start), 0), more=False)
+    past = whole.past(Recall(1, (start, start), 0, claims=True), more=False)
     with pytest.raises(ProtocolError):
         History(2 if start else 3).merge(past)

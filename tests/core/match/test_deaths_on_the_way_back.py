@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.match.peer import GREETING_TIMEOUT_S
+from gym_p2p.core.match.peer_timers import GREETING_TIMEOUT_S
 from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned, SeatTaken
 from tests.core.match.acting_table import acting_lockstep, acting_rollback, assert_acted_as_told
 from tests.core.match.cut_table import assert_nobody_differs, assert_undisturbed

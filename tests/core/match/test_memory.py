@@ -46,7 +46,7 @@ gone four."""
 LISTS = '{"a":[' + ",".join(["{}"] * 16_000) + "]}"
 """As much as there may be in one message, which becomes fifty times as much if somebody looks into it."""
 
-NOTHING = nothing_past(Recall(1, (0, 0, 0), 0), 2, returning=False)
+NOTHING = nothing_past(Recall(1, (0, 0, 0), 0, claims=True), 2, returning=False)
 
 
 def _wire(kind: int, *fields: object) -> bytes:
@@ -78,7 +78,7 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "control messages for another": lambda n: encode(ForwardedControl(1, 2, 1, n, b"", b"x" * 1_000)),
     "game messages of another": lambda n: encode(ForwardedGame(2, 0, n, b"", b"x" * 1_000)),
     "control messages of another": lambda n: encode(ForwardedControl(2, 0, n, n, b"", b"x" * 1_000)),
-    "questions about the past": lambda n: encode(Recall(1 + n % 2, (0, 0, 0), n)),
+    "questions about the past": lambda n: encode(Recall(1 + n % 2, (0, 0, 0), n, claims=True)),
     "words of the past": lambda n: encode(PastWord(1, _wire(3, n, None, LISTS[:-2] + f",{n}]}}", 0, 0))),
     "what was played": lambda n: encode(
         msgspec.structs.replace(NOTHING, held=(n,) * 3, inputs=((b"x" * 500,) * 40,) * 3)

@@ -6,19 +6,16 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.events import Pinged, Source
-from gym_p2p.core.match.peer import (
+from gym_p2p.core.match.peer import HEARSAY_KEPT, Loss, Peer, PeerState
+from gym_p2p.core.match.peer_timers import (
     ACKNOWLEDGE_LEAST_S,
     GREETING_TIMEOUT_S,
-    HEARSAY_KEPT,
     KEEP_ALIVE_S,
     PING_INTERVAL_S,
     RESEND_INTERRUPTED_S,
     RESEND_LEAST_S,
     RESEND_MOST_S,
     Due,
-    Loss,
-    Peer,
-    PeerState,
 )
 from gym_p2p.core.match.pings import ONE_WAY_MOST_S, PINGS_KEPT
 from gym_p2p.core.wire.messages import Cause, Inputs, Ping, Pong, Share

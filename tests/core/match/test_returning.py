@@ -199,7 +199,7 @@ def test_a_process_that_plays_something_else_is_refused_and_the_match_goes_on_wi
 
 def test_who_was_never_away_is_told_nothing_of_the_past_and_takes_no_seat() -> None:
     match = returnable()
-    recall = Recall(1, (0, 0), 0)
+    recall = Recall(1, (0, 0), 0, claims=True)
     past = nothing_past(recall, 0, returning=False)
     for message in (recall, past, TookSeat(0, 0, 0, 0, 0, b""), PastWord(1, b"")):
         match.receive(1, encode(message), 0.5)

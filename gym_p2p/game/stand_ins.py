@@ -1,0 +1,52 @@
+"""What plays the seats of players who are gone, or away: a function, or a policy that is told the info, too.
+
+Knows how each is asked; refuses to know for whom, and when.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gym_p2p.core.wire.seats import SeatId
+from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Outcome, fresh
+
+__all__ = ["InformedStandIn", "StandIn", "stand_in_action"]
+
+
+class InformedStandIn(abc.ABC):
+    """A stand-in that is told what the environment says beside an observation: a mask of actions, say."""
+
+    @abc.abstractmethod
+    def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
+        """Return the action of a seat."""
+
+    def __call__(self, seat: SeatId, observation: Any, frame: int) -> Any:
+        """Return the action of a seat, as any stand-in does that is told no info."""
+        return self.act(seat, observation, {}, frame)
+
+
+StandIn = Callable[[SeatId, Any, int], Any] | InformedStandIn
+"""``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
+
+
+def stand_in_action(stand_in: StandIn, game: Game, seat: SeatId, seen: Outcome, frame: int) -> Any:
+    """Return what a stand-in does at a seat.
+
+    Args:
+        stand_in: it.
+        game: that is played.
+        seat: of this.
+        seen: the outcome before the frame, of all seats.
+        frame: to be played.
+
+    Raises:
+        Exception: what the stand-in raises.
+    """
+    index = game.seats.index(seat)
+    observation = fresh(seen.observations[index])
+    if isinstance(stand_in, InformedStandIn):
+        return stand_in.act(seat, observation, fresh(seen.infos[index]), frame)
+    return stand_in(seat, observation, frame)
