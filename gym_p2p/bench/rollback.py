@@ -26,6 +26,7 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.game.state.proof import choose_snapshots
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
+from gym_p2p.play.sync_mode import how_often_to_save
 from gym_p2p.simulation import simulate
 
 __all__ = ["NETWORK", "bench_rollback"]
@@ -60,7 +61,7 @@ class _Benched:
 def bench_rollback(*, rounds: int = 5, frames: int = 400, progress: Progress) -> Report:
     """Measure the session, the saving and loading of environments, and rollbacks of a whole window."""
     found, notes = Rounds("us"), list[str]()
-    still = _Bench(_Benched("nothing", StillEnv, _by_name), found)
+    still = _Bench(_Benched("nothing", StillEnv, _by_name), found, saves_all=True)
     benches = [_Bench(subject, found) for subject in _subjects(notes)]
     for count in turns(found, rounds, progress, count=frames, warm_up=WARM_UP):
         still.parts(count)
@@ -128,15 +129,22 @@ def _by_name(left: int, right: int) -> dict[str, int]:
 
 
 class _Bench:
-    """What is measured of one environment, round after round."""
+    """What is measured of one environment, round after round.
 
-    def __init__(self, subject: _Benched, found: Rounds) -> None:
+    Args:
+        subject: the environment.
+        found: where to.
+        saves_all: whether every frame that is played again is saved, also where a match would not do so.
+    """
+
+    def __init__(self, subject: _Benched, found: Rounds, *, saves_all: bool = False) -> None:
         self.name = subject.name
         self._joint = subject.joint
         self._found = found
         self._bare = subject.make()
         self._games = [make_game(subject.make()) for _ in range(2)]
-        self._snapshots = _saving(self._games)
+        self._snapshots, every = _saving(self._games)
+        self._save_again_every = 1 if saves_all else every
         self._state_bytes = 0
 
     def close(self) -> None:
@@ -207,7 +215,13 @@ class _Bench:
         return self._found.series(f"{self.name}: {what}").p50
 
     def _play(self, count: int, *, late: int, change: Plan) -> list[TickCost]:
-        table = Table(self._games, self._snapshots, plans=(lambda _frame: 0, change), late=late)
+        table = Table(
+            self._games,
+            self._snapshots,
+            plans=(lambda _frame: 0, change),
+            late=late,
+            save_again_every=self._save_again_every,
+        )
         table.play(WARM_UP)
         gc.collect()
         return table.play(count)
@@ -216,12 +230,14 @@ class _Bench:
         self._found.add(f"{self.name}: {what}", samples)
 
 
-def _saving(games: Sequence[Game]) -> list[Snapshots]:
+def _saving(games: Sequence[Game]) -> tuple[list[Snapshots], int]:
+    """Return what saves each game, and how often a match saves what it plays again."""
     chosen = choose_snapshots(games[0])
     if chosen.snapshots is None:
         raise UsageError(f"the bench's environment cannot be saved: {chosen.reason}")
     name = chosen.snapshots.name
-    return [snapshots_named(game, name) for game in games]
+    _, save_again_every = how_often_to_save(chosen, WINDOW)
+    return [snapshots_named(game, name) for game in games], save_again_every
 
 
 def _timed(took: dict[str, list[float]], what: str, call: Callable[[], Any]) -> Any:

@@ -57,14 +57,21 @@ class Table:
         snapshots: how each is saved.
         plans: what each player does.
         late: after how many ticks a message arrives.
+        save_again_every: of frames that are played again, every how many-th is saved.
     """
 
     def __init__(
-        self, games: Sequence[Game], snapshots: Sequence[Snapshots], *, plans: Sequence[Plan], late: int
+        self,
+        games: Sequence[Game],
+        snapshots: Sequence[Snapshots],
+        *,
+        plans: Sequence[Plan],
+        late: int,
+        save_again_every: int = 1,
     ) -> None:
         sync = SyncConfig(mode="rollback", fps=FPS, prediction_window=WINDOW)
         self._halves = [
-            _TablePlayer(game, index, saving, sync)
+            _TablePlayer(game, index, saving, sync, save_again_every)
             for index, (game, saving) in enumerate(zip(games, snapshots, strict=True))
         ]
         self._plans = tuple(plans)
@@ -107,13 +114,20 @@ class Table:
 class _TablePlayer:
     """One player: the match machine, and the episode once it has begun."""
 
-    def __init__(self, game: Game, index: int, snapshots: Snapshots, sync: SyncConfig) -> None:
+    def __init__(
+        self, game: Game, index: int, snapshots: Snapshots, sync: SyncConfig, save_again_every: int
+    ) -> None:
         self._game = game
         self._index = index
         self._seat = game.seats[index]
         self._sync = sync
         self._choice = SyncChoice(
-            mode="rollback", why="the bench", window=WINDOW, snapshots=snapshots, compares_states=True
+            mode="rollback",
+            why="the bench",
+            window=WINDOW,
+            snapshots=snapshots,
+            compares_states=True,
+            save_again_every=save_again_every,
         )
         self._match = Match(
             local=index,

@@ -48,12 +48,16 @@ class SeatInputs:
 
         It is the first such seat; where the inputs are equal, the player's first one.
         """
+        if self._one_each:
+            return player, one, other
         held = self._held_by(player)
         rows = list(zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True))
         return next((row for row in rows if row[1] != row[2]), rows[0])
 
     def differing(self, player: int, one: bytes, other: bytes) -> list[int]:
         """Return the seats (by index) in which two inputs of a player differ."""
+        if self._one_each:
+            return [player] if one != other else []
         held = self._held_by(player)
         rows = zip(held, _parts(one, len(held)), _parts(other, len(held)), strict=True)
         return [seat for seat, here, there in rows if here != there]

@@ -80,11 +80,14 @@ def fresh(value: Any) -> Any:
     kind = type(value)
     if kind in _IMMUTABLE:
         return value
-    is_flat = kind is dict and _IMMUTABLE.issuperset(map(type, value.values()))
-    if is_flat or isinstance(value, np.ndarray):
-        return value.copy()
     if isinstance(value, dict):
-        return {key: item if type(item) in _IMMUTABLE else fresh(item) for key, item in value.items()}
+        copied = value.copy() if kind is dict else dict(value.items())
+        for key, item in copied.items():
+            if type(item) not in _IMMUTABLE:
+                copied[key] = fresh(item)
+        return copied
+    if isinstance(value, np.ndarray):
+        return value.copy()
     if isinstance(value, tuple):
         items = [fresh(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)

@@ -41,7 +41,7 @@ _STATES_KEPT = 8
 """States of compared frames that are kept for a difference, which comes to light within a few of them."""
 
 
-class Correction(msgspec.Struct, frozen=True):
+class Correction(msgspec.Struct, frozen=True, gc=False):
     """A frame that had been played on wrong guesses.
 
     Attributes:
@@ -59,7 +59,7 @@ class Correction(msgspec.Struct, frozen=True):
         return Correction(self.frame, before and before.handed_out(), after and after.handed_out())
 
 
-class FinalFrame(msgspec.Struct, frozen=True):
+class FinalFrame(msgspec.Struct, frozen=True, gc=False):
     """A frame that will not change any more.
 
     Attributes:
@@ -244,11 +244,11 @@ class Rollout:
     # Requests.
 
     def _advance(self, advance: Advance, tick: Tick) -> None:
-        frame = advance.frame
-        before = self._played.get(frame)
+        frame, played = advance.frame, self._played
+        before = played.get(frame)
         if self.ended_at is not None and self.ended_at < frame:
             if before is not None:
-                del self._played[frame]
+                del played[frame]
                 self._taken_back.add(frame)
                 tick.corrections.append(Correction(frame, before[1], None))
             return
@@ -263,7 +263,7 @@ class Rollout:
             self.outcome = outcome = self._game.step(actions)
         else:
             self.outcome = outcome = self.pictures.step(frame, actions, self._saved.get(frame))
-        self._played[frame] = (by_seat, outcome)
+        played[frame] = (by_seat, outcome)
         if outcome.ended:
             self._end_at(frame)
         if before is None and frame not in self._taken_back:
@@ -359,7 +359,8 @@ class Rollout:
             self._played_from += 1
 
     def _free(self, frames: Iterable[int]) -> None:
+        saved, snapshots = self._saved, self._snapshots
         for frame in frames:
-            snapshot = self._saved.pop(frame)
-            if snapshot is not None:
-                self._require_snapshots().free(snapshot)
+            snapshot = saved.pop(frame)
+            if snapshot is not None and snapshots is not None:
+                snapshots.free(snapshot)

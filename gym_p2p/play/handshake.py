@@ -122,7 +122,13 @@ def as_before(offer: SyncOffer, sent: Mapping[str, Any] | None) -> SyncOffer:
             f"the match is played with states saved by {before.strategy}; here the game is saved by "
             f"{offer.strategy or 'nothing'} ({offer.why})"
         )
-    return attrs.evolve(before, snapshots=offer.snapshots, window=offer.window, save_every=offer.save_every)
+    return attrs.evolve(
+        before,
+        snapshots=offer.snapshots,
+        window=offer.window,
+        save_every=offer.save_every,
+        save_again_every=offer.save_again_every,
+    )
 
 
 def agreed(found: MatchFound, about: Sequence[Mapping[str, Any] | None], offer: SyncOffer) -> SyncChoice:

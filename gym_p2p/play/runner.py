@@ -291,6 +291,7 @@ def _sync_session(match: PlayedMatch, began: EpisodeBegan) -> SyncSession:
         delays=began.delays or None,
         predictor=predictor_named(config.prediction),
         save_every=choice.save_every,
+        save_again_every=choice.save_again_every,
         keep_every=config.checked_every if choice.compares_states else None,
         continue_without_leavers=config.on_peer_loss in {"default_action", "stand_in"},
     )

@@ -7,6 +7,7 @@ to know the network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,11 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.errors import HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
-from gym_p2p.game.state.proof import choose_snapshots
+from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots
 from gym_p2p.game.state.rehearsal import Rehearsal, listed, unlike
 from gym_p2p.game.state.snapshot import Snapshots
 
-__all__ = ["SyncChoice", "SyncOffer", "agree", "make_offer"]
+__all__ = ["SyncChoice", "SyncOffer", "agree", "how_often_to_save", "make_offer"]
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,7 @@ class SyncChoice:
         snapshots: how the game is saved; ``None`` where nothing is.
         compares_states: whether checksums cover the state as well as what ``step`` returned.
         save_every: frames between two saved states: 1 unless saving is dearer than playing a frame.
+        save_again_every: the same where frames are played again.
         left_out: what of the states is not compared, as paths without indices: the players differed in it
             when they tried the game, and no outcome did.
     """
@@ -44,6 +46,7 @@ class SyncChoice:
     snapshots: Snapshots | None = None
     compares_states: bool = False
     save_every: int = 1
+    save_again_every: int = 1
     left_out: tuple[str, ...] = ()
 
     @property
@@ -81,6 +84,7 @@ class SyncOffer:
         snapshots: the same, at the player's own side.
         window: how many frames they predict at most.
         save_every: frames between two states that they save.
+        save_again_every: the same where frames are played again.
         rehearsal: what trying it came to; ``None`` where the state cannot be read.
     """
 
@@ -91,6 +95,7 @@ class SyncOffer:
     snapshots: Snapshots | None = None
     window: int = 0
     save_every: int = 1
+    save_again_every: int = 1
     rehearsal: Rehearsal | None = None
 
     def as_sent(self) -> dict[str, Any]:
@@ -139,15 +144,13 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
                 "Use sync='lockstep', or give snapshot_hooks; `gym-p2p check` tells more"
             )
         return SyncOffer(wants="auto", able=False, why=found.reason)
-    window, cost, save_every = config.prediction_window, "", 1
+    window, cost, save_every, save_again_every = config.prediction_window, "", 1, 1
     if real_time:
         depth = window if config.fps is None else found.rollback_depth(config.fps)
         if config.mode == "auto" and depth < 1:
             why = f"not even one frame can be played again within a frame at {config.fps:g} frames a second"
             return SyncOffer(wants="auto", able=False, why=why)
-        if found.save_us is not None and found.step_us is not None and found.save_us > found.step_us:
-            # Half the window balances the states that are saved against the frames that are played again.
-            save_every = max(2, window // 2)
+        save_every, save_again_every = how_often_to_save(found, window)
         window = window if config.mode == "rollback" else min(window, depth)
         cost = "" if config.fps is None else f", {depth} frames can be played again within one"
     return SyncOffer(
@@ -158,8 +161,26 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
         snapshots=found.snapshots,
         window=window,
         save_every=save_every,
+        save_again_every=save_again_every,
         rehearsal=found.rehearsal,
     )
+
+
+def how_often_to_save(found: SnapshotChoice, window: int) -> tuple[int, int]:
+    """Return how many frames lie between two saved states: of frames that are new, and that are played again.
+
+    With states ``s`` apart a rollback of a whole window saves ``window / s`` of them, and one that begins
+    among these frames plays ``(s - 1) / 2`` more. Both together are least where ``s`` is the root of
+    ``2 * window * save / step``, which is half of a window of 8 where a save is as dear as a step.
+    Between rollbacks every state is saved unless that is so: the next one then plays no frame more.
+    """
+    save_us, step_us = found.save_us, found.step_us
+    if save_us is None or not step_us:
+        return 1, 1
+    most = max(2, window // 2)
+    if save_us > step_us:
+        return most, most
+    return 1, min(most, max(1, round(math.sqrt(2 * window * save_us / step_us))))
 
 
 def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
@@ -185,6 +206,7 @@ def agree(own: SyncOffer, others: Mapping[Any, SyncOffer]) -> SyncChoice:
             snapshots=own.snapshots,
             compares_states=same,
             save_every=own.save_every,
+            save_again_every=own.save_again_every,
             left_out=left_out,
         )
     unable = [f"{'we' if offer is own else 'a peer'}: {offer.why}" for offer in everyone if not offer.able]

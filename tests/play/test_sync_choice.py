@@ -12,7 +12,8 @@ import pytest
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import ConfigurationError, HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.play.sync_mode import SyncOffer, agree, make_offer
+from gym_p2p.game.state.proof import SnapshotChoice, Tried
+from gym_p2p.play.sync_mode import SyncOffer, agree, how_often_to_save, make_offer
 from tests.toys import Blend
 
 ABLE = SyncOffer(wants="auto", able=True, why="exact", strategy="layers", window=8)
@@ -117,3 +118,24 @@ def test_a_frame_rate_at_which_nothing_can_be_played_again_means_lockstep() -> N
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         SyncConfig(**options)  # type: ignore[arg-type]  # plain data, checked at run time
+
+
+@pytest.mark.parametrize(
+    ("save_us", "step_us", "every"),
+    [
+        (4.0, 6.0, (1, 3)),
+        (50.0, 150.0, (1, 2)),
+        (20.0, 2000.0, (1, 1)),
+        (100.0, 100.0, (1, 4)),
+        (9.0, 4.0, (4, 4)),
+    ],
+)
+def test_the_dearer_a_save_is_beside_a_step_the_fewer_states_are_saved(
+    save_us: float, step_us: float, every: tuple[int, int]
+) -> None:
+    tried = Tried("layers", exact=True, reason="exact", save_us=save_us, load_us=save_us)
+    assert how_often_to_save(SnapshotChoice(None, (tried,), step_us), 8) == every
+
+
+def test_what_was_not_measured_is_saved_every_time() -> None:
+    assert how_often_to_save(SnapshotChoice(None, (), None), 8) == (1, 1)

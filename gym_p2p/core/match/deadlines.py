@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gym_p2p.core.match.barrier import Barrier
+from gym_p2p.core.match.checksum_post import ChecksumPost
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.peer import Peer
@@ -39,6 +40,7 @@ class Deadlines:
         leaving: Leaving,
         rerouting: Rerouting,
         returning: Returning,
+        checksum_post: ChecksumPost,
     ) -> None:
         self._local = local
         self._peers = peers
@@ -47,6 +49,7 @@ class Deadlines:
         self._leaving = leaving
         self._rerouting = rerouting
         self._returning = returning
+        self._checksum_post = checksum_post
         self.taking_seat: TakingSeat | None = None
         """Of a player who has come back."""
         self.reaching: Reaching | None = None
@@ -102,7 +105,8 @@ class Deadlines:
         tick_s = self._exchange.tick_s
         self._repeated_at = min([peer.repeated_at(tick_s) for peer in peers], default=math.inf)
         due = [min(*self._times(peer), self._rerouting.due_at(peer)) for peer in peers]
-        due += [at for at in (self._leaving.until, self._barrier.opens_at) if at is not None]
+        own = self._leaving.until, self._barrier.opens_at, self._checksum_post.due_at
+        due += [at for at in own if at is not None]
         if self.taking_seat is not None and (until := self.taking_seat.until) is not None:
             due.append(until)
         if self.reaching is not None and (asks_at := self.reaching.due_at) is not None:

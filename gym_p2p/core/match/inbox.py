@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp
+from gym_p2p.core.match.checksum_post import ChecksumPost
 from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
@@ -85,6 +86,7 @@ class Inbox:
         exchange: InputExchange,
         departures: Departures,
         comparison: Comparison,
+        checksum_post: ChecksumPost,
         course: Course,
         leaving: Leaving,
         returning: Returning,
@@ -106,6 +108,7 @@ class Inbox:
         self._exchange = exchange
         self._departures = departures
         self._comparison = comparison
+        self._checksum_post = checksum_post
         self._course = course
         self._leaving = leaving
         self._returning = returning
@@ -301,6 +304,7 @@ class Inbox:
         self._course.pass_barrier(now)
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
+        self._checksum_post.flush(now)  # they wait for ours before they go
         self._course.carry_out(self._departures.leave(peer, message, now), now)
         if peer.present:
             self._outputs.acknowledge_control(peer, now)

@@ -111,6 +111,7 @@ class Match:
         self._departures = parts.departures
         self._answers = parts.answers
         self._comparison = parts.comparison
+        self._checksum_post = parts.checksum_post
         self._leaving = parts.leaving
         self._rerouting = parts.rerouting
         self._ways_round = parts.ways_round
@@ -249,6 +250,7 @@ class Match:
             return
         self._deadlines.forget()
         exchange = self._exchange
+        self._checksum_post.before(command, now)
         match command:
             case SetInputDelay(frames):
                 exchange.delay = frames
@@ -259,8 +261,7 @@ class Match:
                 self._outputs.broadcast(self._peers.values(), ready, now)
                 self._course.pass_barrier(now)
             case GiveChecksum(frame, digest, episode):
-                checksum = Checksum(exchange.episode if episode is None else episode, frame, digest)
-                self._compare(checksum, now)
+                self._compare(Checksum(episode or exchange.episode, frame, digest), now)
             case GiveState(player, episode, frame, data):
                 for part in state_parts(episode, frame, data):
                     self._outputs.broadcast([self._peers[player]], part, now)
@@ -293,6 +294,7 @@ class Match:
                 if peer.present:
                     self._rerouting.handle_timeout(peer, now)
             deadlines.forget()
+        self._checksum_post.handle_timeout(now)
         self._reaching.handle_timeout(now)
         self._returning.handle_timeout(now)
         for peer, loss in tuple(self._returning.overdue(now)):
@@ -369,7 +371,7 @@ class Match:
         if self._taking_seat is not None and not self._taking_seat.seated:
             self._taking_seat.compare(checksum)
             return
-        self._outputs.broadcast(self._peers.values(), checksum, now)
+        self._checksum_post.add(checksum, now)
         self._outputs.emit(*self._comparison.add(self._local, checksum))
 
     def _leave(self, command: Leave, now: float) -> None:

@@ -13,6 +13,7 @@ from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import Answers
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp, Comeback
+from gym_p2p.core.match.checksum_post import ChecksumPost
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
@@ -80,6 +81,7 @@ class Parts:
         )
         self.answers = Answers(local=local, peers=peers, exchange=exchange, departures=departures)
         self.comparison = comparison = Comparison(local=local, players=players)
+        self.checksum_post = ChecksumPost(peers, self.outputs)
         self.leaving = Leaving(
             peers=peers, exchange=exchange, departures=departures, comparison=comparison, forwards=forwards
         )
@@ -130,6 +132,7 @@ class Parts:
             leaving=self.leaving,
             rerouting=self.rerouting,
             returning=self.returning,
+            checksum_post=self.checksum_post,
         )
         self.course = Course(
             local=local,
@@ -180,6 +183,7 @@ class Parts:
             exchange=self.exchange,
             departures=self.departures,
             comparison=self.comparison,
+            checksum_post=self.checksum_post,
             course=self.course,
             leaving=self.leaving,
             returning=self.returning,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
+import msgspec
 
 from gym_p2p.core.latency.delta_series import DeltaSeries
 from gym_p2p.core.match.events import Disagreement
@@ -53,8 +54,7 @@ class StateDump:
     theirs: bytes | None
 
 
-@attrs.frozen
-class Rollback:
+class Rollback(msgspec.Struct, frozen=True):
     """Frames that were simulated again because an input of the first one had been mispredicted."""
 
     frame: int

@@ -99,7 +99,7 @@ SyncFacts = Annotated[
             window=("How many frames this player predicts at most; 0 in lockstep.", "integer"),
             snapshots=("How the game is saved; null where it is not.", ["string", "null"]),
             comparesStates=("Whether checksums cover the state, not only what ``step`` returned.", "boolean"),
-            saveEvery=("How many frames lie between two states that are saved.", "integer"),
+            saveEvery=("How many frames that are new lie between two states that are saved.", "integer"),
             leftOut=("What of the states is not compared, as paths without indices.", "array"),
         )
     ),

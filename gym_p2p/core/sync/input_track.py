@@ -108,6 +108,12 @@ class InputTrack:
         self._inputs.append(guess)
         return guess
 
+    def span(self, start: int, end: int) -> list[bytes]:
+        """Return the inputs of the frames from ``start`` up to ``end``, as :meth:`at` does of one."""
+        for frame in range(self._base + len(self._inputs), end):
+            self.at(frame)
+        return self._inputs[start - self._base : end - self._base]
+
     def take(self, frame: int) -> bytes:
         """Return the known input of a frame that is played and final at once, and drop it."""
         after = frame + 1 - self._base

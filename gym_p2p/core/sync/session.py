@@ -78,6 +78,8 @@ class SyncSession:
         save_every: frames between two states saved for the sake of guesses. 1 is right where saving is
             cheaper than playing a frame; with more, fewer states are saved and a rollback begins up to
             ``save_every - 1`` frames further back.
+        save_again_every: the same for frames that are played again, of whose states few are ever loaded: the
+            next rollback mostly begins behind them. ``None`` is ``save_every``.
         keep_every: additionally save every state whose number is a multiple of this, for the caller (to
             compare checksums of); ``None`` for none.
         continue_without_leavers: whether players who left or were lost are played on with their default
@@ -102,6 +104,7 @@ class SyncSession:
         delays: Sequence[int] | None = None,
         predictor: Predictor = repeat_last,
         save_every: int = 1,
+        save_again_every: int | None = None,
         keep_every: int | None = None,
         continue_without_leavers: bool = False,
     ) -> None:
@@ -114,7 +117,9 @@ class SyncSession:
         self._window = Window(self._tracks, size=window, delays=delays)
         self._delays = tuple(delays or [0] * len(self._tracks))
         self.input_delay = input_delay
-        self._states = SavedStates(save_every=save_every, keep_every=keep_every)
+        self._states = SavedStates(
+            save_every=save_every, save_again_every=save_again_every or save_every, keep_every=keep_every
+        )
         self._continues = continue_without_leavers
         self._endings = Endings(self._tracks)
         self._vacant: tuple[InputTrack, ...] = ()
@@ -296,7 +301,7 @@ class SyncSession:
         if wrong and (advances or not given):
             self._roll_back(wrong)
         if advances:
-            self._play(frame, frame + 1, again=False)
+            self._play_next()
         elif given and self._window.size and self._stalled_at != frame:
             self._stalled_at = frame
             missing = tuple([track.player for track in self._tracks if track.count == known])
@@ -325,25 +330,38 @@ class SyncSession:
         if states.frames:
             states.drop(frame + 1)
 
-    def _play(self, start: int, end: int, *, again: bool) -> None:
+    def _play_next(self) -> None:
+        frame, tracks = self.frame, self._tracks
+        inputs = tuple([track.at(frame) for track in tracks])
+        predicted = tuple([track.player for track in tracks if track.count <= frame])
+        if self._states.add(frame, guessing=bool(predicted)):
+            self._outputs.append(Save(frame))
+        absent = self.absent_in(frame) if self._vacant else ()
+        self._outputs.append(Advance(frame, inputs, predicted, absent=absent))
+        self.frame = frame + 1
+
+    def _play_again(self, start: int, end: int) -> None:
         tracks, states, request = self._tracks, self._states, self._outputs.append
-        saved = states.frames
-        for frame in range(start, end):
-            inputs, predicted = [], []
-            for track in tracks:  # of a frame that is played again eight times comprehensions are a tenth
-                inputs.append(track.at(frame))
-                if track.count <= frame:
-                    predicted.append(track.player)
-            if not (saved and saved[-1] == frame) and states.add(frame, guessing=bool(predicted)):
+        predicted: tuple[int, ...] = ()
+        others_from = start  # from here on other players are guessed than in the frames before
+        for frame, inputs in enumerate(
+            zip(*[track.span(start, end) for track in tracks], strict=True), start
+        ):
+            if frame == others_from:
+                predicted = tuple([track.player for track in tracks if track.count <= frame])
+                others_from = min([track.count for track in tracks if track.count > frame], default=end)
+            if frame > start and states.add(frame, guessing=bool(predicted), again=True):  # S(start) is there
                 request(Save(frame))
             absent = self.absent_in(frame) if self._vacant else ()
-            request(Advance(frame, tuple(inputs), tuple(predicted), again, absent))
+            request(Advance(frame, inputs, predicted, again=True, absent=absent))
         self.frame = end
 
     # Going back.
 
     def _roll_back(self, wrong: Sequence[InputTrack]) -> None:
-        found = sorted([one for track in wrong for one in track.wrong], key=lambda one: one.frame)
+        found = [one for track in wrong for one in track.wrong]
+        if len(found) > 1:
+            found.sort(key=lambda one: one.frame)
         self._rewind(found[0].frame, self.frame, tuple(found))
 
     def _rewind(self, frame: int, end: int, found: tuple[Misprediction, ...]) -> None:
@@ -354,7 +372,7 @@ class SyncSession:
         self._outputs.append(Load(loaded))
         for track in self._tracks:
             track.rewind(frame)
-        self._play(loaded, end, again=True)
+        self._play_again(loaded, end)
 
     # What is final, and the end.
 

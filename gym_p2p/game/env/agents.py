@@ -153,7 +153,7 @@ class AgentsGame(Game):
             return None
         is_for_all = type(info) is dict and not info.keys() <= self._info_keys
         if is_for_all:
-            infos = (copy_of_info(info),) * len(seats)
+            infos = (fresh(info),) * len(seats)
         else:
             infos = tuple(map(copy_of_info, self._infos(info).values()))
         rewarded = rewards if type(rewards) is dict else self._by_seat(rewards)

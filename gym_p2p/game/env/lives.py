@@ -55,7 +55,7 @@ class Returned(msgspec.Struct, frozen=True):
 # write into them gets copies of their own (:class:`~gym_p2p.game.outcome.Outcome`).
 
 
-class Lives(msgspec.Struct, frozen=True):
+class Lives(msgspec.Struct, frozen=True, gc=False):
     """What has become of each seat, in seat order: what a game of agents remembers.
 
     Attributes:

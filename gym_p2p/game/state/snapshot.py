@@ -228,7 +228,7 @@ class _Layers:
         return {**self._named, "progress": progress}, [*content, *graph.record([progress])]
 
 
-class _Saved(msgspec.Struct, frozen=True):
+class _Saved(msgspec.Struct, frozen=True, gc=False):
     """What the environment gave, and what was kept beside it."""
 
     given: Any
@@ -281,7 +281,8 @@ class _Calls:
         self._load(content.given)
         if content.attributes:
             self._base.__dict__.update(content.attributes)
-        graph.put_back(content.entries)
+        if content.entries:
+            graph.put_back(content.entries)
 
     def fields(self, content: _Saved, progress: Any, word: Word) -> Fields:
         # The same data may or may not be shared after a return: that is no difference here.

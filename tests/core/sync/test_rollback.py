@@ -82,6 +82,21 @@ def test_what_every_player_confirms_is_the_plain_run_over_any_network(
         assert all(seat.rollbacks and seat.simulated_again for seat in table.seats)
 
 
+@pytest.mark.parametrize("keep_every", [None, 5])
+def test_what_is_not_saved_while_it_is_played_again_changes_nothing(keep_every: int | None) -> None:
+    path = Path(one_way_ms=60, jitter_ms=30, loss=0.2)
+    saves = []
+    for every in (1, 3, 5):
+        table = rollback_table(2, path=path, frames=80, save_again_every=every, keep_every=keep_every)
+        assert table.run(60)
+        for seat in table.seats:
+            assert seat.confirmed == oracle(2, 80, {})
+            assert_consistent(seat)
+            assert all(0 <= event.frame - event.loaded < every for event in seat.rollbacks)
+        saves.append(table.seats[0].saves)
+    assert saves[0] > 1.3 * saves[1] > 1.3 * saves[2]
+
+
 def stalls_demanded(lag: int, delays: tuple[int, int], window: int, frames: int) -> tuple[int, int]:
     """Theory: how many ticks each of two players must stall, who start together and guess ``window`` frames.
 

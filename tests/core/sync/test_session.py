@@ -160,6 +160,20 @@ def test_what_is_still_missing_is_guessed_anew_when_playing_again() -> None:
     assert [advance.predicted for advance in again] == [(), (1,), (1,), (1,)]
 
 
+def test_of_frames_that_are_played_again_only_every_so_many_th_is_saved() -> None:
+    session = predicting(window=8, save_again_every=3)
+    for frame in range(6):
+        assert Save(frame) in tick(session)
+    session.receive(arrived(0, b"x"))
+    first = tick(session)
+    assert [saved for saved in first if isinstance(saved, Save)] == [Save(3), Save(6)]
+    session.receive(arrived(1, b"y"))  # S(1) was not saved again: S(0) is as it was before
+    second = tick(session)
+    assert second[:2] == [RolledBack(1, 7, 0, (Misprediction(1, 1, b"x", b"y"),)), Load(0)]
+    again = [(one.frame, one.inputs[1]) for one in second if isinstance(one, Advance) and one.again]
+    assert again == [(0, b"x"), *[(frame, b"y") for frame in range(1, 7)]]
+
+
 def test_right_guesses_cost_nothing() -> None:
     session = predicting()
     for _ in range(3):
