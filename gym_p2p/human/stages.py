@@ -27,7 +27,6 @@ from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
-from gym_p2p.play.handshake import Seated
 from gym_p2p.play.local_seat import local_seat, session_of
 from gym_p2p.play.session import Session
 
@@ -233,7 +232,7 @@ class MatchStage:
         """
         if self._session.viewer is not None:
             raise UsageError(_ANOTHER_ONE)
-        self._session.seated = Seated("person")
+        self._session.seated = self._session.seated.with_person(self._named)
         self._session.viewer = self
         self._show, self.waits = show, wait
 
@@ -245,7 +244,7 @@ class MatchStage:
 
     def taken(self, page_rtt_ms: float | None) -> None:
         """Note that the person is there, and how far their page is; ``None`` is not known."""
-        self._session.seated = Seated("person", page_rtt_ms)
+        self._session.seated = self._session.seated.with_person(self._named, page_rtt_ms)
 
     def look(self, episode: LiveEpisode) -> None:
         """Show what is new."""
