@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from gym_p2p.cli.host_options import add_links_options, add_meeting_options, add_page_options
 from gym_p2p.cli.host_setting import capacity_of, house_of, part_of, require_fitting, setting_of
-from gym_p2p.cli.options import add_match_options, find_local_modules
+from gym_p2p.cli.options import add_match_options, find_local_modules, require_places
 from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
 from gym_p2p.errors import ServiceUnreachable
@@ -70,6 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Host until interrupted."""
     find_local_modules()
+    require_places(arguments)
     require_fitting(arguments)
     require_next_url(arguments.next)
     asyncio.run(_host(arguments))

@@ -28,6 +28,7 @@ from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.local_seat import local_seat, session_of
+from gym_p2p.play.recording import check_places
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
@@ -229,9 +230,11 @@ class MatchStage:
 
         Raises:
             UsageError: somebody else is shown it.
+            ConfigurationError: the match's documents or recording could not be written.
         """
         if self._session.viewer is not None:
             raise UsageError(_ANOTHER_ONE)
+        check_places(self._session.config)  # before a person is asked to come
         self._session.seated = self._session.seated.with_person(self._named)
         self._session.viewer = self
         self._show, self.waits = show, wait

@@ -40,6 +40,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"join {GAME} --loss 2", "--loss: wanted 0 to 1, got 2"),
         (f"join {GAME} --spectators -1", "--spectators: wanted 0 to 16, got -1"),
         (f"join {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"join no_such:env --human --exports {__file__}", "--exports: cannot write to"),  # nothing was begun
         (f"join {GAME} --record {__file__}/x", "--record: cannot write to"),
         ("join CartPole-v1", "--watchers: CartPole-v1 has the single seat 'player'"),
         ("join CartPole-v1 --watchers 1 --seat player --picture", "--picture: CartPole-v1 draws no text"),
@@ -74,6 +75,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --host no.such.name.invalid", "--host: cannot listen on"),
         (f"host {GAME} --public-url play.example.org", "--public-url: wanted http(s)://"),
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"host no_such:env --exports {__file__}", "--exports: cannot write to"),  # nothing was tried
+        (f"host no_such:env --record {__file__}", "--record: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),
         (f"host {GAME} --links 2 --links-last 1e12", "--links-last: wanted 0.01 to 87600"),
         (f"host {GAME} --seats 0", "--seats: wanted a whole number from 1"),
@@ -88,6 +91,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("serve --port 70000", "--port: wanted 0 to 65535"),
         (f"serve --data-dir {__file__}", "--data-dir: cannot use"),
         (f"demo --exports {__file__}", "--exports: cannot write to"),
+        (f"demo --human --env no_such:env --exports {__file__}/x", "--exports: cannot write to"),
         ("demo --players two", "--players: wanted a whole number"),
         ("demo --env CartPole-v1 --players 9", "a match has 2 to 8 players"),
         ("demo --env CartPole-v1 --players 1", "a match has 2 to 8 players"),

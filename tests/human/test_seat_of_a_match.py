@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,7 +12,7 @@ from mpe2 import simple_spread_v3
 from pettingzoo.classic import tictactoe_v3
 
 import gym_p2p
-from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, PolicySeat, UsageError
+from gym_p2p import ConfigurationError, HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, PolicySeat, UsageError
 from gym_p2p.human import stages
 from tests.human.fake_page import FakePage
 from tests.human.seats import RALLY, opened, seat
@@ -102,6 +103,20 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
         (row["frame"], row["action"]) for row in actions[1]
     ]
     assert left_running() == []
+
+
+def test_who_cannot_write_documents_is_told_before_a_person_is_asked_to_come(
+    lobby: Lobby, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    links: list[str] = []
+    for option in ("exports", "record"):
+        options = lobby.options(fps=30, **{option: str(tmp_path / "file")})
+        env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **options)
+        with pytest.raises(ConfigurationError, match="cannot write to"):
+            seat(env, announce=links.append).__enter__()
+        env.close()
+    assert links == []
 
 
 def _people_and_programs(lobby: Lobby, agents: list[str], programs: list[str]) -> dict[str, Any]:
