@@ -234,12 +234,12 @@ class HumanSeat:
         """
         if self._teller is None or self._over.is_set():
             raise UsageError("action() outside of the seat's with block")
+        self._given_mask = None if mask is None else require_mask(self._stage.space, mask)
         self._stage.before_action()
         if self._stage.episode != self._episode:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        self._given_mask = None if mask is None else require_mask(self._stage.space, mask)
         space, fits = self._stage.space, self._tell_legal()
         legal = legal_by(self._controls, space, fits)
         if self._stage.own_turn is True if wait is None else wait:

@@ -336,9 +336,9 @@ class LoneStage:
 
     def before_action(self) -> None:
         """Show what the step before gave; wait until the next frame is due."""
+        self._look()  # raises where there is nothing to be played: then nothing has begun
         self.frame += 1
         self.episode = 1
-        self._look()
         wait_s = self._pacer.wait_s(time.monotonic())
         if wait_s > 0:
             time.sleep(wait_s)
@@ -350,21 +350,19 @@ class LoneStage:
     def show_last(self) -> None:
         """Show what the step after the last action gave: no other action will be asked for, perhaps."""
         if self.episode and self._show is not None:
-            self.frame += 1
             with contextlib.suppress(Exception):  # it may have been closed before: then there is none
                 self._look()
-            self.frame -= 1
 
     def _look(self) -> None:
         if self._show is not None:
-            self._show(self._picture(), self.frame - 1)
+            self._show(self._picture(), self.frame)
 
     def _picture(self) -> Picture:
         try:
             rendered = self._outer.render()
         except gymnasium.error.ResetNeeded as error:
             raise UsageError("no episode has begun: call reset() before action()") from error
-        if rendered is None and self.frame == 0:  # what of Gymnasium's own is not reset shows nothing
+        if rendered is None and not self.episode:  # what of Gymnasium's own is not reset shows nothing
             raise UnsupportedEnvironment(
                 f"{type(self.env).__name__} shows a person nothing: render() gave None; was it reset?"
             )
