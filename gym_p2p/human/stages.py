@@ -230,11 +230,12 @@ class MatchStage:
 
         Raises:
             UsageError: somebody else is shown it.
-            ConfigurationError: the match's documents or recording could not be written.
+            ConfigurationError: there will be no match, or its documents or recording could not be written.
         """
         if self._session.viewer is not None:
             raise UsageError(_ANOTHER_ONE)
-        check_places(self._session.config)  # before a person is asked to come
+        self._session.require_match()  # before a person is asked to come
+        check_places(self._session.config)
         self._session.seated = self._session.seated.with_person(self._named)
         self._session.viewer = self
         self._show, self.waits = show, wait
