@@ -328,6 +328,7 @@ def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_proce
                 assert host.end() == 0
                 until(lambda: all(page.code == 4003 for page in pages))
                 assert {page.phase for page in pages} == {"over"}
+                assert [page.states[-1]["again"] for page in pages] == [False] * 3  # nobody hosts any more
     # Whoever hears of it second may hear it from the other one.
     assert {reason(page) for page in pages} <= {"interrupted", "peer_left"}
     assert reason(pages[2]) == "interrupted"
