@@ -26,6 +26,7 @@ __all__ = [
     "InvalidAction",
     "MatchOver",
     "MatchRefused",
+    "NetworkEnded",
     "NetworkError",
     "NoMatch",
     "NotWritten",
@@ -292,6 +293,10 @@ class MatchRefused(PeerError):
 
 class NetworkError(P2PError):
     """The way between the players, or to the service, is to blame."""
+
+
+class NetworkEnded(NetworkError):
+    """This player's own network half has ended by itself: it was killed, or had a fault."""
 
 
 class ServiceUnreachable(NetworkError):

@@ -39,6 +39,7 @@ from gym_p2p import (
     MatchOver,
     MatchProposed,
     MatchRefused,
+    NetworkEnded,
     NetworkError,
     NoMatch,
     NotWritten,
@@ -169,7 +170,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
     for branch, kinds in {
         UsageError: (ConfigurationError, InvalidAction, MatchOver, UnreadableReplay, UnsupportedEnvironment),
         PeerError: (ProtocolError, HandshakeRefused, PeerLost, MatchRefused),
-        NetworkError: (ServiceUnreachable, ServiceRefused, NoMatch, ConnectFailed),
+        NetworkError: (NetworkEnded, ServiceUnreachable, ServiceRefused, NoMatch, ConnectFailed),
         P2PError: (UsageError, PeerError, NetworkError, DamagedReplay, NotWritten, WatchDiverged, PersonGone),
     }.items():
         assert all(issubclass(kind, branch) for kind in kinds)

@@ -31,6 +31,7 @@ from gym_p2p.cli.options import (
     count,
     env_arguments,
     find_local_modules,
+    require_places,
 )
 from gym_p2p.cli.play import EXIT_CODES, Status, Summary
 from gym_p2p.cli.seat_options import add_human_options, add_policy_options, require_page
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - the service, which --help does not need
 
     find_local_modules()
+    require_places(arguments)
     require_page(arguments)
     with doing(f"loading {arguments.env}"):
         seats, watchers, rate = _seats(arguments)

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from gym_p2p.cli.host_options import add_links_options, add_meeting_options, add_page_options
 from gym_p2p.cli.host_setting import capacity_of, house_of, part_of, require_fitting, setting_of
-from gym_p2p.cli.options import add_match_options, find_local_modules
+from gym_p2p.cli.options import add_match_options, find_local_modules, require_places
+from gym_p2p.cli.reaching import reach
 from gym_p2p.cli.surroundings import called_at_signals
 from gym_p2p.config import ServiceConfig
-from gym_p2p.errors import ServiceUnreachable
-from gym_p2p.files.private import check_directory
+from gym_p2p.files.private import check_directory, check_place
 from gym_p2p.human.invitation import require_next_url
 from gym_p2p.processes.progress import doing
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
-
-_REACH_LIMIT_S = 10.0
 
 DESCRIPTION = (
     "Host seats for people: whoever opens a link plays in a page of their browser, and a process on this "
@@ -70,8 +68,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Host until interrupted."""
     find_local_modules()
+    require_places(arguments)
     require_fitting(arguments)
     require_next_url(arguments.next)
+    if arguments.links and arguments.links_file is not None:
+        check_place(Path(arguments.links_file).parent, option="links_file")
     asyncio.run(_host(arguments))
     return 0
 
@@ -99,7 +100,7 @@ async def _host(arguments: argparse.Namespace) -> None:
             house.spend(code, state)
         check_directory(arguments.exports)  # now: wrong usage leaves no folder
         if arguments.server is not None:
-            await _unless(stopped, _reach(arguments.server))
+            await _unless(stopped, reach(arguments.server))
         else:
             part.options["server_url"] = stack.enter_context(_own_service(arguments))
         hall = Hall(
@@ -150,22 +151,6 @@ async def _unless(stopped: asyncio.Event, work: Coroutine[Any, Any, _T]) -> _T:
         await asyncio.gather(doing_it, stopping, return_exceptions=True)
 
 
-async def _reach(url: str) -> None:
-    """Pass where something listens at a service's address: else everybody would wait there in vain.
-
-    Raises:
-        ServiceUnreachable: nothing does.
-    """
-    where = urlsplit(url)
-    try:
-        port = where.port or {"https": 443}.get(where.scheme, 80)
-        async with asyncio.timeout(_REACH_LIMIT_S):
-            _, line = await asyncio.open_connection(where.hostname or "", port)
-        line.close()
-    except (OSError, ValueError) as error:
-        raise ServiceUnreachable(url, str(error) or "no answer") from None
-
-
 @contextlib.contextmanager
 def _own_service(arguments: argparse.Namespace) -> Iterator[str]:
     from gym_p2p.server import serve_in_thread  # noqa: PLC0415 - as above
@@ -185,12 +170,16 @@ def _tell(arguments: argparse.Namespace, path: Path, links: Sequence[Link], addr
     own = [link for link in links if not link.door]
     if own:
         write_links(path, own, address.of, arguments.env)
-        print(f"links for {len(own)} people: {path}", flush=True)
+        print(f"{_links_for(len(own))}: {path}", flush=True)
     for link in links:
         if link.door:
             print(f"a link for everybody: {address.of(link)}", flush=True)
     if urlsplit(address.base).scheme == "http" and not _is_loopback(arguments.host):
         print(_OPEN_NOTE, file=sys.stderr, flush=True)
+
+
+def _links_for(people: int) -> str:
+    return "a link for one person" if people == 1 else f"links for {people} people"
 
 
 def _tell_seats(arguments: argparse.Namespace, capacity: Capacity, *, spent: int) -> None:

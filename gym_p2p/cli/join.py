@@ -35,6 +35,7 @@ from gym_p2p.cli.options import (
     find_local_modules,
     match_options,
     name,
+    require_places,
     seat_id,
 )
 from gym_p2p.cli.play import EXIT_CODES, Part, PersonsPart, Status, play
@@ -133,6 +134,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play."""
     find_local_modules()
+    require_places(arguments)
     require_one_player(arguments)
     part = Part(
         env=arguments.env,

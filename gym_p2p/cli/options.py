@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gym_p2p.config.public_ids import PUBLIC_ID, public_id_problem
 from gym_p2p.errors import P2PError, UsageError
+from gym_p2p.files.private import check_place
 
 if TYPE_CHECKING:
     from gym_p2p.wrapper import P2POptions
@@ -36,6 +37,7 @@ __all__ = [
     "match_options",
     "name",
     "number",
+    "require_places",
     "seat_id",
     "seats_option",
     "whole",
@@ -215,6 +217,18 @@ def _add_exports(exports: argparse._ArgumentGroup) -> None:
         const=False,
         help="do not record the match: it cannot be played again then",
     )
+
+
+def require_places(arguments: argparse.Namespace) -> None:
+    """Pass where documents and recordings can be written, before anything else is begun; leave nothing there.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    check_place(arguments.exports)
+    if isinstance(arguments.record, str):
+        path = Path(arguments.record)
+        check_place(path.parent if path.suffix == ".p2preplay" else path, option="record")
 
 
 def match_options(arguments: argparse.Namespace) -> P2POptions:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from gym_p2p.cli.drawing import load_drawn
+from gym_p2p.cli.reaching import require_service
 from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.cli.surroundings import past_a_signal
 from gym_p2p.core.api.queues import QueueStatus
@@ -229,11 +230,8 @@ class _SeatedPlayer:
     def run(self) -> str:
         """Play episode after episode; return how it ended."""
         with contextlib.ExitStack() as stack:
-            seat: HumanSeat | PolicySeat
-            if self._part.person is not None:
-                seat = stack.enter_context(self._persons(self._part.person))
-            else:
-                seat = self._policys()
+            person = self._part.person
+            seat = self._policys() if person is None else stack.enter_context(self._persons(person))
             self._report(self._reported)
             stack.enter_context(self._reported_while_waiting())
             return self._play(seat)
@@ -242,8 +240,10 @@ class _SeatedPlayer:
         """Return the seat of a person; entered, it waits until they are there."""
         from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
 
+        seat = HumanSeat(self._env, keys=person.keys, browser=person.browser)
+        require_service(self._env.p2p.config.server_url)
         self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
-        return HumanSeat(self._env, keys=person.keys, browser=person.browser)
+        return seat
 
     def _policys(self) -> PolicySeat:
         """Return the seat of a policy; an error of its name comes early."""

@@ -5,15 +5,17 @@ They hold what participants did. A folder that is there already stays as it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.problems import disk_problem
 
-__all__ = ["check_directory", "make_folder", "open_private", "private"]
+__all__ = ["check_directory", "check_place", "make_folder", "open_private", "private"]
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -30,18 +32,49 @@ def check_directory(directory: str | Path, *, option: str = "exports") -> Path:
         ConfigurationError: of that option: no file can be written there.
     """
     path = Path(directory).absolute()
-    probe = path / f".{secrets.token_hex(8)}.tmp"
-    try:
+    with _told_of(directory, option):
         make_folder(path)
-        probe.touch(exist_ok=False)
-        probe.unlink()
+        _write_into(path)
+    return path
+
+
+def check_place(directory: str | Path, *, option: str = "exports") -> None:
+    """Pass where :func:`check_directory` most probably will, and leave nothing: neither it nor those above.
+
+    Raises:
+        ConfigurationError: of that option: no file can be written there, or no such folder made.
+    """
+    path = Path(directory).absolute()
+    with _told_of(directory, option):
+        _write_into(next(one for one in (path, *path.parents) if _is_there(one)))
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether something is there; raise ``OSError`` where that cannot be, as below a file."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write_into(folder: Path) -> None:
+    probe = folder / f".{secrets.token_hex(8)}.tmp"
+    probe.touch(exist_ok=False)
+    probe.unlink()
+
+
+@contextlib.contextmanager
+def _told_of(directory: str | Path, option: str) -> Iterator[None]:
+    """Let the block raise what a disk answers as an error of the option that names the folder."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             option,
             f"cannot write to {str(directory)!r}: {disk_problem(error)}; "
             "name another folder, or None for no files",
         ) from error
-    return path
 
 
 def make_folder(path: Path) -> None:

@@ -94,11 +94,8 @@ class Capacity:
 
     @property
     def expected_seats(self) -> int:
-        """For how many people there should be seats, by what was tried before anybody came.
-
-        At least for one match: who waits for people that are never let in waits in vain.
-        """
-        return max(self.together, self.expected_room)
+        """For how many people there should be seats, by what was tried before anybody came."""
+        return self._seats_of(self.expected)
 
     @property
     def expected_room(self) -> int:
@@ -167,6 +164,13 @@ class Capacity:
         """How many of these are taken until it is measured what one costs: half, in whole matches."""
         return min(self.expected_seats, self.together * math.ceil(self.expected_seats / (2 * self.together)))
 
+    def _seats_of(self, cost: float) -> int:
+        """Return for how many there are seats, in whole matches: one at least.
+
+        Who waits for people that are never let in waits in vain.
+        """
+        return self.together * max(1, self._room(cost) // self.together)
+
     def _room(self, cost: float) -> int:
         room = math.floor(USABLE * self.cores / cost)
         return room if self.most is None else min(room, self.most)
@@ -174,13 +178,15 @@ class Capacity:
     def seats(self, taken: int, now: float) -> int:
         """Return how many people may sit here now: those of one match, at least, where nobody plays badly.
 
+        While somebody does, nobody comes beside those who are here.
+
         Args:
             taken: how many sit here.
             now: monotonic seconds.
         """
         if self.fixed is not None:
             return self.fixed
-        seats = max(self.together, self._room(self.cost))
+        seats = self._seats_of(self.cost)
         if self.is_held(now):
             seats = min(seats, self.first_seats)
         return max(1, min(seats, taken)) if self.is_late(now) else seats

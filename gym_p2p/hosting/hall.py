@@ -152,7 +152,7 @@ class Hall:
             self._measuring.cancel()
         running = [*self._seats.values(), *(one for room in self._programs.values() for one in room.values())]
         for seat in running:
-            seat.end()
+            seat.end(closing=True)
         if running:
             ends = [asyncio.create_task(seat.ended.wait()) for seat in running]
             await asyncio.wait(ends, timeout=END_LIMIT_S)

@@ -109,7 +109,13 @@ class Visit(msgspec.Struct, frozen=True, tag="visit"):
 
 
 class End(msgspec.Struct, frozen=True, tag="end"):
-    """Say goodbye and end."""
+    """Say goodbye and end.
+
+    Attributes:
+        closing: whether the whole host ends, so that no link is good for another try now.
+    """
+
+    closing: bool = False
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured"):

@@ -6,6 +6,7 @@ Runs on the main thread of a process of its own; who wants it to end interrupts 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import NetworkError, P2PError, PersonGone
+from gym_p2p.errors import NetworkEnded, NetworkError, P2PError, PersonGone
 from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
@@ -43,8 +44,13 @@ _OURS = frozenset(
 )
 """How a match ends that no person has ended: the program that plays had a fault, or the host was stopped."""
 
+MOST_TRIES = 3
+"""To meet others, with a network half that ends by itself: one that has a fault would go on having it."""
+
 OPEN_LIMIT_S = 30.0
 """A page has asked for its seat before there is one: if it does not come any more, it is gone."""
+
+_log = logging.getLogger(__name__)
 
 Tell = Callable[[FromProcess], None]
 
@@ -191,16 +197,26 @@ class Player:
             self._tell(Dying("its network process has ended"))
             os._exit(1)
 
+    def _reset(self) -> None:
+        """Begin an episode; a network half that ends by itself before there is a match has a successor."""
+        session = self._env.p2p
+        for tries_left in reversed(range(MOST_TRIES)):
+            try:
+                self._env.reset(seed=self._part.seed)
+            except NetworkError as error:
+                self._die_without_network()
+                if session.ending is not None or not isinstance(error, NetworkEnded) or not tries_left:
+                    raise
+                _log.warning("%s: another one is started", error)
+            else:
+                return
+
     def _episodes(self, act: Callable[[], Any]) -> str:
         session, part = self._env.p2p, self._part
         punctuality = Punctuality(session.config.sync.fps or 1.0)
         began = False
         while True:
-            try:
-                self._env.reset(seed=part.seed)
-            except NetworkError:
-                self._die_without_network()
-                raise
+            self._reset()
             if not began:
                 began = True
                 self._tell(Began(str(session.progress.match_id), session.seat))

@@ -90,7 +90,9 @@ class _Orders:
             match heard:
                 case Visit(head), int(descriptor) if self._entrance is not None:
                     self._entrance.take(socket.socket(fileno=descriptor), head)
-                case End(), _:
+                case End(closing), _:
+                    if self._entrance is not None and closing:
+                        self._entrance.lasts = False
                     self._interrupt()
                 case _, int(descriptor):
                     os.close(descriptor)

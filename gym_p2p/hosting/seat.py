@@ -74,10 +74,14 @@ class Seat:
         """Hand over a connection to its page, with what was read of it."""
         self._process.send(Visit(head), descriptor)
 
-    def end(self) -> None:
-        """Have whoever plays say goodbye and end; should their process die, no other one is started."""
+    def end(self, *, closing: bool = False) -> None:
+        """Have whoever plays say goodbye and end; should their process die, no other one is started.
+
+        Args:
+            closing: whether the whole host ends.
+        """
         self._ending = True
-        self._process.send(End())
+        self._process.send(End(closing))
 
     def kill(self) -> None:
         """Have it die."""

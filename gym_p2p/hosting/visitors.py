@@ -27,6 +27,8 @@ class HandedOver:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.lasts = True
+        """See :class:`~gym_p2p.human.entrance.Entrance`; until the host ends."""
         self._lock = threading.Lock()
         self._early: list[tuple[socket.socket, bytes]] = []
         """Handed over before anything is served."""

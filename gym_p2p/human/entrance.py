@@ -20,7 +20,13 @@ HOST = "127.0.0.1"
 
 
 class Entrance(Protocol):
-    """Where a page's connections come from. Opened and closed once; served and asked on the server's loop."""
+    """Where a page's connections come from. Opened and closed once; served and asked on the server's loop.
+
+    Attributes:
+        lasts: whether it takes connections for others, too, so that the link is good once a seat is given up.
+    """
+
+    lasts: bool
 
     @property
     def url(self) -> str:
@@ -56,6 +62,7 @@ class OwnPort:
     """
 
     def __init__(self, port: int = 0) -> None:
+        self.lasts = False
         self._port = port
         self._token = secrets.token_urlsafe(24)
         self._listening: socket.socket | None = None

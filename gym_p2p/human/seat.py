@@ -122,8 +122,7 @@ class HumanSeat:
             stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
         )
         self._browser, self._next_url = browser, next_url
-        self._elsewhere = entrance is not None
-        """Whether somebody else decides what a link is good for once this seat is given up."""
+        self._entrance = entrance or OwnPort(port)
         self.again = False
         """Whether the link is good for another match once this one is over."""
         self._announce = announce or print_link
@@ -136,7 +135,7 @@ class HumanSeat:
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
         )
-        self._server = PageServer(self._person, entrance or OwnPort(port), link)
+        self._server = PageServer(self._person, self._entrance, link)
         self._text: str | None = None
         self._error: BaseException | None = None
         self._countdown: int | None = None
@@ -234,12 +233,12 @@ class HumanSeat:
         """
         if self._teller is None or self._over.is_set():
             raise UsageError("action() outside of the seat's with block")
+        self._given_mask = None if mask is None else require_mask(self._stage.space, mask)
         self._stage.before_action()
         if self._stage.episode != self._episode:
             self._episode = self._stage.episode
             self._seqs.clear()
             self._count_down()
-        self._given_mask = None if mask is None else require_mask(self._stage.space, mask)
         space, fits = self._stage.space, self._tell_legal()
         legal = legal_by(self._controls, space, fits)
         if self._stage.own_turn is True if wait is None else wait:
@@ -346,7 +345,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
-            standing["again"] = self.again or (self._elsewhere and standing.get("code") is None)
+            standing["again"] = self.again or (self._entrance.lasts and standing.get("code") is None)
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
             reason = reason_of(self._error, met=standing.get("code") is not None)

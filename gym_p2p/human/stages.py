@@ -27,8 +27,8 @@ from gym_p2p.human.encoding import Picture, require_picture
 from gym_p2p.human.measures import PageMeasures
 from gym_p2p.human.standing import standing_in_match
 from gym_p2p.play.episode import LiveEpisode
-from gym_p2p.play.handshake import Seated
 from gym_p2p.play.local_seat import local_seat, session_of
+from gym_p2p.play.recording import check_places
 from gym_p2p.play.session import Session
 
 __all__ = ["Show", "Stage", "stage_of"]
@@ -230,10 +230,13 @@ class MatchStage:
 
         Raises:
             UsageError: somebody else is shown it.
+            ConfigurationError: there will be no match, or its documents or recording could not be written.
         """
         if self._session.viewer is not None:
             raise UsageError(_ANOTHER_ONE)
-        self._session.seated = Seated("person")
+        self._session.require_match()  # before a person is asked to come
+        check_places(self._session.config)
+        self._session.seated = self._session.seated.with_person(self._named)
         self._session.viewer = self
         self._show, self.waits = show, wait
 
@@ -245,7 +248,7 @@ class MatchStage:
 
     def taken(self, page_rtt_ms: float | None) -> None:
         """Note that the person is there, and how far their page is; ``None`` is not known."""
-        self._session.seated = Seated("person", page_rtt_ms)
+        self._session.seated = self._session.seated.with_person(self._named, page_rtt_ms)
 
     def look(self, episode: LiveEpisode) -> None:
         """Show what is new."""
@@ -334,9 +337,9 @@ class LoneStage:
 
     def before_action(self) -> None:
         """Show what the step before gave; wait until the next frame is due."""
+        self._look()  # raises where there is nothing to be played: then nothing has begun
         self.frame += 1
         self.episode = 1
-        self._look()
         wait_s = self._pacer.wait_s(time.monotonic())
         if wait_s > 0:
             time.sleep(wait_s)
@@ -348,21 +351,19 @@ class LoneStage:
     def show_last(self) -> None:
         """Show what the step after the last action gave: no other action will be asked for, perhaps."""
         if self.episode and self._show is not None:
-            self.frame += 1
             with contextlib.suppress(Exception):  # it may have been closed before: then there is none
                 self._look()
-            self.frame -= 1
 
     def _look(self) -> None:
         if self._show is not None:
-            self._show(self._picture(), self.frame - 1)
+            self._show(self._picture(), self.frame)
 
     def _picture(self) -> Picture:
         try:
             rendered = self._outer.render()
         except gymnasium.error.ResetNeeded as error:
             raise UsageError("no episode has begun: call reset() before action()") from error
-        if rendered is None and self.frame == 0:  # what of Gymnasium's own is not reset shows nothing
+        if rendered is None and not self.episode:  # what of Gymnasium's own is not reset shows nothing
             raise UnsupportedEnvironment(
                 f"{type(self.env).__name__} shows a person nothing: render() gave None; was it reset?"
             )

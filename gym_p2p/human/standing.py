@@ -99,8 +99,12 @@ def _seats(session: Session, seat: SeatId | None, record: MatchRecord | None) ->
         returns = record.episodes[-1].totals.returns
     played_by: dict[str, str | None] = {}
     if record is not None:
-        played_by = {name: one.played_by for one in record.identities for name in one.seats}
-        played_by |= {one.facts.seat: "policy" for one in record.policies.copy()}  # beside a person, perhaps
+        played_by = {
+            name: one.played_by_seat.get(name, one.played_by)
+            for one in record.identities
+            for name in one.seats
+        }
+        played_by |= {one.facts.seat: "policy" for one in record.policies.copy()}  # one that came later
     return [
         {
             "seat": str(name),

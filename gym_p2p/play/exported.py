@@ -15,7 +15,14 @@ from gym_p2p.config import P2PConfig, to_mapping
 from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
 from gym_p2p.core.record.building import unique_names
-from gym_p2p.core.record.player_identity import PlayedBy, PlayerIdentity, foreign, played_by_of, software_of
+from gym_p2p.core.record.player_identity import (
+    PlayedBy,
+    PlayerIdentity,
+    foreign,
+    played_by_of,
+    played_by_seat_of,
+    software_of,
+)
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.version import __version__
 
@@ -27,18 +34,31 @@ def software() -> dict[str, str]:
     return {"gym_p2p": __version__, "python": platform.python_version(), "platform": platform.platform()}
 
 
-def introduction(*, clock_base_ms: float | None = None, played_by: PlayedBy | None = None) -> dict[str, Any]:
+def introduction(
+    *,
+    clock_base_ms: float | None = None,
+    played_by: PlayedBy | None = None,
+    played_by_seat: Mapping[str, PlayedBy] | None = None,
+) -> dict[str, Any]:
     """Return what the other players are told about this one for their documents.
 
     Args:
         clock_base_ms: Unix minus monotonic time; ``None`` takes this machine's as of now.
         played_by: who acts for this one; ``None`` where nobody says.
+        played_by_seat: at which seats of theirs somebody else does, by their texts; ``None`` is nowhere.
     """
     if clock_base_ms is None:
         clock_base_ms = (time.time_ns() - time.monotonic_ns()) / 1e6
     ours = software()
-    told = {"software": {"version": ours["gym_p2p"], "platform": ours["platform"]}, "clock": clock_base_ms}
-    return told if played_by is None else {**told, "played_by": played_by}
+    told: dict[str, Any] = {
+        "software": {"version": ours["gym_p2p"], "platform": ours["platform"]},
+        "clock": clock_base_ms,
+    }
+    if played_by is not None:
+        told["played_by"] = played_by
+    if played_by_seat:
+        told["played_by_seat"] = dict(played_by_seat)
+    return told
 
 
 def identities(
@@ -62,14 +82,16 @@ def _identity(
     player: MatchPlayer, names: Mapping[SeatId, str], told: Mapping[str, Any] | None, *, local: bool
 ) -> PlayerIdentity:
     version, platform_name = software_of(told)
+    seats = [names.get(seat, str(seat)) for seat in player.seats]
     return PlayerIdentity(
         player_id=names.get(player.player_id, str(player.player_id)),
         subject_id=foreign(player.subject_id),
-        seats=[names.get(seat, str(seat)) for seat in player.seats],
+        seats=seats,
         local=local,
         version=version or foreign((player.client or "").removeprefix("gym_p2p/")),
         platform=platform_name,
         played_by=played_by_of(told),
+        played_by_seat=played_by_seat_of(told, seats),
     )
 
 

@@ -18,6 +18,7 @@ from gym_p2p.config.names import name_of
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.link.game_records import GameTransport
 from gym_p2p.core.match.terms import Term
+from gym_p2p.core.record.building import unique_names
 from gym_p2p.core.record.player_identity import PlayedBy
 from gym_p2p.core.wire.bounded_json import IN_MESSAGE, decode_json
 from gym_p2p.core.wire.codec import MAX_SEED
@@ -41,10 +42,32 @@ class Seated:
     Attributes:
         played_by: a person or a policy, for the documents; ``None`` where nobody says.
         page_rtt_ms: the round trip between the process that plays and a person's page; ``None`` without one.
+        seats: who acts at those of the player's seats of which that is known in particular.
     """
 
     played_by: PlayedBy | None = None
     page_rtt_ms: float | None = None
+    seats: Mapping[SeatId, PlayedBy] = attrs.field(factory=dict)
+
+    def with_person(self, seat: SeatId | None, page_rtt_ms: float | None = None) -> Seated:
+        """Return this with a person, for whom the whole player counts as one.
+
+        Args:
+            seat: theirs; ``None`` while any free one is wanted.
+            page_rtt_ms: to their page; ``None`` while it is not known.
+        """
+        return Seated("person", page_rtt_ms, self._with(seat, "person"))
+
+    def with_policy(self, seat: SeatId | None) -> Seated:
+        """Return this with a policy at a seat; ``None`` while any free one is wanted."""
+        return Seated(self.played_by or "policy", self.page_rtt_ms, self._with(seat, "policy"))
+
+    def others(self) -> dict[SeatId, PlayedBy]:
+        """Return at which seats somebody else acts than for the player."""
+        return {seat: who for seat, who in self.seats.items() if who != self.played_by}
+
+    def _with(self, seat: SeatId | None, who: PlayedBy) -> dict[SeatId, PlayedBy]:
+        return dict(self.seats) if seat is None else {**self.seats, seat: who}
 
 
 NOBODY_SAYS = Seated()
@@ -80,8 +103,10 @@ def make_plan(
         Term.WHILE_AWAY.value: sync.while_away,
         Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
     }
+    names = unique_names(game.seats)
+    by_seat = {names[seat]: who for seat, who in seated.others().items()}
     about = {
-        **introduction(played_by=seated.played_by),
+        **introduction(played_by=seated.played_by, played_by_seat=by_seat),
         "input_delay": sync.input_delay,
         "fps": sync.fps,
         "sync": offer.as_sent(),

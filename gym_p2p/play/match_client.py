@@ -26,7 +26,7 @@ from gym_p2p.core.match.events import (
 from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.match.ways import WayChanged
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkError, PeerLost
+from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkEnded, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
 from gym_p2p.net.worker.messages import (
     LinkOpened,
@@ -369,7 +369,7 @@ class MatchClient:
             case PlayerGone(player, _, _, _, lost):
                 raise PeerLost(self.player_id(player if lost is None else lost), gone_in_words(event))
             case WorkerStopped():
-                raise NetworkError("the network half stopped by itself")
+                raise NetworkEnded("the network half stopped by itself")
 
 
 def _in_words(status: QueueStatus) -> tuple[str, float, str, int]:

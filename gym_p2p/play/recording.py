@@ -15,7 +15,7 @@ from gym_p2p.exports.journal import journal_path
 from gym_p2p.exports.recovery import discard
 from gym_p2p.exports.spool import waiting
 from gym_p2p.files.names import path_component
-from gym_p2p.files.private import check_directory
+from gym_p2p.files.private import check_directory, check_place
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.game.env.game import Game
@@ -26,7 +26,7 @@ from gym_p2p.game.replay.records import MAX_HEADER_BYTES
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 
-__all__ = ["check_record", "discard_left", "fallback_of", "match_folder_of", "open_replay"]
+__all__ = ["check_places", "check_record", "discard_left", "fallback_of", "match_folder_of", "open_replay"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +65,18 @@ def check_record(config: P2PConfig) -> None:
         check_replay_path(config.record)
     else:
         check_directory(config.record, option="record")
+
+
+def check_places(config: P2PConfig) -> None:
+    """Refuse early what could not be written, before it is known whether a match is taken up again.
+
+    Raises:
+        ConfigurationError: no file can be written there, or there is one already.
+    """
+    if config.exports.directory is not None:
+        check_place(config.exports.directory)
+    if not config.sync.rejoin_timeout_s:  # else the file may be of the match that is taken up again
+        check_record(config)
 
 
 def discard_left(found: MatchFound, config: P2PConfig, folder: Path | None, at_ms: int) -> None:

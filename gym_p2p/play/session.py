@@ -387,6 +387,10 @@ class Session:
         if self.viewer is not None:
             self.viewer.waits()
 
+    def require_match(self) -> None:
+        """See :meth:`~gym_p2p.play.setup.MatchSetup.require_match`."""
+        self._setup.require_match()
+
     def drain(self) -> bool:
         """Take in the events that are there, without waiting; return whether the match has ended by them."""
         if self._match is not None and (door := self._access.if_free()) is not None:

@@ -96,16 +96,8 @@ class MatchSetup:
             NetworkError, PeerError: no match came about; nothing is left running.
             UnsupportedEnvironment, ConfigurationError: this player cannot do what is configured.
         """
+        self.require_match()
         config = self._config
-        if len(self._game.seats) < 2:
-            seat = self._game.seats[0]
-            raise ConfigurationError(
-                "watchers",
-                f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "
-                "seats at least: say how many others look on, all players of the match the same number",
-            )
-        require_turn_credentials(config.link.ice_servers)  # here, for a spec leaves them out
-        predictor_named(config.sync.prediction)
         offer = make_offer(self._game, config.sync)
         name = joined(config, self._game.describe()["environment"], self._wanted)
         kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
@@ -143,6 +135,22 @@ class MatchSetup:
             raise
         match.kept = file
         return match
+
+    def require_match(self) -> None:
+        """Pass where a match can come about, as far as that depends on this player and the game.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        if len(self._game.seats) < 2:
+            seat = self._game.seats[0]
+            raise ConfigurationError(
+                "watchers",
+                f"{self._game.describe()['environment']} has the single seat {seat!r}, and a match has two "
+                "seats at least: say how many others look on, all players of the match the same number",
+            )
+        require_turn_credentials(self._config.link.ice_servers)  # here, for a spec leaves them out
+        predictor_named(self._config.sync.prediction)
 
     def _make_plan(self, offer: SyncOffer, seated: Seated, kept: KeptMatch | None) -> PlayerPlan:
         """Return what the network half is to do, once all that is to be written can be.

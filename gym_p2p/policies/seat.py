@@ -6,7 +6,6 @@ from typing import Any
 
 from gym_p2p.errors import UsageError
 from gym_p2p.game.outcome import fresh
-from gym_p2p.play.handshake import Seated
 from gym_p2p.play.local_seat import local_seat, session_of
 from gym_p2p.policies.load import PolicyOption, load_policy
 from gym_p2p.policies.reactions import ReactionLimits
@@ -60,8 +59,7 @@ class PolicySeat:
         named = local_seat(session, agent, who="the policy")
         self._seat = session.game.seats[0] if named is None else named
         self._policy = self._loaded()  # an error comes early
-        if session.seated.played_by is None:
-            session.seated = Seated("policy")
+        session.seated = session.seated.with_policy(named)
 
     def action(self) -> Any:
         """Return the action of this frame.

@@ -6,10 +6,10 @@ const pages = new Map();
 
 export const seats = {
   /** Open a link in a window of its own, or in another tab of a page's window. */
-  async open({ page, url, width = 1000, height = 700, touch = false, beside = null, init = "" }) {
+  async open({ page, url, width = 1000, height = 700, ratio = 1, touch = false, beside = null, init = "" }) {
     const context =
       beside === null
-        ? await browser.newContext({ viewport: { width, height }, hasTouch: touch, isMobile: touch })
+        ? await browser.newContext({ viewport: { width, height }, deviceScaleFactor: ratio, hasTouch: touch, isMobile: touch })
         : pages.get(beside).opened.context();
     const opened = await context.newPage();
     if (init) await opened.addInitScript(init);

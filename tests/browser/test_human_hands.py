@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.driver import Driver
-from tests.browser.lone_person import Alone, Painter
+from tests.browser.lone_person import Alone, Painter, reached
 from tests.browser.seat_page import DRAWN, Page
 from tests.waiting import until
 
@@ -24,6 +24,41 @@ def test_a_modifier_of_the_browser_is_a_key_where_the_controls_have_it(browser: 
         assert 2 not in env.actions
         page.ask("press", code="ArrowRight")
         until(lambda: 2 in env.actions)
+
+
+def test_what_is_held_on_the_keyboard_is_released_with_command_and_not_on_a_gamepad(browser: Driver) -> None:
+    """As on macOS, where nobody is told which keys were released while Command was held."""
+    env = Painter()
+
+    def does(action: int) -> None:
+        until(lambda: env.actions[-3:] == [action] * 3)
+
+    with Alone(env) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        page.ask("press", code="ArrowRight")
+        does(2)
+        page.ask("press", code="MetaLeft")
+        does(2)
+        page.ask("press", code="ArrowLeft")  # the browser's: back, perhaps
+        does(2)
+        page.ask("release", code="MetaLeft")
+        does(0)
+        page.ask("release", code="ArrowLeft")
+        page.ask("release", code="ArrowRight")
+        page.ask("press", code="ArrowRight")  # and all is as before
+        does(2)
+        page.ask("press", code="MetaRight")
+        page.ask("release", code="MetaRight")
+        does(0)
+        page.ask("value", expression=GAMEPADS)
+        page.ask("value", expression="plug(0); pads[0].buttons[14].pressed = true")
+        does(1)
+        page.ask("press", code="MetaLeft")
+        page.ask("release", code="MetaLeft")
+        steps = env.steps
+        reached(env, steps + 10)
+        assert set(env.actions[steps:]) == {1}  # of which the browser says when it is let go
 
 
 def test_the_space_bar_presses_a_button_with_the_focus_also_in_a_game_that_has_it(browser: Driver) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.browser.driver import Driver
 from tests.browser.lone_person import Alone, Painter, reached
 from tests.browser.seat_page import DRAWN, Page
+from tests.browser.states import TOLD, Stage, picture
 from tests.waiting import until
 
 NEVER_OPEN = (
@@ -131,3 +132,42 @@ def test_of_pictures_that_change_all_over_the_page_keeps_few_and_says_no_more_th
         assert counts["got"] > 20
         assert counts["blobs"] == 0  # each would be a trip to another process of the browser, and back
         assert counts["sent"] <= 2 * counts["got"] + 5  # an answer each, and when it was drawn
+
+
+SCALES = {
+    (1440, 900, 1.0): 2.0,
+    (1440, 900, 2.0): 2.5,
+    (1366, 650, 1.25): 1.6,
+    (820, 1180, 2.0): 1.5,
+    (820, 1180, 1.0): None,
+    (390, 844, 2.0): None,
+    (390, 844, 1.0): None,
+}
+"""Of the bundled game by the window and its dots a CSS pixel; ``None`` is as large as there is room for."""
+
+
+@pytest.mark.parametrize("window", SCALES)
+def test_a_pixel_is_a_square_of_whole_dots_unless_that_makes_the_picture_small(
+    browser: Driver, window: tuple[int, int, float]
+) -> None:
+    width, height, ratio = window
+    shown = picture()
+    with Stage(browser, shown, width=width, height=height, ratio=ratio) as stage:
+        stage.tell(TOLD["playing"])
+        stage.show()
+        wide, high, room, smooth = stage.page.ask("value", expression=SHOWN)
+        rows, columns = shown.shape[:2]
+        assert wide / high == pytest.approx(columns / rows, rel=1e-3)
+        whole = SCALES[window]
+        assert wide / columns == pytest.approx(room / columns if whole is None else whole, rel=1e-3)
+        assert smooth is (whole is None)
+        assert wide / room >= 2 / 3
+
+
+SHOWN = """(() => {
+  const canvas = document.getElementById("screen");
+  const { width, height } = canvas.getBoundingClientRect();
+  const box = canvas.parentElement.getBoundingClientRect();
+  const room = Math.min(box.width, (box.height * canvas.width) / canvas.height);
+  return [width, height, room, canvas.classList.contains("smooth")];
+})()"""

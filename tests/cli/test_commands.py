@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS, make_parser
 from gym_p2p.config.public_ids import PUBLIC_ID
 from gym_p2p.errors import ConfigurationError
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, lasting_port
 
 GAME = "gym_p2p/Rally-v0"
 
@@ -41,11 +42,13 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"join {GAME} --loss 2", "--loss: wanted 0 to 1, got 2"),
         (f"join {GAME} --spectators -1", "--spectators: wanted 0 to 16, got -1"),
         (f"join {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"join no_such:env --human --exports {__file__}", "--exports: cannot write to"),  # nothing was begun
         (f"join {GAME} --record {__file__}/x", "--record: cannot write to"),
         ("join CartPole-v1", "--watchers: CartPole-v1 has the single seat 'player'"),
         ("join CartPole-v1 --watchers 1 --seat player --picture", "--picture: CartPole-v1 draws no text"),
         ("join gym_p2p/Rally-v0 --human --policy scripted", "either you play the seat, or a policy does"),
         ("join gym_p2p/Rally-v0 --no-browser", "want --human"),
+        (f"join {GAME} --human --server ftp://example.org", "--server: wanted something like http://"),
         ("demo --keys keys.json", "want --human"),
         ("join gym_p2p/Rally-v0 --human --keys no-such.json", "cannot read no-such.json"),
         ("join tests.toys:Blend --human", "draws no pictures that a person could play by"),
@@ -80,6 +83,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --host no.such.name.invalid", "--host: cannot listen on"),
         (f"host {GAME} --public-url play.example.org", "--public-url: wanted http(s)://"),
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"host no_such:env --exports {__file__}", "--exports: cannot write to"),  # nothing was tried
+        (f"host no_such:env --record {__file__}", "--record: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),
         (f"host {GAME} --links 2 --links-last 1e12", "--links-last: wanted 0.01 to 87600"),
         (f"host {GAME} --seats 0", "--seats: wanted a whole number from 1"),
@@ -94,6 +99,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("serve --port 70000", "--port: wanted 0 to 65535"),
         (f"serve --data-dir {__file__}", "--data-dir: cannot use"),
         (f"demo --exports {__file__}", "--exports: cannot write to"),
+        (f"demo --human --env no_such:env --exports {__file__}/x", "--exports: cannot write to"),
         ("demo --players two", "--players: wanted a whole number"),
         ("demo --env CartPole-v1 --players 9", "a match has 2 to 8 players"),
         ("demo --env CartPole-v1 --players 1", "a match has 2 to 8 players"),
@@ -259,3 +265,26 @@ def test_a_dumb_terminal_gets_no_control_sequences() -> None:
     assert b"\x1b" not in written
     assert written.startswith(b"gym-p2p simulate ...\r\n")
     assert b"rollback" in written
+
+
+def test_where_there_is_no_service_nobody_is_asked_to_come_to_a_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = f"http://127.0.0.1:{lasting_port()}"
+    code, err = said(capsys, "join", GAME, "--human", "--no-browser", "--server", server)
+    assert code == 3
+    assert f"no gym_p2p service answers at {server}" in err
+    assert "take the seat" not in err
+
+
+def test_who_has_nobody_to_play_with_is_told_before_the_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        code, err = said(capsys, "join", "CartPole-v1", "--human", "--no-browser", "--server", server)
+    assert code == 2
+    assert "--watchers: CartPole-v1 has the single seat 'player'" in err
+    assert "take the seat" not in err

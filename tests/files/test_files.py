@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.errors import ConfigurationError, NotWritten
-from gym_p2p.files.private import check_directory
+from gym_p2p.files.private import check_directory, check_place
 from gym_p2p.files.problems import telling_the_disk
 from gym_p2p.files.whole import replacing, write_bytes
 
@@ -16,8 +16,11 @@ from gym_p2p.files.whole import replacing, write_bytes
 def test_a_folder_that_cannot_be_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     for wrong in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nul\0"):
-        with pytest.raises(ConfigurationError, match="cannot write to"):
-            check_directory(wrong)
+        for check in (check_directory, check_place):
+            with pytest.raises(ConfigurationError, match="cannot write to"):
+                check(wrong)
+    check_place(tmp_path / "new" / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]  # of which nothing is made
     assert check_directory(tmp_path / "new" / "folder").is_dir()
     assert list((tmp_path / "new" / "folder").iterdir()) == []
 

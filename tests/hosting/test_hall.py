@@ -383,7 +383,7 @@ def test_a_hall_that_closes_starts_nothing_again() -> None:
         closing = asyncio.create_task(one.hall.close())
         await settled()
         processes = list(one.processes.started)
-        assert [process.told for process in processes] == [[End()], [End()]]
+        assert [process.told for process in processes] == [[End(closing=True)], [End(closing=True)]]
         for process in processes:
             process.end()
         await closing

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,28 @@ def test_a_seat_whose_network_process_is_killed_is_started_again_and_takes_its_m
     assert not list(folder.glob("*.journal.jsonl"))
 
 
+def _has_started_others(host: Host, count: int) -> bool:
+    return sum("another one is started" in line for line in host.errors) == count
+
+
+def test_a_network_process_that_is_killed_while_others_are_waited_for_costs_nobody_their_seat(
+    tmp_path: Path,
+) -> None:
+    with Host(tmp_path, "--links", "2", "--env-arg", "max_frames=20") as host:
+        first, second = host.links
+        with FakePage(first) as page:
+            wait_for(page, "waiting")
+            for killed in (1, 2):
+                until(lambda: len(host.networks()) == 1)
+                host.networks()[0].kill()
+                until(partial(_has_started_others, host, killed))
+            until(lambda: len(host.networks()) == 1)
+            with FakePage(second) as other:
+                wait_for(page, "over")
+                wait_for(other, "over")
+            assert reason(page) is None
+
+
 AWKWARD = """
 calls = 0
 
@@ -316,6 +339,7 @@ def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_proce
                 assert host.end() == 0
                 until(lambda: all(page.code == 4003 for page in pages))
                 assert {page.phase for page in pages} == {"over"}
+                assert [page.states[-1]["again"] for page in pages] == [False] * 3  # nobody hosts any more
     # Whoever hears of it second may hear it from the other one.
     assert {reason(page) for page in pages} <= {"interrupted", "peer_left"}
     assert reason(pages[2]) == "interrupted"

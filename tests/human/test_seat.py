@@ -98,9 +98,14 @@ def test_a_rate_that_an_environment_cannot_mean_is_none(said: Any) -> None:
 def test_an_action_before_reset_is_refused_with_what_to_do(outer: bool, words: str) -> None:  # noqa: FBT001 - a case
     env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
 
-    def play(person: HumanSeat, _page: FakePage) -> None:
+    def play(person: HumanSeat, page: FakePage) -> None:
         with pytest.raises(UsageError, match=words):
             person.action()
+        until(lambda: page.phase == "waiting")
+        env.reset()
+        for frame in range(3):
+            env.step(person.action())
+            until(lambda wanted=frame: page.shown[-1:] == [wanted - 1])  # type: ignore[misc]  # the loop's own
 
     opened(seat(env if outer else env.unwrapped), play)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import pytest
+from mpe2 import simple_spread_v3
 from pettingzoo.classic import tictactoe_v3
 
-from gym_p2p import HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, UsageError
+import gym_p2p
+from gym_p2p import ConfigurationError, HumanSeat, P2PEnv, P2PParallelEnv, PersonGone, PolicySeat, UsageError
 from gym_p2p.human import stages
 from tests.human.fake_page import FakePage
 from tests.human.seats import RALLY, opened, seat
 from tests.players import Lobby, left_running, together
+from tests.requirements import require
 from tests.waiting import PATIENCE_S, until
 
 
@@ -99,6 +103,67 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
         (row["frame"], row["action"]) for row in actions[1]
     ]
     assert left_running() == []
+
+
+def test_who_cannot_write_documents_is_told_before_a_person_is_asked_to_come(
+    lobby: Lobby, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    links: list[str] = []
+    for option in ("exports", "record"):
+        options = lobby.options(fps=30, **{option: str(tmp_path / "file")})
+        env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **options)
+        with pytest.raises(ConfigurationError, match="cannot write to"):
+            seat(env, announce=links.append).__enter__()
+        env.close()
+    assert links == []
+
+
+def _people_and_programs(lobby: Lobby, agents: list[str], programs: list[str]) -> dict[str, Any]:
+    """Play as several agents, the first of whom a person is; return who plays, by page and by document."""
+    game = simple_spread_v3.parallel_env(render_mode="rgb_array", max_cycles=10)
+    env = P2PParallelEnv(game, agents=agents, **lobby.options(fps=30, sync="lockstep"))
+    policies = {agent: PolicySeat(env, "random", agent=agent) for agent in programs}
+    told: dict[str, Any] = {}
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        env.reset(seed=3)
+        while env.agents:
+            chosen = {agents[0]: person.action()}
+            env.step({**chosen, **{agent: policy.action() for agent, policy in policies.items()}})
+        until(lambda: bool(page.states[-1]["seats"]))
+        told["page"] = [one["playedBy"] for one in page.states[-1]["seats"]]
+
+    try:
+        opened(seat(env, agent=agents[0]), play)
+    finally:
+        env.close()
+    players = env.export_multiplayer_metrics()["players"]
+    told["document"] = [(one["playedBy"], one["playedBySeat"]) for one in players]
+    return told
+
+
+def test_a_policy_beside_a_person_is_a_program_to_everybody(lobby: Lobby) -> None:
+    ours, theirs = together(
+        lambda: _people_and_programs(lobby, ["agent_0", "agent_1"], ["agent_1"]),
+        lambda: _people_and_programs(lobby, ["agent_2"], []),
+    )
+    assert ours == theirs
+    assert ours == {
+        "page": ["person", "policy", "person"],
+        "document": [("person", {"agent_1": "policy"}), ("person", {})],
+    }
+    require("pyarrow", "pip install 'gym_p2p[data]'")
+    own = list(lobby.exports.glob("*/agent_0.*"))
+    assert own
+    for file in own:
+        file.unlink()  # what the other one says of them is left
+    frames = gym_p2p.load(lobby.exports).frames.arrow.to_pydict()
+    assert set(zip(frames["seat"], frames["actor"], strict=True)) == {
+        ("agent_0", "person"),
+        ("agent_1", "policy"),
+        ("agent_2", "person"),
+    }
 
 
 def _leaves_to_a_program(lobby: Lobby) -> None:

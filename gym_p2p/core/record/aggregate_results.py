@@ -15,7 +15,7 @@ import msgspec
 
 from gym_p2p.core.api.payloads import decode, prepare
 from gym_p2p.core.record.aggregate_document import ComparedEpisode, Differing, Disagreement, Results
-from gym_p2p.core.record.player_identity import PlayerIdentity, foreign, played_by_of
+from gym_p2p.core.record.player_identity import PlayerIdentity, foreign, played_by_of, played_by_seat_of
 from gym_p2p.core.wire.seats import MAX_SEATS, SeatId
 
 __all__ = ["compare_results", "participants"]
@@ -49,6 +49,7 @@ class _Identity(msgspec.Struct, frozen=True, rename="camel"):
     version: str | None = None
     platform: str | None = None
     played_by: Any = None
+    played_by_seat: Any = None
 
 
 class _Identities(msgspec.Struct, frozen=True):
@@ -104,14 +105,16 @@ def _own_identity(document: _Document) -> _Identity:
 
 
 def _participant(name: str, own: _Identity, subject_id: str | None) -> PlayerIdentity:
+    seats = [foreign(seat) or "" for seat in own.seats[:MAX_SEATS]]
     return PlayerIdentity(
         player_id=name,
         subject_id=subject_id or foreign(own.subject_id),
-        seats=[foreign(seat) or "" for seat in own.seats[:MAX_SEATS]],
+        seats=seats,
         local=False,
         version=foreign(own.version),
         platform=foreign(own.platform),
         played_by=played_by_of({"played_by": own.played_by}),
+        played_by_seat=played_by_seat_of({"played_by_seat": own.played_by_seat}, seats),
     )
 
 

@@ -59,7 +59,13 @@ export class KeyBoard {
     this.#teller.changed(this.#held, at);
   }
 
+  /** Release all that a hand holds: macOS tells nobody which keys were released while Command was held. */
+  #letGo(hand, at) {
+    for (const code of [...this.#held]) this.release(code, hand, at);
+  }
+
   #key(event, down) {
+    if (!down && event.isTrusted && event.key === "Meta") this.#letGo(KEYBOARD, event.timeStamp);
     const forButton = event.target instanceof HTMLButtonElement && ["Space", "Enter"].includes(event.code);
     const foreign = Object.entries(MODIFIERS).some(([flag, codes]) => event[flag] && !codes.some((code) => this.#codes.has(code)));
     const held = this.#holders.get(event.code)?.has(nameOf(KEYBOARD));

@@ -9,6 +9,7 @@ const WHOLE = 1;
 const INEXACT = 2;
 const FILTERED = 4;
 const MOST_UNDER_WAY = 16; // older ones that nobody knows to be here are no base any more; `frames.py` has the same
+const SMALL = 4 / 3; // as large as it may be and lose a quarter at most with a dot a pixel
 const TOLD_AGAIN = 8; // frames that were drawn, where what is told may get lost
 
 /** The head of a frame, in network order; `gym_p2p/human/encoding.py` has the same. */
@@ -167,16 +168,18 @@ export class Screen {
     setTimeout(() => this.#shown.length > 0 && this.#tell(number), 100);
   }
 
-  /** Make each pixel a square of whole pixels of the screen, as large as there is room for. */
+  /**
+   * Make each pixel a square of whole dots of the screen, as large as there is room for. Where that is a single dot, and
+   * there is room for much more, the picture would be small: it takes all the room, and is smoothed.
+   */
   #fit() {
     const { width, height } = this.#canvas;
     if (width === 0) return;
     const box = this.#canvas.parentElement.getBoundingClientRect();
     const room = Math.min(box.width / width, box.height / height);
-    const dots = Math.floor(room * devicePixelRatio);
-    // On a dense screen a picture of single dots would be tiny, and nobody sees that some of them are wider.
-    const fine = dots >= 1 && !(dots === 1 && devicePixelRatio >= 2);
-    const scale = fine ? dots / devicePixelRatio : room;
+    const dots = room * devicePixelRatio; // of the screen, for a pixel
+    const fine = dots >= 2 || (dots >= 1 && dots < SMALL);
+    const scale = fine ? Math.floor(dots) / devicePixelRatio : room;
     this.#canvas.style.setProperty("--width", `${width * scale}px`);
     this.#canvas.style.setProperty("--height", `${height * scale}px`);
     this.#canvas.classList.toggle("smooth", !fine);

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from gym_p2p.errors import NetworkError
+from gym_p2p.errors import NetworkEnded, NetworkError
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.messages import (
     AfterOwner,
@@ -154,5 +154,5 @@ class ProcessBridge(Bridge):
 
     def _end_of_stream(self) -> None:
         now_ms = time.time_ns() // 1_000_000
-        error = NetworkError(f"the network process ended by itself ({self._process.ending()})")
+        error = NetworkEnded(f"the network process ended by itself ({self._process.ending()})")
         self._events.extend([(now_ms, WorkerFailed(error)), (now_ms, WorkerStopped())])

@@ -8,7 +8,7 @@ import logging
 
 from gym_p2p.config import P2PConfig
 from gym_p2p.core.wire.foreign_text import printable
-from gym_p2p.errors import NetworkError, P2PError
+from gym_p2p.errors import NetworkEnded, P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.loop import unless
 from gym_p2p.net.worker.messages import Emit, WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
@@ -41,7 +41,7 @@ class NetworkWorker(abc.ABC):
         except Exception as error:  # noqa: BLE001 - the user's half learns of it, whatever it is
             _log.exception("the network half failed")
             told = printable(str(error))
-            self._emit(WorkerFailed(NetworkError(f"the network half failed: {type(error).__name__}: {told}")))
+            self._emit(WorkerFailed(NetworkEnded(f"the network half failed: {type(error).__name__}: {told}")))
         finally:
             await self._clean_up()
             self._emit(WorkerStopped())

@@ -189,11 +189,11 @@ class _Columns:
     def acting(self, accounts: Sequence[Account]) -> None:
         """Set who acted, of the accounts that say so."""
         played_by = {
-            str(seat): player.played_by
+            str(seat): who
             for account in accounts
             for player in account.players
-            if player.played_by in {"person", "policy"}
             for seat in player.seats
+            if (who := player.played_by_seat.get(str(seat), player.played_by)) in {"person", "policy"}
         } | self._by_policies(accounts)
         for number, where in self._rows.of_episodes():
             said = [

@@ -22,6 +22,7 @@ class Player(Part, frozen=True):
     version: str | None = None
     platform: str | None = None
     played_by: str | None = None
+    played_by_seat: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Policy(Part, frozen=True):

@@ -60,6 +60,7 @@ def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themsel
             "version": "1.0",
             "platform": "Linux",
             "playedBy": None,
+            "playedBySeat": {},
         },
         {
             "playerId": "b",
@@ -69,6 +70,7 @@ def test_who_played_is_what_the_service_knows_and_else_what_each_says_of_themsel
             "version": "1.0",
             "platform": "Linux",
             "playedBy": None,
+            "playedBySeat": {},
         },
     ]
     assert found["schemaVersion"] == 2

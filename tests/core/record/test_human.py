@@ -13,7 +13,7 @@ from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.growth import Mark
 from gym_p2p.core.record.journal import JournalWriter, decode_input, fold
 from gym_p2p.core.record.match_record import MatchRecord
-from gym_p2p.core.record.player_identity import played_by_of
+from gym_p2p.core.record.player_identity import played_by_of, played_by_seat_of
 from gym_p2p.exports.encoding import to_data
 from tests.core.record.records import START_MS, decode, documents, human_facts, new_record, played, validator
 
@@ -83,6 +83,21 @@ def test_a_page_that_is_in_the_background_at_the_end_was_so_up_to_the_end() -> N
 )
 def test_who_plays_is_one_of_two_words_or_unknown(about: Any, who: str | None) -> None:
     assert played_by_of(about) == who
+
+
+@pytest.mark.parametrize(
+    ("about", "who"),
+    [
+        ({"played_by_seat": {"right": "policy", "left": "person"}}, {"right": "policy"}),
+        ({"played_by_seat": {"right": "god"}}, {}),
+        ({"played_by_seat": {"right": ["policy"]}}, {}),
+        ({"played_by_seat": "right"}, {}),
+        ({}, {}),
+        (None, {}),
+    ],
+)
+def test_of_seats_that_are_another_players_nothing_is_believed(about: Any, who: dict[str, str]) -> None:
+    assert played_by_seat_of(about, ["right", "top"]) == who
 
 
 def _happen(record: MatchRecord, what: int, now_ms: int) -> None:
