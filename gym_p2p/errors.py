@@ -200,21 +200,26 @@ class WatchDiverged(P2PError):
         what: what differs: ``what step returned``, ``the state``, or ``frames``.
         theirs: the players' digest, or what they had.
         ours: the same of this copy.
+        seen_all: whether this copy had played all of the match before the episode.
     """
 
-    _fields = ("episode", "frame", "what", "theirs", "ours")
+    _fields = ("episode", "frame", "what", "theirs", "ours", "seen_all")
 
-    def __init__(self, episode: int, frame: int, what: str, *, theirs: str, ours: str) -> None:
+    def __init__(
+        self, episode: int, frame: int, what: str, *, theirs: str, ours: str, seen_all: bool = True
+    ) -> None:
         at = "reset" if frame < 0 else f"frame {frame}"
-        super().__init__(
-            f"episode {episode}, {at}: {what} differs: the players have {theirs}, here is {ours}; "
-            "`gym-p2p check` says whether an environment plays alike on two machines"
-        )
+        advice = "`gym-p2p check` says whether an environment plays alike on two machines"
+        if not seen_all:
+            advice = "not all before it was played here, and an environment may keep something over a reset"
+        found = f"{what} differs: the players have {theirs}, here is {ours}"
+        super().__init__(f"episode {episode}, {at}: {found}; {advice}")
         self.episode = episode
         self.frame = frame
         self.what = what
         self.theirs = theirs
         self.ours = ours
+        self.seen_all = seen_all
 
 
 class PeerError(P2PError):

@@ -119,6 +119,8 @@ class _Sight:
         """The command's exit code."""
         if self.ending == "interrupted":
             return 130
+        if self.ending == "diverged in the state":
+            return 4
         return 0 if self.ending in {"done", "normal"} and not self.desyncs else 1
 
 
@@ -163,7 +165,8 @@ def run(arguments: argparse.Namespace) -> int:
         except MatchOver as over:
             sight.ending = over.reason
         except WatchDiverged as error:
-            sight.ending, sight.desyncs = "diverged", spectator.desyncs
+            sight.ending = "diverged in the state" if error.what == "the state" else "diverged"
+            sight.desyncs = spectator.desyncs
             print(f"gym-p2p watch: {error}", file=sys.stderr)
     if arguments.json:
         seen = attrs.asdict(sight, filter=lambda field, _value: field.name not in _LIVE_ONLY)
@@ -262,6 +265,7 @@ def _end_in_words(sight: _Sight) -> str:
         "done": f"left after {sight.frames:,} frames",
         "interrupted": "interrupted",
         "diverged": "diverged: this copy does not show what the players saw",
+        "diverged in the state": "diverged: what was shown was the same, but something in the state is not",
     }.get(sight.ending, f"the match has ended ({sight.ending})")
     episodes = "1 episode" if sight.episodes == 1 else f"{sight.episodes} episodes"
     checks = checks_cell(sight.checksums_agreed, sight.desyncs).plain

@@ -15,6 +15,7 @@ process is killed, what it played is sent by the next one; see :mod:`gym_p2p.exp
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Mapping
@@ -204,7 +205,7 @@ class Exporter:
 
     def _way_on(self, state: Literal["kept", "refused"]) -> str:
         path = self._paths.get(UPLOADED)
-        return "" if path is None else f"; '{upload_command(path, state)}' hands it in later"
+        return "" if path is None else f"; `{upload_command(path, state)}` hands it in later"
 
     # The threads.
 
@@ -343,7 +344,7 @@ class Exporter:
         if not journaled.journal.exists:
             return "nothing lies there"
         folder = journaled.folder
-        recover = f"'gym-p2p exports recover {folder}' makes it of that"
+        recover = f"`gym-p2p exports recover {shlex.quote(str(folder))}` makes it of that"
         return f"what could be written of what was played is in the journal: {recover}"
 
     def _settle(self, place: Place) -> None:

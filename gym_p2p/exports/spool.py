@@ -28,7 +28,7 @@ from gym_p2p.exports.documents import find_document, packed_path, player_of, rea
 from gym_p2p.exports.journal import SUFFIX
 from gym_p2p.exports.recovery import recover
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
-from gym_p2p.exports.upload_status import note_upload
+from gym_p2p.exports.upload_status import note_upload, upload_command
 from gym_p2p.files.held import hold, stands_for, write_held
 from gym_p2p.files.names import path_component
 from gym_p2p.files.private import make_folder
@@ -218,7 +218,7 @@ class SpoolEntry:
         if not self.expired:  # a clock or a secret may be wrong
             return reply
         way = (
-            f"with another one, 'gym-p2p exports upload {self.lies_at} --token TOKEN' hands it in; "
+            f"with another one, `{upload_command(self.lies_at, 'kept')} --token TOKEN` hands it in; "
             "whoever runs the service makes it: gym-p2p exports token"
         )
         return Reply(reply.outcome, f"its upload token has expired ({reply.detail}); {way}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -22,9 +23,12 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def upload_command(path: Path | str, state: Literal["kept", "refused"]) -> str:
-    """Return the command that hands a document in; of a refused one nobody knows the service any more."""
+    """Return the command that hands a document in; of a refused one nobody knows the service any more.
+
+    As a shell takes it, whatever the folders are called.
+    """
     elsewhere = " --server URL --token TOKEN" if state == "refused" else ""
-    return f"gym-p2p exports upload {path}{elsewhere}"
+    return f"gym-p2p exports upload {shlex.quote(str(path))}{elsewhere}"
 
 
 def upload_status(

@@ -28,7 +28,12 @@ from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
+<<<<<<< HEAD
 from gym_p2p.game.outcome import Outcome
+=======
+from gym_p2p.game.legal_default import legal_default
+from gym_p2p.game.outcome import Outcome, fresh
+>>>>>>> h/probe
 from gym_p2p.game.pictures import Pictures
 from gym_p2p.game.stand_ins import StandIn, stand_in_action
 from gym_p2p.game.state.fields import Fields
@@ -139,7 +144,8 @@ class Rollout:
         compare_states: whether the digests cover the states as well; needs ``snapshots``, and a session
             that keeps every ``checked_every``-th state.
         left_out: what of the states is not compared, as paths without their indices.
-        stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions.
+        stand_in: plays the seats of players who are gone; ``None`` leaves them their default actions, or such
+            as their action masks allow.
         pictures: draws what is shown; ``None`` where nothing is drawn.
 
     Attributes:
@@ -256,8 +262,8 @@ class Rollout:
             by_seat = before[0]
         else:
             by_seat = self._inputs.by_seat(advance.inputs)
-            if advance.absent and self._stand_in is not None:
-                by_seat = self._with_stand_ins(by_seat, advance, self._stand_in)
+            if advance.absent:
+                by_seat = self._without_absent(by_seat, advance)
         actions = self._inputs.decode(by_seat)
         if self.pictures is None:
             self.outcome = outcome = self._game.step(actions)
@@ -275,6 +281,7 @@ class Rollout:
         if self._wrong_from is not None and self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
+<<<<<<< HEAD
     def _with_stand_ins(
         self, by_seat: tuple[bytes, ...], advance: Advance, stand_in: StandIn
     ) -> tuple[bytes, ...]:
@@ -283,6 +290,18 @@ class Rollout:
             advance.absent,
             lambda seat: stand_in_action(stand_in, self._game, seat, self.outcome, advance.frame),
         )
+=======
+    def _without_absent(self, by_seat: tuple[bytes, ...], advance: Advance) -> tuple[bytes, ...]:
+        """Return every seat's action bytes; those of players who are gone as it goes on without them."""
+        stand_in, game, seen = self._stand_in, self._game, self.outcome
+
+        def act(seat: SeatId) -> Any:
+            if stand_in is None:
+                return legal_default(game, seat, seen)
+            return stand_in(seat, fresh(seen.observations[game.seats.index(seat)]), advance.frame)
+
+        return self._inputs.replaced(by_seat, advance.absent, act)
+>>>>>>> h/probe
 
     def _save(self, frame: int, tick: Tick) -> None:
         saved = self._saved.get(frame)

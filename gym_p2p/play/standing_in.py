@@ -14,7 +14,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import attrs
 
@@ -25,9 +24,14 @@ from gym_p2p.core.match.return_events import GiveFor
 from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId
+<<<<<<< HEAD
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
 from gym_p2p.game.stand_ins import stand_in_action
+=======
+from gym_p2p.game.legal_default import legal_default
+from gym_p2p.game.outcome import Outcome, fresh
+>>>>>>> h/probe
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 
@@ -126,13 +130,7 @@ class StandingIn:
     def _default_of(self, player: int, seen: Outcome) -> bytes:
         """Return the default actions of a player's seats, or such as their action masks allow."""
         game = self._match.game
-
-        def legal(seat: SeatId) -> Any:
-            index, default, space = game.seats.index(seat), game.default_action(seat), game.codec(seat).space
-            mask = mask_of(space, seen.observations[index], seen.infos[index])
-            return legal_or_nearest(space, mask, default, default)
-
-        return self._match.inputs.input_of(player, legal)
+        return self._match.inputs.input_of(player, lambda seat: legal_default(game, seat, seen))
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from gym_p2p.core.spectating.messages import EpisodeShown
 from gym_p2p.errors import UnsupportedEnvironment
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
@@ -17,9 +18,12 @@ from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.state.snapshot import Snapshots, snapshots_named
 from gym_p2p.spectate.watch_client import ReceivedEpisode
 
-__all__ = ["ShownEpisode", "comparing_snapshots"]
+__all__ = ["STATE", "ShownEpisode", "comparing_snapshots"]
 
 _log = logging.getLogger(__name__)
+
+STATE = "the state"
+"""What is compared where what ``step`` returned was the same."""
 
 _OWN_DIGESTS_KEPT = 64
 
@@ -69,6 +73,11 @@ class ShownEpisode:
         self.frame += 1
         return actions
 
+    def shown_before(self, begun: EpisodeShown) -> bool:
+        """Whether nothing of the match lies between what is shown of this episode and one that begins."""
+        over = self.received.over
+        return over is not None and (over.frames, over.episode + 1) == (self.frame, begun.episode)
+
     def compared(self) -> list[tuple[int, str, str, str]]:
         """Return and forget what can be compared: frame, what it is of, theirs, ours."""
         rows: list[tuple[int, str, str, str]] = []
@@ -79,7 +88,7 @@ class ShownEpisode:
             if state is None or not their_state or their_shown != shown:
                 rows.append((frame, "what step returned", their_shown, shown))
             else:
-                rows.append((frame, "the state", their_state, state))
+                rows.append((frame, STATE, their_state, state))
         return rows
 
     def _state(self) -> str | None:

@@ -26,7 +26,7 @@ from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.net.worker.backends import prepare_network
 from gym_p2p.net.worker.messages import SpectatorPlan
 from gym_p2p.play.paused import Paused
-from gym_p2p.spectate.playback import ShownEpisode, comparing_snapshots
+from gym_p2p.spectate.playback import STATE, ShownEpisode, comparing_snapshots
 from gym_p2p.spectate.watch_client import ReceivedEpisode, WatchClient
 
 __all__ = ["Spectator"]
@@ -57,7 +57,8 @@ class Spectator:
         token: what lets this spectator in, where the service asks for one.
         on_desync: whether ``step`` raises when this copy does not show what the players saw, or goes on.
         compare_states: whether states are compared too, where the players do. Not where the environment
-            renders into its state.
+            renders into its state. Once one differs at who has not seen all of the match before, that is
+            logged and they are compared no more: an environment may keep something over a reset.
         snapshot_hooks: as the players have them, to compare states by.
         on_pause: called with what the match stands for (``Paused``) once everything before it is shown, and
             with ``None`` when it goes on.
@@ -110,6 +111,7 @@ class Spectator:
         self._client: WatchClient | None = None
         self._isolates = False
         self._running: ShownEpisode | None = None
+        self._seen_all = True  # of the match, before the episode that is shown
         self._closed = False
         prepare_network(self._config.network)
         self.seats = self._game.seats
@@ -178,6 +180,8 @@ class Spectator:
         with self._telling_pauses():
             received = self._next_episode(client)
         begun = received.begun
+        follows = begun.episode == 1 if self._running is None else self._running.shown_before(begun)
+        self._seen_all = self._seen_all and follows
         with self._game.shown():
             outcome = self._game.reset(begun.seed, dict(begun.options) or None)
         compares = self._compare_states and not self._game.screen.draws
@@ -346,12 +350,23 @@ class Spectator:
         for frame, what, theirs, ours in running.compared():
             if theirs == ours:
                 self.checksums_agreed += 1
+            elif what == STATE and not self._seen_all:
+                self._compare_no_states(running)
             else:
                 self._diverged(running, frame, what, theirs, ours)
 
+    def _compare_no_states(self, running: ShownEpisode) -> None:
+        if self._compare_states:
+            _log.warning(
+                "states are not compared any more: this copy has not played all of the match before, and "
+                "the environment keeps something over a reset"
+            )
+        self._compare_states, running.snapshots = False, None
+
     def _diverged(self, running: ShownEpisode, frame: int, what: str, theirs: str, ours: str) -> None:
         self.desyncs += 1
-        error = WatchDiverged(running.received.begun.episode, frame, what, theirs=theirs, ours=ours)
+        episode = running.received.begun.episode
+        error = WatchDiverged(episode, frame, what, theirs=theirs, ours=ours, seen_all=self._seen_all)
         if self._raises:
             self.agents = []
             raise error

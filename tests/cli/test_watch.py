@@ -6,9 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
+
+from gym_p2p.cli import main
 from gym_p2p.config import ServiceConfig
+from gym_p2p.errors import WatchDiverged
 from gym_p2p.server import serve_in_thread
+from gym_p2p.spectate import spectator
 from tests.waiting import PATIENCE_S
 
 GAME = "gym_p2p/Rally-v0"
@@ -49,3 +55,17 @@ def test_nothing_to_watch_is_exit_code_3(tmp_path: Path) -> None:
         _, errors = watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 3
     assert "--spectators" in errors
+
+
+@pytest.mark.parametrize(("what", "code"), [("the state", 4), ("what step returned", 1)])
+def test_what_differs_in_the_state_alone_has_an_exit_code_of_its_own(
+    what: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Differing(spectator.Spectator):
+        def reset(self) -> NoReturn:
+            self.desyncs = 1
+            raise WatchDiverged(1, 29, what, theirs="aa", ours="bb")
+
+    monkeypatch.setattr(spectator, "Spectator", Differing)
+    assert main(["watch", GAME, "--json"]) == code
+    assert f"episode 1, frame 29: {what} differs" in capsys.readouterr().err

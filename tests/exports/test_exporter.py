@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -200,15 +201,17 @@ def test_a_service_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
         assert (finished.uploaded, finished.spooled) == (False, True)
 
 
-def test_a_refused_upload_is_reported_and_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("called", ["exports", "what we've played"])
+def test_a_refused_upload_is_reported_and_set_aside(called: str, tmp_path: Path) -> None:
+    tmp_path /= called
     with Service.running(403) as service:
         finished = Session().exporter(tmp_path, service.url).finish(10)
         assert (finished.uploaded, finished.spooled) == (False, False)
         assert "403" in finished.problems[0]
         assert entries(tmp_path) == []
-        command = f"gym-p2p exports upload {multiplayer_path(tmp_path)} --server URL --token TOKEN"
-        assert finished.problems[0].endswith(f"; '{command}' hands it in later")
-        said = command.replace("URL", service.url).replace("TOKEN", "fresh").split()
+        command = finished.problems[0].split("`")[1]
+        said = shlex.split(command.replace("URL", service.url).replace("TOKEN", "fresh"))
+        assert said[3] == str(multiplayer_path(tmp_path))
         assert main(said[1:]) == 0
         assert service.received[0][1]["Authorization"] == "Bearer fresh"
     session = json.loads(document_path(tmp_path / FOLDER, 0, "session").read_bytes())
@@ -221,7 +224,7 @@ def test_an_upload_that_may_be_taken_later_is_reported_and_kept(tmp_path: Path) 
         assert (finished.uploaded, finished.spooled) == (False, True)
         assert "413" in finished.problems[0]
         path = multiplayer_path(tmp_path)
-        assert finished.problems[0].endswith(f"; 'gym-p2p exports upload {path}' hands it in later")
+        assert finished.problems[0].endswith(f"; `gym-p2p exports upload {path}` hands it in later")
         assert len(entries(tmp_path)) == 1
     session = json.loads(document_path(tmp_path / FOLDER, 0, "session").read_bytes())
     assert session["upload"]["state"] == "kept"
@@ -329,7 +332,7 @@ def test_what_was_played_of_documents_that_cannot_be_written_can_be_recovered(tm
             "a folder stands in its place; what could be written of what was played is in the journal"
             in problem
         )
-        assert f"'gym-p2p exports recover {tmp_path / FOLDER}'" in problem
+        assert f"`gym-p2p exports recover {tmp_path / FOLDER}`" in problem
         assert finished.uploaded
         assert service.received[-1][2]["sessionStatus"]["isPartial"] is False
     path.rmdir()

@@ -123,7 +123,7 @@ def test_a_document_whose_token_has_expired_is_kept_and_says_what_helps(
         there = write_document(expired, {"playerId": 1, "filler": filler})
         result = flush_spool(tmp_path, service.url, deadline_s=10)
         assert (result.stored, result.refused, result.waiting) == ((), (), 2)
-        assert f"'gym-p2p exports upload {there} --token TOKEN'" in caplog.text
+        assert f"`gym-p2p exports upload {there} --token TOKEN`" in caplog.text
         assert f"upload {lasting}" not in caplog.text
         assert flush_spool(tmp_path, service.url, deadline_s=10).stored == (lasting, expired)
 

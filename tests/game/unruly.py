@@ -31,10 +31,11 @@ __all__ = [
     "Swapping",
     "Unmoved",
     "Walker",
+    "shared",
 ]
 
 
-def _shared(name: str, value: int | None = None) -> int:
+def shared(name: str, value: int | None = None) -> int:
     """Return what the process, as its system sees it, has under a name; set it first if there is a value."""
     if value is not None:
         os.environ[f"GYM_P2P_TESTS_{name}"] = str(value)
@@ -122,11 +123,11 @@ class Hoarder(Walker):
     """Keeps its position in the process's environment, to which none of its objects leads."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        _shared("POSITION", 0)
+        shared("POSITION", 0)
         return super().reset(**kwargs)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        position = _shared("POSITION", _shared("POSITION") + int(action) + 1)
+        position = shared("POSITION", shared("POSITION") + int(action) + 1)
         return np.array([position, 0.0]), 0.0, False, False, {}
 
 
@@ -134,10 +135,10 @@ class HoarderWithHooks(Hoarder):
     """The same; knows how to save itself."""
 
     def keep(self) -> int:
-        return _shared("POSITION")
+        return shared("POSITION")
 
     def restore(self, kept: int) -> None:
-        _shared("POSITION", kept)
+        shared("POSITION", kept)
 
 
 class Forgetful(Walker):
@@ -308,12 +309,12 @@ class LateHiddenState(Walker):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        self.age = _shared("SCORE", 0)
+        self.age = shared("SCORE", 0)
         return super().reset(seed=seed, options=options)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.age += 1
-        score = _shared("SCORE", _shared("SCORE") + int(action) + 1)
+        score = shared("SCORE", shared("SCORE") + int(action) + 1)
         seen, reward, *rest = super().step(action)
         return (seen, float(score) if self.age > self.shown_after else reward, *rest)
 

@@ -14,6 +14,7 @@ import pytest
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.core.match.events import Interrupted, PlayerGone, Resumed, Source
 from gym_p2p.core.record.match_record import MatchRecord
+from gym_p2p.core.sync.patience import PAUSE_AFTER_S
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PathBroken, PathRebuilt, PathTried
@@ -205,6 +206,21 @@ def test_one_who_is_silent_and_one_who_does_not_play_are_both_shown() -> None:
         ("silent", ("right",)),
         ("input", ("third",)),
     }
+
+
+def test_the_time_of_a_silence_is_not_told_once_more_as_a_wait_for_who_does_not_play() -> None:
+    client, book, shown = Client(), Book(), []
+    waiting = waits(client, book, on_pause=lambda paused: shown.append(paused and paused.why))
+    begun = time.monotonic()
+    waiting.for_inputs([1], since=begun)
+    client.silent = {1: Silence(begun, 10.0)}
+    waiting.for_inputs([1], since=begun)
+    time.sleep(PAUSE_AFTER_S)
+    waiting.for_inputs([1], since=begun)
+    client.silent = {}
+    waiting.for_inputs([1], since=begun)
+    waiting.over()
+    assert (shown, book.pauses) == (["silent", None], [(("right",), "silent")])
 
 
 def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.LogCaptureFixture) -> None:

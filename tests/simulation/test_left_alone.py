@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 
 from gym_p2p import simulate
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.simulation.player import EPOCH_MS
-from tests.toys import BLEND
+from tests.toys import BLEND, Blend
 
 FRAMES = 90
 
@@ -46,6 +48,49 @@ def test_every_frame_is_final_for_the_one_who_stays(leave: dict[str, int], sync:
     assert episode["confirmedFrame"] == FRAMES - 1
     actions = player.exports["multiplayer"]["validation"]["allActions"]
     assert len(actions) == 2 * FRAMES
+
+
+class _Masked(Blend):
+    """In every frame one action of each seat is forbidden, in every third one that is the default one."""
+
+    def __init__(self) -> None:
+        super().__init__("three", 60)
+        self.observation_space = gymnasium.spaces.Dict(
+            {"observation": self.observation_space, "action_mask": gymnasium.spaces.MultiBinary(5)}
+        )
+
+    def _shown(self, seen: Any) -> Any:
+        mask = np.ones(5, np.int8)
+        mask[self._frame % 3] = 0
+        return {"observation": seen, "action_mask": mask}
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        seen, info = super().reset(**kwargs)
+        return self._shown(seen), info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, *rest = super().step(action)
+        return (self._shown(seen), *rest)
+
+
+@pytest.mark.parametrize("sync", ["rollback", "lockstep"])
+def test_the_default_actions_of_who_is_gone_mind_their_action_masks(sync: Any) -> None:
+    match = simulate(
+        _Masked,
+        dict.fromkeys(range(3), lambda _observation, frame: 3 + frame % 2),
+        frames=60,
+        seed=3,
+        one_way_ms=40,
+        sync=sync,
+        leave={1: 20},
+        on_peer_loss="default_action",
+    )
+    first, second = (match.players[seat] for seat in (0, 2))
+    assert (first.ending, len(first.confirmed)) == ("ended", 60)
+    assert str(first.confirmed) == str(second.confirmed)
+    acted = [(before.observation, frame.actions[1]) for before, frame in pairwise(first.confirmed[30:])]
+    assert all(seen["action_mask"][action] for seen, action in acted)
+    assert {action for _, action in acted} == {0, 1}, "the default one, and the first where that is forbidden"
 
 
 @pytest.mark.parametrize("seed", range(4))

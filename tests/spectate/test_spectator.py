@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from gym_p2p import (
 from gym_p2p.envs.rally import parallel_env
 from gym_p2p.game.env.seats import make_game
 from tests.players import Lobby, act, left_running, network_processes, play_episode, play_oracle, together
-from tests.toys import BLEND
+from tests.toys import BLEND, Blend
 from tests.waiting import PATIENCE_S, in_time, until
 
 
@@ -373,6 +374,50 @@ def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
     assert isinstance(found, WatchDiverged), found
     assert found.frame == 29
     assert spectator.desyncs == 1
+
+
+class _Counted(Blend):
+    """Keeps over a reset how many episodes there were, and shows nothing of it."""
+
+    episodes = 0
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        self.episodes += 1
+        return super().reset(**kwargs)
+
+
+def test_what_is_kept_over_a_reset_is_compared_at_who_saw_all_and_not_at_who_came_later(
+    lobby: Lobby, caplog: pytest.LogCaptureFixture
+) -> None:
+    envs = [
+        P2PEnv(_Counted(length=120), seat=s, **lobby.options(spectators=2, fps=60, sync="rollback"))
+        for s in "ab"
+    ]
+    first, late = (_spectator(lobby, _Counted(length=120)) for _ in range(2))
+
+    def play(env: P2PEnv) -> None:
+        with env:
+            for _ in range(3):
+                play_episode(env, salt=3)
+
+    def watch(spectator: Spectator) -> tuple[int, int]:
+        episodes = 0
+        with spectator, contextlib.suppress(MatchOver):
+            while True:
+                episodes += _watch(spectator).reason is None
+        return episodes, spectator.desyncs
+
+    def watch_later() -> tuple[int, int]:
+        until(lambda: first.episode == 2 and first.frame > 0)
+        return watch(late)
+
+    *_, seen, seen_later = together(
+        lambda: play(envs[0]), lambda: play(envs[1]), lambda: watch(first), watch_later
+    )
+    assert seen == (3, 0)
+    assert seen_later == (2, 0)
+    assert first.checksums_agreed >= 12, "states and all"
+    assert "states are not compared any more" in caplog.text
 
 
 def test_there_is_nothing_to_watch_where_nobody_shows_it(lobby: Lobby) -> None:

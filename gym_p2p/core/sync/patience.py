@@ -18,8 +18,8 @@ The network half knows. So whoever is given up is that twice: first for the netw
 (``excusable``), and, should they still be there after ``excuse_s`` more, whatever they say.
 
 Somebody from whom nothing arrives is borne by another limit, the network half's: that time is in neither
-account. But it ends no wait and forgives nothing, or who falls silent now and then would be waited for
-without end.
+account, and it is told as a silence. But it ends no wait and forgives nothing, or who falls silent now and
+then would be waited for without end.
 
 Whoever's own process stood still (a lid, a debugger, a long collection of garbage) heard nobody meanwhile,
 whoever played: that time is in the pause that is told, and in no account (:meth:`Patience.stood_still`).
@@ -72,6 +72,8 @@ class _Account:
 
     since: float | None = None
     """Since when in one piece; ``None`` where they are not."""
+    heard_since: float = 0.0
+    """Since when of this wait they have been heard."""
     looked_at: float = 0.0
     spent_s: float = 0.0
     """Of the budget, as of ``looked_at``."""
@@ -83,12 +85,19 @@ class _Account:
     def begin(self, now: float | None) -> None:
         """Let the wait begin (anew), or end."""
         self.since, self.stood_s, self.given_up = now, 0.0, 0
+        self.heard_since = 0.0 if now is None else now
 
     def pass_over(self, now: float) -> None:
         """Leave the time since the last look out of the account."""
         if self.since is not None:
             self.stood_s += now - self.looked_at
+            self.heard_since = now
         self.looked_at = now
+
+    def left_s(self, limit_s: float) -> float:
+        """Return for how long they are waited for at most, from when they have been heard."""
+        since = self.heard_since if self.since is None else self.since
+        return since + self.stood_s + limit_s - self.heard_since
 
 
 class Patience:
@@ -184,14 +193,16 @@ class Patience:
                 account.begin(now)
 
     def pause(self, now: float) -> Pause | None:
-        """Return for whom the match stands; ``None`` where it does not, or not for long enough to tell."""
+        """Return for whom the match stands; ``None`` where it does not, or not for long enough to tell.
+
+        Who was silent in this wait is told of from when they are heard again.
+        """
         heard = {p: a for p, a in self._accounts.items() if p not in self._silent}
-        waits = {p: a.since for p, a in heard.items() if a.since is not None}
-        since = min(waits.values(), default=now)
+        waits = {p: a for p, a in heard.items() if a.since is not None}
+        since = min((account.heard_since for account in waits.values()), default=now)
         if since + PAUSE_AFTER_S > now:
             return None
-        stood_s = max(self._accounts[player].stood_s for player in waits)
-        return Pause(tuple(waits), since, self._limit_s + stood_s)
+        return Pause(tuple(waits), since, max(account.left_s(self._limit_s) for account in waits.values()))
 
     def _settle(self, player: int, account: _Account, now: float) -> None:
         """Bring an account up to date: what is waited beyond the grace is spent, what is played forgiven."""

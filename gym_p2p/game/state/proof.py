@@ -23,6 +23,7 @@ from gym_p2p.game.state.fields import Fields, differences, fields_checksum
 from gym_p2p.game.state.plays import Actor, outcome_digests, random_actor
 from gym_p2p.game.state.rehearsal import Rehearsal, unlike, without
 from gym_p2p.game.state.snapshot import Hooks, Snapshot, Snapshots, strategies_for
+from gym_p2p.game.state.untouched import left_as_it_was
 
 __all__ = ["FRAMES", "SnapshotChoice", "Tried", "choose_snapshots", "rehearse"]
 
@@ -115,7 +116,8 @@ def choose_snapshots(
 ) -> SnapshotChoice:
     """Find the best way of saving and restoring a game that is exact.
 
-    The game is reset and played; reset it again before it is used.
+    The game is reset and played; reset it again before it is used. What it keeps over a reset is then as it
+    was before (:mod:`gym_p2p.game.state.untouched`).
 
     Args:
         game: the game. Where its environment draws from global generators of random numbers, give it
@@ -136,21 +138,22 @@ def choose_snapshots(
     chosen: Snapshots | None = None
     rehearsal: Rehearsal | None = None
     steps_us: list[float] = []
-    game.reset(seed, options)  # some environments have their parts only after it
-    for name, strategy in strategies_for(game, hooks):
-        if isinstance(strategy, str):
-            tried.append(Tried(name, exact=False, reason=strategy))
-            continue
-        snapshots = Snapshots(game, strategy)
-        play = _Play(game, snapshots, actor, seed, options)
-        proof = _Proof(play, frames)
-        tried.append(proof.run(steps_us))
-        if tried[-1].exact and (more := proof.more_frames(longer_s)):
-            tried[-1] = _proved_longer(play, more, steps_us)
-        if tried[-1].exact and chosen is None:
-            chosen, rehearsal = snapshots, proof.rehearsal
-            if not exhaustive:
-                break
+    with left_as_it_was(game):
+        game.reset(seed, options)  # some environments have their parts only after it
+        for name, strategy in strategies_for(game, hooks):
+            if isinstance(strategy, str):
+                tried.append(Tried(name, exact=False, reason=strategy))
+                continue
+            snapshots = Snapshots(game, strategy)
+            play = _Play(game, snapshots, actor, seed, options)
+            proof = _Proof(play, frames)
+            tried.append(proof.run(steps_us))
+            if tried[-1].exact and (more := proof.more_frames(longer_s)):
+                tried[-1] = _proved_longer(play, more, steps_us)
+            if tried[-1].exact and chosen is None:
+                chosen, rehearsal = snapshots, proof.rehearsal
+                if not exhaustive:
+                    break
     step_us = statistics.median(steps_us) if steps_us else None
     return SnapshotChoice(chosen, tuple(tried), step_us, rehearsal)
 
@@ -158,16 +161,18 @@ def choose_snapshots(
 def rehearse(game: Game, snapshots: Snapshots, *, seed: int = 1, frames: int = FRAMES) -> Rehearsal | None:
     """Play what :func:`choose_snapshots` plays with these settings, and return what came of it.
 
-    For another copy of a game whose strategy is known. ``None`` where the state cannot be read.
+    For another copy of a game whose strategy is known, which is left as it was, too. ``None`` where the state
+    cannot be read.
     """
     play = _Play(game, snapshots, None, seed, None)
-    game.reset(seed)
-    proof = _Proof(play, frames)
-    proof.play_twice()
-    if more := proof.more_frames(_LONGER_S):
-        before = snapshots.save()
-        _Proof(play, more).play_twice()  # for what changes late outside of the environment's objects
-        snapshots.load(before)
+    with left_as_it_was(game):
+        game.reset(seed)
+        proof = _Proof(play, frames)
+        proof.play_twice()
+        if more := proof.more_frames(_LONGER_S):
+            before = snapshots.save()
+            _Proof(play, more).play_twice()  # for what changes late outside of the environment's objects
+            snapshots.load(before)
     return proof.rehearsal
 
 
@@ -187,9 +192,9 @@ class _Play:
 
 
 # How many frames fit into the time hangs on the machine, and so differs between players. It must not show in
-# their games: what a reset leaves as it was (a counter of all frames) would have another past. Hence the game
-# goes back to before the longer proof, by the strategy that has been proved. Where that is refuted after all,
-# nothing can take it back.
+# their games: what a reset leaves as it was (a counter of all frames) would have another past, where that is
+# out of Python's reach. Hence the game goes back to before the longer proof, by the strategy that has been
+# proved. Where that is refuted after all, nothing can take it back.
 
 
 def _proved_longer(play: _Play, frames: int, steps_us: list[float]) -> Tried:

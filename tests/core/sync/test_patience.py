@@ -222,3 +222,22 @@ def test_a_pause_is_told_once_it_is_one_with_whom_since_when_and_for_how_long_at
     assert patience.pause(1.0 + PAUSE_AFTER_S) == Pause((2,), 1.0, LIMIT_S)
     patience.play(2.0)
     assert patience.pause(9.0) is None
+
+
+def test_who_was_silent_and_is_heard_again_is_told_of_from_then_on() -> None:
+    patience = Patience(LIMIT_S, paced=True)
+    patience.wait([1], 1.0)
+    patience.wait([1], 1.6)
+    assert patience.pause(1.6) == Pause((1,), 1.0, LIMIT_S)
+    for now in (1.7, 3.0, 4.6):
+        patience.wait([], now, silent=[1])
+        assert patience.pause(now) is None, "it is told as a silence"
+    patience.wait([1], 4.7)
+    assert patience.pause(4.7) is None, "they have just come back"
+    pause = patience.pause(4.6 + PAUSE_AFTER_S)
+    assert pause is not None
+    assert (pause.players, pause.since) == ((1,), 4.6)
+    assert pause.limit_s == pytest.approx(LIMIT_S - 0.6), "what they were waited for before counts"
+    at, given_up = waits(patience, 1, 4.7, LIMIT_S)[0]
+    assert at == pytest.approx(pause.since + pause.limit_s, abs=0.1)
+    assert given_up == GiveUp(1, excusable=True)

@@ -153,20 +153,27 @@ def test_the_rehearsal_is_the_same_however_long_was_played() -> None:
     assert few.rehearsal == many.rehearsal
 
 
-class _Aging(unruly.Walker):
-    age = 0
+class _Aging(unruly.HoarderWithHooks):
+    """No reset takes its age back, and no object of Python's leads to it."""
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.age += 1  # no reset takes it back
+        unruly.shared("AGE", unruly.shared("AGE") + 1)
         return super().step(action)
+
+    def keep(self) -> Any:
+        return super().keep(), unruly.shared("AGE")
+
+    def restore(self, kept: Any) -> None:
+        super().restore(kept[0])
+        unruly.shared("AGE", kept[1])
 
 
 def test_a_longer_proof_leaves_the_game_as_a_short_one_does() -> None:
     ages = []
     for longer_s in (0, 60):
-        game = make_game(_Aging())
-        _proven(game, longer_s=longer_s)
-        ages.append(game.env.unwrapped.age)
+        unruly.shared("AGE", 0)
+        _proven(make_game(_Aging()), longer_s=longer_s, hooks=("keep", "restore"))
+        ages.append(unruly.shared("AGE"))
     assert ages[0] == ages[1] > 0
 
 
