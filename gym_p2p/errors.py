@@ -214,12 +214,8 @@ class WatchDiverged(P2PError):
             advice = "not all before it was played here, and an environment may keep something over a reset"
         found = f"{what} differs: the players have {theirs}, here is {ours}"
         super().__init__(f"episode {episode}, {at}: {found}; {advice}")
-        self.episode = episode
-        self.frame = frame
-        self.what = what
-        self.theirs = theirs
-        self.ours = ours
-        self.seen_all = seen_all
+        self.episode, self.frame, self.what = episode, frame, what
+        self.theirs, self.ours, self.seen_all = theirs, ours, seen_all
 
 
 class PeerError(P2PError):

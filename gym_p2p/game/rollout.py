@@ -25,17 +25,13 @@ import msgspec
 
 from gym_p2p.core.sync.outputs import Advance, FramesConfirmed, Load, Over, RolledBack, Save, Stalled
 from gym_p2p.core.sync.session import SyncSession
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.inputs import SeatInputs
-<<<<<<< HEAD
 from gym_p2p.game.outcome import Outcome
-=======
-from gym_p2p.game.legal_default import legal_default
-from gym_p2p.game.outcome import Outcome, fresh
->>>>>>> h/probe
 from gym_p2p.game.pictures import Pictures
-from gym_p2p.game.stand_ins import StandIn, stand_in_action
+from gym_p2p.game.stand_ins import StandIn, legal_default, stand_in_action
 from gym_p2p.game.state.fields import Fields
 from gym_p2p.game.state.rehearsal import without
 from gym_p2p.game.state.snapshot import Snapshot, Snapshots
@@ -281,16 +277,6 @@ class Rollout:
         if self._wrong_from is not None and self._wrong_from <= frame:
             tick.corrections.append(Correction(frame, None if before is None else before[1], outcome))
 
-<<<<<<< HEAD
-    def _with_stand_ins(
-        self, by_seat: tuple[bytes, ...], advance: Advance, stand_in: StandIn
-    ) -> tuple[bytes, ...]:
-        return self._inputs.replaced(
-            by_seat,
-            advance.absent,
-            lambda seat: stand_in_action(stand_in, self._game, seat, self.outcome, advance.frame),
-        )
-=======
     def _without_absent(self, by_seat: tuple[bytes, ...], advance: Advance) -> tuple[bytes, ...]:
         """Return every seat's action bytes; those of players who are gone as it goes on without them."""
         stand_in, game, seen = self._stand_in, self._game, self.outcome
@@ -298,10 +284,9 @@ class Rollout:
         def act(seat: SeatId) -> Any:
             if stand_in is None:
                 return legal_default(game, seat, seen)
-            return stand_in(seat, fresh(seen.observations[game.seats.index(seat)]), advance.frame)
+            return stand_in_action(stand_in, game, seat, seen, advance.frame)
 
         return self._inputs.replaced(by_seat, advance.absent, act)
->>>>>>> h/probe
 
     def _save(self, frame: int, tick: Tick) -> None:
         saved = self._saved.get(frame)

@@ -1,6 +1,7 @@
-"""What plays the seats of players who are gone, or away: a function, or a policy that is told the info, too.
+"""What plays the seats of players who are gone, or away: their default actions, or a stand-in.
 
-Knows how each is asked; refuses to know for whom, and when.
+That is a function, or a policy that is told the info, too. Knows how each is asked; refuses to know for
+whom, and when.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, fresh
+from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
 
-__all__ = ["InformedStandIn", "StandIn", "stand_in_action"]
+__all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action"]
 
 
 class InformedStandIn(abc.ABC):
@@ -50,3 +52,16 @@ def stand_in_action(stand_in: StandIn, game: Game, seat: SeatId, seen: Outcome, 
     if isinstance(stand_in, InformedStandIn):
         return stand_in.act(seat, observation, fresh(seen.infos[index]), frame)
     return stand_in(seat, observation, frame)
+
+
+def legal_default(game: Game, seat: SeatId, seen: Outcome) -> Any:
+    """Return a seat's default action; the first that is legal where a mask forbids that.
+
+    Args:
+        game: that is played.
+        seat: of this.
+        seen: the outcome before the frame, of all seats.
+    """
+    index, default, space = game.seats.index(seat), game.default_action(seat), game.codec(seat).space
+    mask = mask_of(space, seen.observations[index], seen.infos[index])
+    return legal_or_nearest(space, mask, default, default)

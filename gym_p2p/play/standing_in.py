@@ -24,14 +24,8 @@ from gym_p2p.core.match.return_events import GiveFor
 from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId
-<<<<<<< HEAD
 from gym_p2p.game.outcome import Outcome
-from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
-from gym_p2p.game.stand_ins import stand_in_action
-=======
-from gym_p2p.game.legal_default import legal_default
-from gym_p2p.game.outcome import Outcome, fresh
->>>>>>> h/probe
+from gym_p2p.game.stand_ins import legal_default, stand_in_action
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.played_match import PlayedMatch
 

@@ -116,8 +116,7 @@ def choose_snapshots(
 ) -> SnapshotChoice:
     """Find the best way of saving and restoring a game that is exact.
 
-    The game is reset and played; reset it again before it is used. What it keeps over a reset is then as it
-    was before (:mod:`gym_p2p.game.state.untouched`).
+    The game is played; reset it before it is used. What it keeps over a reset is left as it was.
 
     Args:
         game: the game. Where its environment draws from global generators of random numbers, give it
