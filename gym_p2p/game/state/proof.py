@@ -145,8 +145,7 @@ def choose_snapshots(
                 continue
             snapshots = Snapshots(game, strategy)
             play = _Play(game, snapshots, actor, seed, options)
-            proof = _Proof(play, frames)
-            tried.append(proof.run(steps_us))
+            tried.append((proof := _Proof(play, frames)).run(steps_us))
             if tried[-1].exact and (more := proof.more_frames(longer_s)):
                 tried[-1] = _proved_longer(play, more, steps_us)
             if tried[-1].exact and chosen is None:
