@@ -25,7 +25,7 @@ from gym_p2p.core.presence.connects import Connects
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import Match, Pair, code, health, metrics, settle, stored
-from tests.server.raw import RawClient, candidate, description, match_two
+from tests.server.raw import RawClient, before_its_end, candidate, description, match_two
 from tests.waiting import PATIENCE_S, in_time, lasting_port
 
 SECRET = "j" * 32
@@ -133,10 +133,10 @@ def test_row_probe_ready_twice_and_from_a_stranger(service: Service, bystander: 
         assert pair.ann.call("probe_ready", ready) == pair.ann.call("probe_ready", ready) == {"ok": True}
         assert code(pair.eve.call("probe_ready", ready)) == "no_such_probe"
         assert pair.bob.quiet(0.1)  # not started
-        assert pair.bob.call("probe_ready", ready) == {"ok": True}
+        assert before_its_end(pair.bob.call("probe_ready", ready)) == {"ok": True}
         for client in (pair.ann, pair.bob):
             assert client.event("probe_start") == ready
-        assert pair.ann.call("probe_ready", ready) == {"ok": True}
+        assert before_its_end(pair.ann.call("probe_ready", ready)) == {"ok": True}
         assert pair.ann.quiet(0.1)
         bystander()
 
@@ -147,7 +147,7 @@ def test_row_probe_signal_to_the_wrong_one_or_at_the_wrong_time(
     with Pair(service, start=False) as pair:
         assert code(pair.ann.call("probe_signal", pair.signal())) == "wrong_state"
         for client in (pair.ann, pair.bob):
-            assert client.call("probe_ready", {"probe_session_id": pair.probe_id})["ok"]
+            assert before_its_end(client.call("probe_ready", {"probe_session_id": pair.probe_id}))["ok"]
         for client in (pair.ann, pair.bob):
             assert client.event("probe_start")
         for target in (pair.names[0], pair.names[2], "A" * 20, pair.probe_id, "nobody", ""):
@@ -157,7 +157,7 @@ def test_row_probe_signal_to_the_wrong_one_or_at_the_wrong_time(
         assert code(pair.eve.call("probe_signal", pair.signal())) == "no_such_probe"
         assert pair.bob.quiet(0.1)
         for client in (pair.ann, pair.bob):
-            assert client.call("probe_result", pair.result(20)) == {"ok": True}
+            assert before_its_end(client.call("probe_result", pair.result(20))) == {"ok": True}
         for client in (pair.ann, pair.bob):
             assert client.event("probe_verdict")
         assert code(pair.ann.call("probe_signal", pair.signal())) == "stale"
@@ -231,8 +231,9 @@ def test_row_rtt_ms_that_is_none(service: Service, rtt: str) -> None:
             pair.ann.send(f'42["probe_result",{result}]')
         else:
             assert code(pair.ann.call("probe_result", json.loads(result))) == "bad_request"
-            assert pair.ann.call("probe_result", pair.result(1))["ok"]  # too late: the failed one is kept
-        assert pair.bob.call("probe_result", pair.result(30))["ok"]
+            # Too late: the failed one is kept.
+            assert before_its_end(pair.ann.call("probe_result", pair.result(1)))["ok"]
+        assert before_its_end(pair.bob.call("probe_result", pair.result(30)))["ok"]
         verdict = pair.bob.event("probe_verdict")
         assert (verdict["rtt_ms"], verdict["marks"]) == (30.0, ["one_sided"])
 
@@ -241,15 +242,17 @@ def test_row_a_second_probe_result_and_results_that_disagree(
     service: Service, bystander: Callable[[], None]
 ) -> None:
     with Pair(service) as pair:
-        assert pair.ann.call("probe_result", pair.result(20))["ok"]
-        assert pair.ann.call("probe_result", pair.result(1))["ok"]
-        assert pair.bob.call("probe_result", pair.result(90))["ok"]
+        assert before_its_end(pair.ann.call("probe_result", pair.result(20)))["ok"]
+        assert before_its_end(pair.ann.call("probe_result", pair.result(1)))["ok"]
+        assert before_its_end(pair.bob.call("probe_result", pair.result(90)))["ok"]
         assert pair.ann.event("probe_cancel")["reason"] == "again"
         again = pair.ann.event("probe_prepare")["probe_session_id"]
         for client in (pair.ann, pair.bob):
-            assert client.call("probe_ready", {"probe_session_id": again})["ok"]
+            assert before_its_end(client.call("probe_ready", {"probe_session_id": again}))["ok"]
         for client, rtt_ms in ((pair.ann, 20), (pair.bob, 90)):
-            assert client.call("probe_result", {**pair.result(rtt_ms), "probe_session_id": again})["ok"]
+            assert before_its_end(
+                client.call("probe_result", {**pair.result(rtt_ms), "probe_session_id": again})
+            )["ok"]
         verdict = pair.ann.event("probe_verdict")
         assert (verdict["rtt_ms"], verdict["marks"]) == (90.0, ["disagreed"])
         bystander()
@@ -429,7 +432,7 @@ def test_row_the_wall_clock_jumps(service: Service, monkeypatch: pytest.MonkeyPa
     began = time.monotonic()
     with Pair(service, start=False) as pair:
         monkeypatch.setattr(time, "time", lambda: real() + jump_s)
-        assert pair.ann.call("probe_ready", {"probe_session_id": pair.probe_id})["ok"]
+        assert before_its_end(pair.ann.call("probe_ready", {"probe_session_id": pair.probe_id}))["ok"]
         assert pair.ann.quiet(0.5)
         assert pair.ann.event("probe_cancel")["reason"] == "not_ready"
         assert 2.9 < time.monotonic() - began < PATIENCE_S

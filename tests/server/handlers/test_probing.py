@@ -12,7 +12,7 @@ from gym_p2p.core.api.payloads import decode
 from gym_p2p.core.api.probes import ProbePrepare
 from gym_p2p.server import Service
 from tests.server.clients import Pair, code
-from tests.server.raw import OFFER, RawClient, candidate
+from tests.server.raw import OFFER, RawClient, before_its_end, candidate
 
 NEXT_DEADLINE_S = 12.0
 """Of a probe that has started: what ends it sooner was not this one."""
@@ -42,7 +42,7 @@ def test_an_unmodified_browsers_probe_goes_through(service: Service) -> None:
         assert relayed[0] == candidate()
         assert relayed[2] is None
         for client, rtt_ms in ((pair.ann, 21), (pair.bob, 24)):
-            assert client.call("probe_result", pair.result(rtt_ms)) == {"ok": True}
+            assert before_its_end(client.call("probe_result", pair.result(rtt_ms))) == {"ok": True}
         for client in (pair.ann, pair.bob):
             verdict = client.event("probe_verdict")
             assert (verdict["reason"], verdict["rtt_ms"], verdict["marks"]) == ("measured", 24.0, [])
@@ -138,7 +138,7 @@ def test_a_malformed_result_is_refused_and_counts_as_a_failed_report(
         assert pair.ann.call("probe_result", pair.result(1)) == {
             "ok": True
         }  # too late: the first one is kept
-        assert pair.bob.call("probe_result", pair.result(30)) == {"ok": True}
+        assert before_its_end(pair.bob.call("probe_result", pair.result(30))) == {"ok": True}
         verdict = pair.ann.event("probe_verdict")
         assert (verdict["rtt_ms"], verdict["marks"]) == (30.0, ["one_sided"])
 
@@ -153,8 +153,8 @@ def test_a_result_that_is_no_json_is_dropped(service: Service, number: str) -> N
             + number
             + ',"success":true}]'
         )
-        assert pair.ann.call("probe_result", pair.result(20)) == {"ok": True}
-        assert pair.bob.call("probe_result", pair.result(20)) == {"ok": True}
+        assert before_its_end(pair.ann.call("probe_result", pair.result(20))) == {"ok": True}
+        assert before_its_end(pair.bob.call("probe_result", pair.result(20))) == {"ok": True}
         assert pair.ann.event("probe_verdict")["marks"] == []
 
 
@@ -169,9 +169,11 @@ def test_results_that_disagree_lead_to_a_second_probe(service: Service) -> None:
         assert again != {pair.probe_id}
         (probe_id,) = again
         for client in (pair.ann, pair.bob):
-            assert client.call("probe_ready", {"probe_session_id": probe_id})["ok"]
+            assert before_its_end(client.call("probe_ready", {"probe_session_id": probe_id}))["ok"]
         for client, rtt_ms in ((pair.ann, 20), (pair.bob, 90)):
-            assert client.call("probe_result", {**pair.result(rtt_ms), "probe_session_id": probe_id})["ok"]
+            assert before_its_end(
+                client.call("probe_result", {**pair.result(rtt_ms), "probe_session_id": probe_id})
+            )["ok"]
         verdict = pair.ann.event("probe_verdict")
         assert (verdict["rtt_ms"], verdict["marks"]) == (90.0, ["disagreed"])
 
@@ -207,7 +209,7 @@ def test_a_second_socket_of_a_member_takes_the_probe_over(service: Service) -> N
     with Pair(service, start=False) as pair, RawClient(service.url, subject=pair.names[1]) as newer:
         assert newer.event("probe_prepare")["probe_session_id"] == pair.probe_id
         for client in (pair.ann, newer):
-            assert client.call("probe_ready", {"probe_session_id": pair.probe_id})["ok"]
+            assert before_its_end(client.call("probe_ready", {"probe_session_id": pair.probe_id}))["ok"]
         assert newer.event("probe_start")
         assert pair.ann.call("probe_signal", pair.signal())["ok"]
         assert newer.event("probe_signal")["from_subject_id"] == pair.names[0]
