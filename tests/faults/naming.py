@@ -6,7 +6,8 @@ Each rule looks into one player's documents for what tells of one fault; ``None`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -26,6 +27,8 @@ _BACK_LATE_MS = 45_000.0
 _NOTICE_S = 0.5
 """The product's: a shorter silence is none."""
 _HOUR_MS = 3_600_000.0
+_ENDS = 2
+"""Of a path; a fault of one host struck that player."""
 
 
 @attrs.frozen
@@ -80,12 +83,27 @@ def _cut_off(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told |
 
 
 def _way_round(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:
-    """Another way that was taken to the other end, or that was in use already."""
+    """Another way that was taken to the other end of a path, or that was in use throughout the fault.
+
+    Of a player who was struck themselves every way tells: none in use explains that nothing was noticed.
+    """
     others = _others(evidence, fault, left)
     ways = [one for one in left.documents["session"]["waysTaken"] if one["otherPeer"] in others]
-    before = [one["way"] for one in ways if one["timestamp"] < evidence.unix_ms(fault["from"])]
-    in_use = Told(None) if before and before[-1] != "direct" else None
-    return _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct")) or in_use
+    taken = _first(evidence, fault, (one["timestamp"] for one in ways if one["way"] != "direct"))
+    if taken is not None or len(fault["hosts"]) < _ENDS or not others:
+        return taken
+    by_end = ([one for one in ways if one["otherPeer"] == end] for end in others)
+    used = all(_is_gone_round(evidence, fault, to_end) for to_end in by_end)
+    return Told(None) if used else None
+
+
+def _is_gone_round(evidence: Evidence, fault: Mapping[str, Any], ways: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether messages to a player went by others from before a fault until it was over."""
+    begin = evidence.unix_ms(fault["from"])
+    before = [one["way"] for one in ways if one["timestamp"] < begin]
+    end = math.inf if fault["to"] is None else evidence.unix_ms(fault["to"])
+    meanwhile = [one["way"] for one in ways if begin <= one["timestamp"] <= end]
+    return bool(before) and "direct" not in {before[-1], *meanwhile}
 
 
 def _departure(evidence: Evidence, fault: Mapping[str, Any], left: Left) -> Told | None:

@@ -315,6 +315,44 @@ def test_a_fault_that_both_documents_name_is_not(folder: Path) -> None:
     assert len(verdict.resumed_s) == 1
 
 
+def _ways(folder: Path, *ways: tuple[float, str]) -> None:
+    """Let both documents tell of ways that were taken to the other player, and when."""
+    for host, other in (("a", "right"), ("b", "left")):
+        taken = [{"timestamp": int(at_ms), "otherPeer": other, "way": way} for at_ms, way in ways]
+        change = functools.partial(dict.update, waysTaken=taken)
+        _change(_document(folder, "session", host), change)
+
+
+@pytest.mark.parametrize(
+    ("ways", "unnamed"),
+    [
+        ([(-2000, "service")], 0),
+        ([(-2000, "service"), (300, "direct")], 2),  # which was broken just then
+        ([(-2000, "service"), (-1000, "direct")], 2),
+        ([(-2000, "service"), (3000, "direct")], 0),
+        ([(500, "player")], 0),
+    ],
+)
+def test_a_way_that_was_in_use_explains_a_fault_for_as_long_as_it_was(
+    folder: Path, ways: list[tuple[int, str]], unnamed: int
+) -> None:
+    at_ms = _inject(folder, "way round")
+    _ways(folder, *((at_ms + later_ms, way) for later_ms, way in ways))
+    assert [finding.what for finding in _verdict(folder).findings].count("unnamed") == unnamed
+
+
+def test_a_way_that_was_in_use_explains_no_fault_of_the_player_at_its_end(folder: Path) -> None:
+    at_ms = _inject(folder, "pause")
+    _ways(folder, (at_ms - 2000, "service"))
+
+    def strike(scene: dict[str, Any]) -> None:
+        scene["faults"][0].update(hosts=["b"], names="others")
+
+    assert not [one for one in _verdict(folder).findings if one.what == "unnamed"]
+    _change(folder / "scene.json", strike)
+    assert [one.what for one in _verdict(folder).findings].count("unnamed") == 1
+
+
 def test_a_pause_for_somebody_else_at_another_time_names_nothing(folder: Path) -> None:
     at_ms = _inject(folder, "pause")
     late = {

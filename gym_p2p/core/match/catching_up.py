@@ -137,6 +137,13 @@ class CatchingUp:
         """Return what players said at the barrier after the running episode."""
         return self._words.get(len(self.history.episodes) + 1, {})
 
+    def knows_now(self, peer: Peer, now: float) -> None:
+        """Ask a player again who knew nothing: they have taken their seat, and know what the others do."""
+        if peer.index in self._knew_nothing:
+            self._knew_nothing.discard(peer.index)
+            self._done.discard(peer.index)
+            self.look(now)
+
     def put_off_or_drop(self, peer: Peer, message: Message) -> None:
         """Keep a message until everything is known; who says goodbye is asked no more.
 

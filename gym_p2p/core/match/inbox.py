@@ -142,7 +142,7 @@ class Inbox:
             Recall: self._on_recall,
             PastWord: self._on_past,
             Past: self._on_past,
-            TookSeat: returning.took_seat,
+            TookSeat: self._on_took_seat,
             Keep: keeping.take_keep,
             Kept: keeping.take_kept,
             ActedFor: keeping.take_acted,
@@ -350,6 +350,11 @@ class Inbox:
             self.catching_up.take_past(peer, message, now)
         else:
             self.catching_up.take_word(message)
+
+    def _on_took_seat(self, peer: Peer, message: TookSeat, now: float) -> None:
+        self._returning.took_seat(peer, message, now)
+        if self.catching_up is not None:
+            self.catching_up.knows_now(peer, now)
 
     def _on_ping(self, peer: Peer, way: Way, message: Ping, now: float) -> None:
         peer.control.acknowledge(message.control_count)

@@ -306,14 +306,14 @@ class Returning:
     def _ways_to(self, peer: Peer) -> list[Way]:
         """Return the ways on which a player who is away is asked whether they are there after all.
 
-        The one that there was, and where that is the direct path the others, too: they may carry by now.
+        The one that there was, and the others: they may carry by now, and who passed messages on may be gone.
         """
         if peer.state is not PeerState.AWAY or peer.mismatch_told:
             return []
-        if peer.ways.now is not DIRECT:
-            return [peer.ways.now]
-        there = [DIRECT] if peer.closed_at is None else []
-        return [*there, *self._ways_round.to(peer)]
+        was, others = peer.ways.now, self._ways_round.to(peer)
+        if was is DIRECT:
+            return others if peer.closed_at is not None else [was, *others]
+        return [was, *[way for way in others if way != was]]
 
     def _others_hold_all(self) -> None:
         """Take note that there is one less whose inputs everybody has to hold."""

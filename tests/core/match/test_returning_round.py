@@ -98,7 +98,7 @@ def test_who_is_counted_as_away_and_was_there_all_the_time_plays_on_as_they_were
         table = make(players, [Cut(cut, 0.2, FOR_GOOD_S, None)], [], relay="service")
         dark = [table.network.darken, table.network.brighten]
         for at_s, change, there in ((2.0, dark[0], False), (2.0 + silent_s, dark[1], True)):
-            table.clock.call_at(at_s, partial(table.set_service, there=there))
+            table.clock.call_at(at_s, partial(table.set_service, there=there and over is WayKind.SERVICE))
             for ends in ((0, 2), (2, 0)) if over is WayKind.PLAYER else ():
                 table.clock.call_at(at_s, partial(change, *ends))
     assert table.run(90), told(table)
