@@ -60,6 +60,7 @@ export const texts = {
     peer_away: "The other player was gone for too long.",
     peer_unresponsive: "The other player did not play any more.",
     peer_removed: "The other player's program sent what the game does not understand.",
+    superseded: "Your seat was taken up again by another process of yours.",
     excluded: "The others went on without you: the connection to them was lost, or nothing was played here for too long.",
     input_timeout: "The other player did not play any more.",
     desync: "The players' games were no longer the same.",
