@@ -57,6 +57,7 @@ export const texts = {
     peer_reset: "The other player began again.",
     peer_lost: "The connection to the other player was lost.",
     peer_crashed: "The other player's program ended.",
+    peer_superseded: "The other player's seat was taken up again by another process of theirs.",
     peer_away: "The other player was gone for too long.",
     peer_unresponsive: "The other player did not play any more.",
     peer_removed: "The other player's program sent what the game does not understand.",
