@@ -18,6 +18,7 @@ import attrs
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.events import EXCLUDED, HandshakeMismatch, PlayerGone
 from gym_p2p.core.match.return_events import (
+    SUPERSEDED,
     LearnMore,
     PastComplete,
     PastEpisode,
@@ -28,6 +29,7 @@ from gym_p2p.core.match.return_events import (
 )
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError
 from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent, WorkerFailed, WorkerStopped
+from gym_p2p.play.ending import SUPERSEDED_WORDS
 from gym_p2p.play.kept_match import KeptMatch
 from gym_p2p.play.match_client import SIGN_IN_LIMIT_S, MatchClient
 from gym_p2p.play.recorder import Recorder
@@ -188,6 +190,8 @@ def _raise_if_failed(event: WorkerEvent | None) -> None:
     match event:
         case ReturnFailed(why):
             raise NetworkError(f"there is no way back into the match: {why}; {_ANEW}")
+        case PlayerGone(_, reason) if reason == SUPERSEDED:
+            raise NetworkError(f"there is no way back into the match: {SUPERSEDED_WORDS}")
         case PlayerGone(_, reason) if reason == EXCLUDED:
             message = "there is no way back into the match: the others play on without this player"
             raise NetworkError(f"{message}; {_ANEW}")

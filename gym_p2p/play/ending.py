@@ -7,11 +7,14 @@ import sys
 import attrs
 
 from gym_p2p.core.match.events import EXCLUDED, PlayerGone
+from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import PersonGone
 
-__all__ = ["Ending", "gone_in_words", "why_closed", "why_dropped"]
+__all__ = ["SUPERSEDED_WORDS", "Ending", "gone_in_words", "why_closed", "why_dropped"]
+
+SUPERSEDED_WORDS = "this seat was taken up again by another process of this player's"
 
 _WORDS = {
     Cause.LEFT: "they have left the match",
@@ -20,6 +23,7 @@ _WORDS = {
     Cause.UNRESPONSIVE: "they are connected, and do not play",
     Cause.REMOVED: "what they send breaks the protocol",
     EXCLUDED: "they count this player as gone",
+    SUPERSEDED: SUPERSEDED_WORDS,
 }
 
 
@@ -30,7 +34,8 @@ class Ending:
     Attributes:
         reason: a :class:`~gym_p2p.core.wire.messages.Cause`'s value (``peer_left``, ``peer_crashed``,
             ``peer_lost``, ``peer_unresponsive``, ``peer_removed``), ``excluded`` (the others count this
-            player as gone), ``peer_reset``, ``desync``, ``input_timeout``, ``protocol_error``,
+            player as gone), ``superseded`` (by another process of
+            this player's), ``peer_reset``, ``desync``, ``input_timeout``, ``protocol_error``,
             ``network_failed``, ``environment_failed``, ``failed`` or ``interrupted``.
         player: whose doing it was; ``None`` if nobody's.
         stated_reason: why, in the words of whoever left or excludes this player; ``None`` without any.
@@ -54,6 +59,8 @@ class Ending:
     def __str__(self) -> str:
         if self.reason not in _WORDS:
             return self.reason
+        if self.reason == SUPERSEDED:
+            return f"{SUPERSEDED_WORDS}, says {self.player!r}"
         says = {"service": ", says the service", "peer": f", says {self.source_player!r}"}
         told = says.get(self.source or "", "") if self.reason != EXCLUDED else ""
         return f"{self.player!r} is gone: {_in_words(self.reason, self.stated_reason)}{told}"

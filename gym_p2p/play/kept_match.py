@@ -31,7 +31,7 @@ from gym_p2p.core.api.payloads import decode, encode
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.match.catching_up import Comeback
 from gym_p2p.core.match.events import EXCLUDED, Connected, Pinged, PlayerGone
-from gym_p2p.core.match.return_events import CanReturn, ReturnFailed
+from gym_p2p.core.match.return_events import SUPERSEDED, CanReturn, ReturnFailed
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
@@ -172,6 +172,9 @@ class KeptFile:
                 self._write()
             case ReturnFailed():
                 self.remove()
+            case PlayerGone(_, reason) if reason == SUPERSEDED:
+                _log.error("this seat was taken up again by another process of this player's; this one ends")
+                self.remove()  # its own copy, with which it would take the seat back
             case PlayerGone(_, reason, _, stated_reason) if reason == EXCLUDED:
                 if stated_reason == Cause.AWAY:
                     self._awaited = True  # others have played for this one, and wait for another process

@@ -10,6 +10,7 @@ import pytest
 
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.match.events import EXCLUDED
+from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.human.messages import CLOSE_CODES, VERSION
 from gym_p2p.human.seat import _WORDS as GONE
@@ -41,7 +42,7 @@ def _reasons() -> set[str]:
         ("gone", set(GONE)),
         ("partner", set(typing.get_args(PauseReason))),
         ("quality", {str(one) for one in Quality}),
-        ("reasons", {*Cause, EXCLUDED}),
+        ("reasons", {*Cause, EXCLUDED, SUPERSEDED}),
         ("reasons", _reasons()),
         ("reasons", set(GOODBYES.values())),
     ],

@@ -14,12 +14,21 @@ from collections.abc import Mapping
 
 from gym_p2p.core.match.events import EXCLUDED, PlayerGone, Source
 from gym_p2p.core.match.peer import Loss, Peer
+from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Cause, Holdings
 
 __all__ = ["agreed_loss", "gone_event", "reported_cause"]
 
-_BY_STRENGTH = (Cause.LEFT, Cause.AWAY, Cause.LOST, Cause.UNRESPONSIVE, Cause.CRASHED, Cause.REMOVED)
+_BY_STRENGTH = (
+    Cause.LEFT,
+    Cause.AWAY,
+    Cause.SUPERSEDED,
+    Cause.LOST,
+    Cause.UNRESPONSIVE,
+    Cause.CRASHED,
+    Cause.REMOVED,
+)
 """Silence is the least that can be seen; who saw more knows more. A goodbye that nobody shows is nothing."""
 
 
@@ -34,7 +43,8 @@ def gone_event(peer: Peer, frames: int, *, local: int, players: int) -> PlayerGo
     """
     goodbye, loss, excluded = peer.goodbye, peer.loss, peer.excludes_us
     if excluded is not None:  # whatever is heard of it later: for us the match has ended there
-        return PlayerGone(peer.index, EXCLUDED, frames, excluded.value, None, Source.PEER, peer.index)
+        out = SUPERSEDED if excluded is Cause.SUPERSEDED else EXCLUDED
+        return PlayerGone(peer.index, out, frames, excluded.value, None, Source.PEER, peer.index)
     if goodbye is None:
         return PlayerGone(peer.index, loss.cause.value, frames, None, None, loss.source, loss.via)
     reason, lost = goodbye.cause.value, goodbye.lost

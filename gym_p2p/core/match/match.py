@@ -104,6 +104,8 @@ class Match:
         self._outputs = parts.outputs
         self.poll: Callable[[], MatchOutput | None] = parts.outputs.poll
         """Returns the next request or event, ``None`` when there is none."""
+        self.replacing: Callable[[int, float], None] = parts.reaching.replacing
+        """Says what is to be said over the old link to a player, before :meth:`replaced`."""
         self._seals = parts.seals
         self._handshake = parts.handshake
         self._barrier = parts.barrier
@@ -391,8 +393,8 @@ class Match:
 
     def _vanishes(self, command: Leave) -> bool:
         """Whether we go without a word: who may come back is awaited, and who never came is not missed."""
-        if self._taking_seat is not None and self._taking_seat.asks:
-            return True
+        if self._reaching.superseded or (self._taking_seat is not None and self._taking_seat.asks):
+            return True  # of who was superseded a goodbye would be taken for one of the process that has come
         return command.cause is Cause.CRASHED and command.lost is None and self._handshake.rejoin_s > 0
 
     def _finish_leaving(self, now: float) -> None:

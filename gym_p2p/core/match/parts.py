@@ -163,6 +163,8 @@ class Parts:
             departures=self.departures,
             course=self.course,
             leaving=self.leaving,
+            exchange=self.exchange,
+            reconnecting=self.reconnecting,
         )
 
     def _add_inbox(self, local: int, forwards: Forwards) -> None:

@@ -28,16 +28,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gym_p2p.core.match.course import Course
+from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.leaving import Leaving
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
+from gym_p2p.core.match.reconnecting import Reconnecting
 from gym_p2p.core.match.rerouting import Rerouting
 from gym_p2p.core.match.returning import Returning
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.match.ways import DIRECT, Way
 from gym_p2p.core.match.ways_round import WaysRound
-from gym_p2p.core.wire.messages import Resume
+from gym_p2p.core.wire.messages import Cause, Holdings, Resume
 
 __all__ = ["ASK_S", "Reaching", "is_met_first", "was_not_reached"]
 
@@ -67,7 +69,11 @@ class Reaching:
         departures: Departures,
         course: Course,
         leaving: Leaving,
+        exchange: InputExchange,
+        reconnecting: Reconnecting,
     ) -> None:
+        self._reconnecting = reconnecting
+        self._exchange = exchange
         self._peers = peers
         self._outputs = outputs
         self._seals = seals
@@ -120,6 +126,25 @@ class Reaching:
             answer = self._seals.answer_for(peer.index, resume.incarnation)
             self._outputs.send_introduction(peer, way, answer)
 
+    @property
+    def superseded(self) -> bool:
+        """Whether another process of ours has come, as somebody has said."""
+        return any(peer.excludes_us is Cause.SUPERSEDED for peer in self._peers.values())
+
+    def replacing(self, player: int, now: float) -> None:
+        """Say over the old link to a player what is to be said over it: they were recognised over another."""
+        peer = self._peers[player]
+        self._supersede(peer, self._reconnecting.announced(peer), now)
+
+    def _supersede(self, peer: Peer, incarnation: int, now: float) -> None:
+        """Tell the process of a player's that there was, should it be there, that another one has come.
+
+        To be called before that one is accepted, while the way to the one before is still known.
+        """
+        if incarnation > peer.incarnation and peer.greeted and peer.closed_at is None:
+            held = peer.index, peer.remote_inputs.count, Cause.SUPERSEDED
+            self._outputs.send(peer, Holdings(self._exchange.episode, (held,)), now)
+
     def accept(self, peer: Peer, incarnation: int, way: Way, now: float) -> None:
         """Take up the match with another process of a player's, which has shown that it is one."""
         self._returning.accept(peer, incarnation, now, over_link=way is DIRECT)
@@ -132,6 +157,7 @@ class Reaching:
             peer.incarnation = incarnation
             self._rerouting.greet(peer, way, now)
         elif incarnation > peer.incarnation and self._returning.may_return(peer):
+            self._supersede(peer, incarnation, now)
             self.accept(peer, incarnation, way, now)
 
 

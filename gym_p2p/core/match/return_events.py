@@ -14,6 +14,7 @@ from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
+    "SUPERSEDED",
     "ActFor",
     "CanReturn",
     "GiveFor",
@@ -29,6 +30,10 @@ __all__ = [
     "SeatTaken",
     "TakeSeat",
 ]
+
+
+SUPERSEDED = "superseded"
+"""The reason of a ``PlayerGone`` who counts *us* as gone, for another process of ours has taken our place."""
 
 
 # Commands.

@@ -48,7 +48,7 @@ class Departure(DocumentPart, frozen=True, kw_only=True):
     """How they came to be gone. peer_left: they said goodbye. peer_crashed: their process has ended.
     peer_lost: nothing arrived from them any more. peer_unresponsive: they were connected and did not play.
     peer_removed: what they sent broke the protocol too often. excluded: they are there, and count this player
-    as gone."""
+    as gone. superseded: the same, as another process of this player's has taken the seat up again."""
     stated_reason: str | None
     """The reason in their goodbye, or for which they exclude this player; null if they said none."""
     source: Literal["goodbye", "observation", "peer", "service"]

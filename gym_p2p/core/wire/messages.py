@@ -122,6 +122,8 @@ class Cause(enum.StrEnum):
     """They sent more than enough of what the protocol does not allow."""
     AWAY = "peer_away"
     """They were away, and others have played for them: only another process of theirs may come back."""
+    SUPERSEDED = "peer_superseded"
+    """Another process of theirs has taken their place."""
 
 
 class Hello(WireMessage, tag=0x01, frozen=True):

@@ -109,6 +109,8 @@ class Driver:
 
     def replace(self, player: int, link: Link) -> None:
         """Go on over a new link: the old one's messages and states are no more for here."""
+        self._match.replacing(player, self._clock.time())
+        self._pump()
         self._links[player] = link
         self._match.replaced(player, self._clock.time())
         self._pump()

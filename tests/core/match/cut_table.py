@@ -62,6 +62,7 @@ class CutTable(Table):
 
     Attributes:
         newest: the number of the newest link of two players, the lower one first, where there was a new one.
+        first_own: of a player, an older process of whose is there still: the first link that is not its.
     """
 
     def __init__(self, players: int, cuts: Sequence[Cut] = (), **options: Any) -> None:
@@ -69,6 +70,7 @@ class CutTable(Table):
         self.episodes = options.get("episodes", 1)
         self.connect()
         self.newest: dict[tuple[int, int], int] = {}
+        self.first_own: dict[int, int] = {}
         self._links = itertools.count(1)
         for cut in cuts:
             self.clock.call_at(cut.at_s, partial(self.cut, cut))
@@ -130,7 +132,7 @@ class CutTable(Table):
             elif driver.recognises(there, link, attempt, data):
                 known = True
                 driver.replace(there, link)
-                for older in range(attempt):
+                for older in range(self.first_own.get(here, 0), attempt):
                     old = self.network.link(here, there, older)
                     old.on_message = lambda _channel, _data: None
                     old.on_state = lambda _state: None
