@@ -37,7 +37,7 @@ __all__ = [
     "take_process",
 ]
 
-_CHILD = "gym_p2p.net.worker.child"
+_CHILD = "gym_p2p.net.worker.light_child"
 
 _NEVER_USED = ("requests",)
 """What Engine.IO's synchronous client would connect with, and takes a tenth of the time to load."""
