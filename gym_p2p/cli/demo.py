@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -57,6 +58,9 @@ FPS = 30.0
 
 _WRONG_USAGE = 2
 """The exit code of a command that was given what cannot be."""
+
+LEARN_LIMIT_S = 15.0
+"""For the others in a match to learn that a player's process has ended: longer than a path is rebuilt for."""
 
 END_TIMEOUT_S = 20.0
 """From asking the players to stop until they are killed: a goodbye, the exports, an upload."""
@@ -121,6 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 130
     if len(summaries) < len(players):
         told = "not every player came to the end of a match; what they printed is above"
+        killed = [
+            f"{player.status.seat} was killed by {player.killed_by}" for player in players if player.killed_by
+        ]
+        told = "; ".join([told, *killed])
         if any(player.refused for player in players):
             raise UsageError(told)
         raise NetworkError(told)
@@ -226,9 +234,17 @@ class _PlayerProcess:
         """Whether it did not begin, for what it was given."""
         return self._process.returncode == _WRONG_USAGE
 
+    @property
+    def killed_by(self) -> str | None:
+        """The signal that ended it before it had a summary, by its name; ``None`` where none did."""
+        code = self._process.returncode
+        if self.summary is not None or self._stopping or code is None or code >= 0:
+            return None
+        return signal.Signals(-code).name
+
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""
-        self._stopping = True
+        self._stopping = self._process.poll() is None
         self._process.terminate()
 
     def kill(self) -> None:
@@ -258,6 +274,7 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
     """Show the match until everybody has ended; return whether it was interrupted."""
     interrupted = False
     deadline: float | None = None
+    failed_at: float | None = None
     with live_view(_screen, plain=_line, hidden=arguments.json) as show:
         while True:
             try:
@@ -265,7 +282,9 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
                     break
                 show(players)
                 if deadline is None and any(player.failed for player in players):
-                    deadline = _stop(players)
+                    failed_at = failed_at or time.monotonic()
+                    if _learn_no_more(players, failed_at):
+                        deadline = _stop(players)
                 if deadline is not None and deadline < time.monotonic():
                     break
                 time.sleep(0.1)
@@ -273,6 +292,12 @@ def _watch(players: Sequence[_PlayerProcess], arguments: argparse.Namespace) -> 
                 interrupted = True
                 deadline = _stop(players)
     return interrupted
+
+
+def _learn_no_more(players: Sequence[_PlayerProcess], failed_at: float) -> bool:
+    """Return whether the others will not learn by themselves that one is gone, and document it."""
+    playing = any(player.running for player in players) and any(player.status.episode for player in players)
+    return not playing or failed_at + LEARN_LIMIT_S <= time.monotonic()
 
 
 def _stop(players: Sequence[_PlayerProcess]) -> float:

@@ -288,3 +288,24 @@ def test_who_has_nobody_to_play_with_is_told_before_the_page(
     assert code == 2
     assert "--watchers: CartPole-v1 has the single seat 'player'" in err
     assert "take the seat" not in err
+
+
+INTERRUPTED_IMPORT = """
+import runpy, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gym_p2p.cli.surroundings":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["gym-p2p", "demo"]
+runpy.run_module("gym_p2p", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_as_later() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False, timeout=40
+    )
+    assert (ended.returncode, ended.stderr) == (130, "interrupted\n")

@@ -105,6 +105,26 @@ def test_ctrl_c_while_the_demo_starts_leaves_nothing_running(tmp_path: Path, aft
     assert "Traceback" not in err
 
 
+def test_a_player_of_the_demo_who_is_killed_is_named_and_the_other_learns_of_it_as_anywhere(
+    tmp_path: Path,
+) -> None:
+    process = start(tmp_path, "demo", "--frames", "3000", "--json")
+    try:
+        until(lambda: len(list(tmp_path.glob("p2p-exports/*/*.journal.jsonl"))) == 2, 2 * PATIENCE_S)
+        time.sleep(1.0)  # until the command has heard of it
+        below = psutil.Process(process.pid).children(recursive=True)
+        (right,) = (one for one in below if {"join", "right"} <= set(one.cmdline()))
+        right.kill()
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert process.returncode == 3
+    assert "right was killed by SIGKILL" in err
+    (left,) = json.loads(out)["players"]
+    assert left["status"]["seat"] == "left"
+    assert left["ending"] == "peer_crashed"
+
+
 def test_ctrl_c_while_the_demo_plays_still_writes_every_export(tmp_path: Path) -> None:
     process = start(tmp_path, "demo", "--frames", "3000", "--json")
     until(lambda: len(list(tmp_path.glob("p2p-exports/*/*.journal.jsonl"))) == 2, 2 * PATIENCE_S)
