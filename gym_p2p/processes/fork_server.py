@@ -134,7 +134,8 @@ def _main(fd: int, process: int, module: str, told: Sequence[str], without: Sequ
     imported.rehearse(*told)
     gc.freeze()  # a collection in a forked process would copy every page
     gc.enable()
-    _ForkServer(socket.socket(fileno=fd), owner, imported.run).serve()
+    with socket.socket(fileno=fd) as requests:
+        _ForkServer(requests, owner, imported.run).serve()
 
 
 if __name__ == "__main__":

@@ -339,3 +339,15 @@ def test_a_module_that_cannot_be_imported_is_an_end_and_no_wait(capfd: pytest.Ca
     process.close()
     server.close()
     server.close()
+
+
+def test_a_server_ends_without_a_word_though_its_owner_wants_every_warning(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    server = ForkServer("tests.processes.forkable", without=("mailbox",))
+    _ask_and_end(server)
+    (warm,) = [child for child in psutil.Process().children() if child.name() == "gym_p2p-warm"]
+    server.close()
+    warm.wait(PATIENCE_S)
+    assert "ResourceWarning" not in capfd.readouterr().err
