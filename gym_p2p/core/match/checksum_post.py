@@ -17,7 +17,7 @@ from gym_p2p.core.wire.messages import Checksum
 
 __all__ = ["ChecksumPost"]
 
-TOGETHER_S = 0.1
+TOGETHER_S = 0.25
 """In the long run they go no more often: below what lies between two of a paced match (half a second)."""
 
 AHEAD_S = 2.5 * TOGETHER_S
