@@ -18,7 +18,10 @@ from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Cause, Holdings
 
-__all__ = ["agreed_loss", "gone_event", "reported_cause"]
+__all__ = ["OUT", "agreed_loss", "gone_event", "reported_cause"]
+
+OUT = frozenset({EXCLUDED, SUPERSEDED})
+"""The reasons of a ``PlayerGone`` that are about us, and say nothing of that player."""
 
 _BY_STRENGTH = (
     Cause.LEFT,

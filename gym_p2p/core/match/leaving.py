@@ -58,12 +58,14 @@ class Leaving:
         departures: Departures,
         comparison: Comparison,
         forwards: Forwards,
+        seals: Seals,
     ) -> None:
         self._peers = peers
         self._exchange = exchange
         self._departures = departures
         self._comparison = comparison
         self._forwards = forwards
+        self._seals = seals
         self.since: float | None = None
         self.over = False
         self._said_before: dict[int, int] = {}
@@ -79,12 +81,12 @@ class Leaving:
         ends += [self._waits_until(peer, self.since) for peer in self._peers.values() if peer.present]
         return max(ends)
 
-    def goodbye(self, command: Leave, seals: Seals) -> Goodbye:
+    def goodbye(self, command: Leave) -> Goodbye:
         """Return our goodbye, for everybody; it comes after all else that we say by ourselves."""
         for player, peer in self._peers.items():
             self._said_before[player] = peer.control.sent
         exchange = self._exchange
-        return seals.sealed(
+        return self._seals.sealed(
             Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
         )
 

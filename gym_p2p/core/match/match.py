@@ -106,7 +106,6 @@ class Match:
         """Returns the next request or event, ``None`` when there is none."""
         self.replacing: Callable[[int, float], None] = parts.reaching.replacing
         """Says what is to be said over the old link to a player, before :meth:`replaced`."""
-        self._seals = parts.seals
         self._handshake = parts.handshake
         self._barrier = parts.barrier
         self._exchange = parts.exchange
@@ -120,11 +119,11 @@ class Match:
         self._course = parts.course
         self._reconnecting = parts.reconnecting
         self._returning = parts.returning
-        self._keeping = parts.keeping
         self._refusing = parts.refusing
         self._reaching = parts.reaching
         self._inbox = parts.inbox
         self._taking_seat = parts.taking_seat
+        self._keeping = parts.keeping
         self._keeping.seated = parts.taking_seat is None
         self._deadlines = parts.deadlines
         self._looks = parts.taking_seat is not None or parts.keeping.acts
@@ -251,19 +250,18 @@ class Match:
             self._give(command, now)
             return
         self._deadlines.forget()
-        exchange = self._exchange
         self._checksum_post.before(command, now)
         match command:
             case SetInputDelay(frames):
-                exchange.delay = frames
+                self._exchange.delay = frames
             case BeginEpisode(seed, options, delay):
                 wanted = None if options is None else JsonObject(options)
-                ready = Ready(exchange.episode + 1, seed, wanted, exchange.given, delay)
+                ready = Ready(self._exchange.episode + 1, seed, wanted, self._exchange.given, delay)
                 self._barrier.wait(ready, now)
                 self._outputs.broadcast(self._peers.values(), ready, now)
                 self._course.pass_barrier(now)
             case GiveChecksum(frame, digest, episode):
-                self._compare(Checksum(episode or exchange.episode, frame, digest), now)
+                self._compare(Checksum(episode or self._exchange.episode, frame, digest), now)
             case GiveState(player, episode, frame, data):
                 for part in state_parts(episode, frame, data):
                     self._outputs.broadcast([self._peers[player]], part, now)
@@ -387,7 +385,7 @@ class Match:
         self._barrier.step_back()
         self._keeping.seated = False
         self._course.carry_out(self._departures.share_all(), now)
-        goodbye = self._leaving.goodbye(command, self._seals)
+        goodbye = self._leaving.goodbye(command)
         self._outputs.tell_all(self._peers.values(), goodbye, now)
         self._finish_leaving(now)
 

@@ -83,7 +83,12 @@ class Parts:
         self.comparison = comparison = Comparison(local=local, players=players)
         self.checksum_post = ChecksumPost(peers, self.outputs)
         self.leaving = Leaving(
-            peers=peers, exchange=exchange, departures=departures, comparison=comparison, forwards=forwards
+            peers=peers,
+            exchange=exchange,
+            departures=departures,
+            comparison=comparison,
+            forwards=forwards,
+            seals=self.seals,
         )
         self._add_paths(local, sync, relay, relay_above_ms / 1e3)
         self._add_course(local, sync)

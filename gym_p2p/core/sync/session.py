@@ -34,7 +34,6 @@ from collections import deque
 from collections.abc import Sequence
 
 from gym_p2p.core.match.events import (
-    EXCLUDED,
     FramesAhead,
     GiveInput,
     InputsArrived,
@@ -42,7 +41,7 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     SetInputDelay,
 )
-from gym_p2p.core.match.return_events import SUPERSEDED
+from gym_p2p.core.match.farewell import OUT
 from gym_p2p.core.sync.endings import Endings
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
 from gym_p2p.core.sync.outputs import (
@@ -61,8 +60,6 @@ from gym_p2p.core.sync.time_sync import Pace
 from gym_p2p.core.sync.window import Window
 
 __all__ = ["SyncSession"]
-
-_OUT = frozenset({EXCLUDED, SUPERSEDED})
 
 
 class SyncSession:
@@ -225,7 +222,7 @@ class SyncSession:
         match event:
             case PlayerFinished():
                 self._endings.finished(event)
-            case PlayerGone(player, reason, frames) if self._continues and reason not in _OUT:
+            case PlayerGone(player, reason, frames) if self._continues and reason not in OUT:
                 self._vacate(self._tracks[player], frames)
             case PlayerGone():
                 self._endings.gone(event)

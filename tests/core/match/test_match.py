@@ -214,7 +214,7 @@ def test_a_long_description_travels_in_fragments() -> None:
 def test_another_protocol_version_is_named_in_the_refusal() -> None:
     match = greeted_match(hello=bytes([1, 9]) + b"{whatever a later version says")
     (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
-    assert refused.differences == (("protocol version", "7", "9"),)
+    assert refused.differences == (("protocol version", str(PROTOCOL_VERSION), "9"),)
 
 
 def test_a_long_greeting_of_version_1_is_refused_with_both_versions() -> None:
@@ -226,14 +226,14 @@ def test_a_long_greeting_of_version_1_is_refused_with_both_versions() -> None:
     for piece in (b"\x06\x01\x00\x02" + greeting[:1144], b"\x06\x01\x01\x02" + greeting[1144:]):
         match.receive(1, piece, 0.0)
     (refused,) = [output for output in outputs_of(match) if isinstance(output, HandshakeMismatch)]
-    assert refused.differences == (("protocol version", "7", "1"),)
+    assert refused.differences == (("protocol version", str(PROTOCOL_VERSION), "1"),)
 
 
 def test_our_greeting_begins_with_its_kind_and_our_version_so_that_version_1_can_refuse_it() -> None:
     match = Match(local=0, players=2, description=LONG, match_seed=1, sync=SyncConfig(), secret=b"ours")
     match.opened(1, 0.0)
     first, *others = [output.data for output in outputs_of(match) if isinstance(output, Transmit)]
-    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, 7])
+    assert first[:6] == bytes([6, 1, 0, 1 + len(others), 0x01, PROTOCOL_VERSION])
 
 
 def test_a_description_of_any_size_is_answered_with_a_refusal_that_can_be_sent() -> None:
