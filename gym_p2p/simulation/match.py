@@ -30,6 +30,8 @@ _GREETING_S = 30.0
 """Virtual time for the handshake, whatever the network."""
 _SLACK = 20
 """A match that makes no headway for so many times its own length is given up."""
+_ON_THE_WAY_S = 0.5
+"""For the last checksums to arrive, once all have ended; beyond two round trips, for one may be lost."""
 
 
 def simulate(
@@ -146,12 +148,16 @@ def _play(
         raise ConnectFailed(
             "the simulated match", waited_s=limit_s, seen=seen, advice="Is the network passable at all?"
         )
+    lost = network.lost
+    for player in players:
+        player.count_messages()
+    clock.run_until(clock.time() + _ON_THE_WAY_S + 4e-3 * slowest_ms)
     return Simulation(
         players={player.seat: player.result() for player in players},
         sync=choices[0].mode,
         why=choices[0].why,
         seconds=max(player.ended_at for player in players),
-        lost=network.lost,
+        lost=lost,
     )
 
 

@@ -145,15 +145,17 @@ class VirtualPlayer:
             self._recorder.fold(self._now_ms(), LinkOpened(other, 0.0))
             self._driver.attach(other, self._network.link(self._index, other))
 
+    def count_messages(self) -> None:
+        """Take note of what was sent until all had ended."""
+        self._counters.messages = self._driver.game_messages_sent
+        self._counters.bytes = self._driver.game_bytes_sent
+
     def result(self) -> SimulatedPlayer:
         """Return what it came to."""
-        counters = self._counters
-        counters.messages = self._driver.game_messages_sent
-        counters.bytes = self._driver.game_bytes_sent
         return SimulatedPlayer(
             confirmed=self._frames.confirmed,
             exports={kind: self._recorder.document(kind) for kind in KINDS},
-            counters=counters,
+            counters=self._counters,
             ending=self.ending or "unfinished",
         )
 

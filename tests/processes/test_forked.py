@@ -347,7 +347,7 @@ def test_a_server_ends_without_a_word_though_its_owner_wants_every_warning(
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     server = ForkServer("tests.processes.forkable", without=("mailbox",))
     _ask_and_end(server)
-    (warm,) = [child for child in psutil.Process().children() if child.name() == "gym_p2p-warm"]
+    warm = psutil.Process(server.pid)
     server.close()
     warm.wait(PATIENCE_S)
     assert "ResourceWarning" not in capfd.readouterr().err
