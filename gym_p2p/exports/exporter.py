@@ -15,7 +15,6 @@ process is killed, what it played is sent by the next one; see :mod:`gym_p2p.exp
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ from gym_p2p.exports.recovery import recover_all
 from gym_p2p.exports.spool import SpoolEntry, flush_spool
 from gym_p2p.exports.unwritten import keep_trying
 from gym_p2p.exports.upload import Reply, Upload, UploadOutcome, upload
-from gym_p2p.exports.upload_status import upload_command, upload_status
+from gym_p2p.exports.upload_status import recover_command, upload_command, upload_status
 from gym_p2p.files.private import check_directory
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.processes.threads import OwnThread
@@ -180,7 +179,7 @@ class Exporter:
             self._append()
             place = self._places[self._journals_in]
             if place.journal.exists:
-                recover = f"'gym-p2p exports recover {place.folder}' makes the documents of it"
+                recover = f"`{recover_command(place.folder)}` makes the documents of it"
                 _log.error("exports: broken off; what was played is in %s: %s", place.journal.path, recover)
             place.journal.close()
 
@@ -343,8 +342,7 @@ class Exporter:
         journaled = self._places[self._journals_in]
         if not journaled.journal.exists:
             return "nothing lies there"
-        folder = journaled.folder
-        recover = f"`gym-p2p exports recover {shlex.quote(str(folder))}` makes it of that"
+        recover = f"`{recover_command(journaled.folder)}` makes it of that"
         return f"what could be written of what was played is in the journal: {recover}"
 
     def _settle(self, place: Place) -> None:

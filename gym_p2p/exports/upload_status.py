@@ -14,7 +14,7 @@ from gym_p2p.exports.documents import find_document, player_of, read_document, w
 from gym_p2p.exports.encoding import encode
 from gym_p2p.files.problems import disk_problem
 
-__all__ = ["note_upload", "upload_command", "upload_status"]
+__all__ = ["note_upload", "recover_command", "upload_command", "upload_status"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,11 @@ def upload_command(path: Path | str, state: Literal["kept", "refused"]) -> str:
     """
     elsewhere = " --server URL --token TOKEN" if state == "refused" else ""
     return f"gym-p2p exports upload {shlex.quote(str(path))}{elsewhere}"
+
+
+def recover_command(folder: Path) -> str:
+    """Return the command that makes documents of the journals in a folder, as a shell takes it."""
+    return f"gym-p2p exports recover {shlex.quote(str(folder))}"
 
 
 def upload_status(

@@ -150,8 +150,8 @@ def make_offer(game: Game, config: SyncConfig, *, real_time: bool = True) -> Syn
         if config.mode == "auto" and depth < 1:
             why = f"not even one frame can be played again within a frame at {config.fps:g} frames a second"
             return SyncOffer(wants="auto", able=False, why=why)
-        save_every, save_again_every = how_often_to_save(found, window)
         window = window if config.mode == "rollback" else min(window, depth)
+        save_every, save_again_every = how_often_to_save(found, window)
         cost = "" if config.fps is None else f", {depth} frames can be played again within one"
     return SyncOffer(
         wants=config.mode,

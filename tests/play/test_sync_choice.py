@@ -6,13 +6,15 @@ import itertools
 import time
 from typing import Any
 
+import attrs
 import gymnasium
 import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import ConfigurationError, HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.proof import SnapshotChoice, Tried
+from gym_p2p.game.state.proof import SnapshotChoice, Tried, choose_snapshots
+from gym_p2p.play import sync_mode
 from gym_p2p.play.sync_mode import SyncOffer, agree, how_often_to_save, make_offer
 from tests.toys import Blend
 
@@ -135,6 +137,15 @@ def test_the_dearer_a_save_is_beside_a_step_the_fewer_states_are_saved(
 ) -> None:
     tried = Tried("layers", exact=True, reason="exact", save_us=save_us, load_us=save_us)
     assert how_often_to_save(SnapshotChoice(None, (tried,), step_us), 8) == every
+
+
+def test_no_fewer_states_are_saved_than_a_shortened_window_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = make_game(Blend("multidiscrete"))
+    tried = Tried("layers", exact=True, reason="exact", save_us=2_000.0, load_us=100.0)
+    slow = attrs.evolve(choose_snapshots(game), tried=(tried,), step_us=4_000.0)
+    monkeypatch.setattr(sync_mode, "choose_snapshots", lambda *_, **__: slow)
+    offer = make_offer(game, SyncConfig(fps=60))  # no more than one frame can be played again within one
+    assert (offer.window, offer.save_every, offer.save_again_every) == (1, 1, 1)
 
 
 def test_what_was_not_measured_is_saved_every_time() -> None:

@@ -36,7 +36,7 @@ class ChecksumPost:
         self._outputs = outputs
         self._waiting: list[Checksum] = []
         self._even_at = -math.inf
-        """When no more have gone than go in the long run."""
+        """When no more have gone than go in the long run; not so late that one waits longer than that."""
         self.due_at: float | None = None
 
     def add(self, checksum: Checksum, now: float) -> None:
@@ -60,6 +60,7 @@ class ChecksumPost:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        self._even_at, self.due_at = max(self._even_at, now) + TOGETHER_S, None
+        self._even_at = min(max(self._even_at, now), now + AHEAD_S) + TOGETHER_S
+        self.due_at = None
         for checksum in waiting:
             self._outputs.broadcast(self._peers.values(), checksum, now)

@@ -208,6 +208,8 @@ class Inbox:
             raise ProtocolError("message before the handshake")
         if type(message) not in _NOT_COUNTED:
             peer.control.received += 1
+        if type(message) is Goodbye:  # whatever becomes of it here: they wait to be told that it came
+            self._outputs.acknowledge_control(peer, now)
         if peer.looks_on and type(message) not in _OF_WHO_LOOKS_ON:
             raise ProtocolError("message of somebody who looks on")
         if self.catching_up is not None and self._is_put_off(peer, message, self.catching_up):
@@ -306,8 +308,6 @@ class Inbox:
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
         self._checksum_post.flush(now)  # they wait for ours before they go
         self._course.carry_out(self._departures.leave(peer, message, now), now)
-        if peer.present:
-            self._outputs.acknowledge_control(peer, now)
         self._outputs.emit(*self._comparison.leave(peer.index))
 
     def _on_checksum(self, peer: Peer, message: Checksum, now: float) -> None:  # noqa: ARG002 - one shape

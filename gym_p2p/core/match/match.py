@@ -391,7 +391,7 @@ class Match:
 
     def _vanishes(self, command: Leave) -> bool:
         """Whether we go without a word: who may come back is awaited, and who never came is not missed."""
-        if self._reaching.superseded or (self._taking_seat is not None and self._taking_seat.asks):
+        if self._reaching.superseded or not (self._taking_seat is None or self._taking_seat.knows):
             return True  # of who was superseded a goodbye would be taken for one of the process that has come
         return command.cause is Cause.CRASHED and command.lost is None and self._handshake.rejoin_s > 0
 

@@ -67,6 +67,9 @@ class TakingSeat:
         limit_s: how long it may take until everybody has answered.
         on_known: called once it is known what was played: from then on messages are taken in as they come.
         handle: takes in a message that was put off; never raises.
+
+    Attributes:
+        knows: whether it is known what was played; before it is, no word can be said of it.
     """
 
     def __init__(
@@ -102,10 +105,11 @@ class TakingSeat:
         self._handle = handle
         self._state = _State.ASKING
         self._differs: Desynced | None = None
+        self.knows = False
 
     @property
     def asks(self) -> bool:
-        """Whether it is not known yet what was played."""
+        """Whether it is not known yet what was played, and may be."""
         return self._state is _State.ASKING or self._state is _State.LOOKING_ON
 
     @property
@@ -171,7 +175,7 @@ class TakingSeat:
         if past is None:
             self._state = _State.FAILED
             return
-        self._state = _State.PLAYING_AGAIN
+        self._state, self.knows = _State.PLAYING_AGAIN, True
         self._on_known(now)
         handshake = self._handshake
         outputs.emit(handshake.close(), CanReturn(handshake.rejoin_s, handshake.keys), *past)

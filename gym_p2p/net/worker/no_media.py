@@ -1,4 +1,4 @@
-"""Spares a process FFmpeg, which aiortc loads for sound and pictures (PyAV): a twelfth of its start.
+"""Spares a process FFmpeg, which aiortc loads for sound and pictures (PyAV): a twelfth of all its imports.
 
 We have data channels alone: a description with anything else is refused before aiortc sees it
 (:mod:`gym_p2p.net.webrtc.descriptions`), so that nothing of it is ever called. aiortc only names its classes.

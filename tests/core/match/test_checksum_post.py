@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.core.match.checksum_post import AHEAD_S, TOGETHER_S
-from gym_p2p.core.match.events import BeginEpisode, Command, GiveChecksum, GiveState, Leave
+from gym_p2p.core.match.events import BeginEpisode, Command, GiveChecksum, GiveState, Leave, SetInputDelay
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.messages import Cause, Channel, Checksum, Goodbye, decode, encode
 from tests.core.match.test_reconnecting import connected
@@ -55,6 +55,18 @@ def test_those_of_a_paced_match_never_wait() -> None:
     for number in range(4):
         match.command(GiveChecksum(30 * (number + 1), b"x", 1), 1.5 + number / 2)
         assert checksums_of(match) == [30 * (number + 1)]
+
+
+def test_none_waits_longer_however_often_others_had_to_go_at_once() -> None:
+    match = connected()
+    for number in range(100):  # as where episodes are a few frames long
+        match.command(GiveChecksum(number, b"x", 1), 1.0 + number / 100)
+        match.command(SetInputDelay(0), 1.0 + number / 100)
+    while match.poll() is not None:
+        pass
+    match.command(GiveChecksum(100, b"x", 1), 2.0)
+    match.handle_timeout(2.0 + TOGETHER_S)
+    assert checksums_of(match) == [100]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from typing import Any
 import attrs
 import pytest
 
-from gym_p2p.core.match.events import Connected, ProtocolErrorSeen
+from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.catching_up import Comeback
+from gym_p2p.core.match.events import Connected, Leave, Left, ProtocolErrorSeen
 from gym_p2p.core.match.history import History
-from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.return_events import ActFor, PlayerReturned, SeatTaken
+from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.return_events import ActFor, PlayerReturned, ReturnFailed, SeatTaken
 from gym_p2p.core.wire.acting import ActedBy
-from gym_p2p.core.wire.messages import Ready, Resume, encode
+from gym_p2p.core.wire.messages import Cause, Holdings, Ping, Ready, Resume, encode
 from gym_p2p.core.wire.past import Past, Recall, TookSeat
 from tests.core.match.acting_table import (
     ACTING_SYNC,
@@ -26,8 +28,8 @@ from tests.core.match.acting_table import (
     playing_match,
     sent_of,
 )
-from tests.core.match.pairs import goodbye, hello, outputs_of, seals_of
-from tests.core.match.returning_table import Death, lockstep
+from tests.core.match.pairs import goodbye, hello, lone_match, outputs_of, seals_of
+from tests.core.match.returning_table import SYNC, Death, lockstep
 
 SLOWLY_S = 2.0
 """What playing everything again takes, in these tests: the others play on for a hundred frames."""
@@ -142,6 +144,43 @@ def looked_at() -> Match:
 
 def problems(match: Match) -> list[str]:
     return [one.problem for one in outputs_of(match) if isinstance(one, ProtocolErrorSeen)]
+
+
+def coming_back(sync: SyncConfig) -> Match:
+    """Return a match of three that its first player has come back to, who asks the second one."""
+    keys = {player: seals_of(player, 3).key_for(0) for player in (1, 2)}
+    match = lone_match(3, sync=sync, comeback=Comeback(1, keys))
+    for player in (1, 2):
+        match.opened(player, 3.0)
+        match.receive(player, encode(hello(b"", 4_000, 20_000)), 3.1)
+    assert [player for player, _ in sent_of(Recall, match)] == [1]
+    return match
+
+
+@pytest.mark.parametrize("sync", [SYNC, ACTING_SYNC])
+def test_who_leaves_is_told_that_it_came_also_by_who_comes_back(sync: SyncConfig) -> None:
+    match = coming_back(sync)
+    match.receive(1, encode(goodbye("normal", 1)), 3.2)
+    assert [ping.control_count for player, ping in sent_of(Ping, match) if player == 1] == [2]
+
+
+def test_who_has_claimed_the_seat_and_leaves_is_told_that_it_came() -> None:
+    match = looked_at()
+    match.receive(1, encode(Recall(1, (0, 0, 0), 0, claims=True)), 3.5)
+    outputs_of(match)
+    match.receive(1, encode(goodbye("differs", 1)), 3.6)
+    assert [ping.control_count for player, ping in sent_of(Ping, match) if player == 1] == [3]
+
+
+@pytest.mark.parametrize("sync", [SYNC, ACTING_SYNC])
+def test_who_finds_no_way_back_leaves_without_a_word(sync: SyncConfig) -> None:
+    match = coming_back(sync)
+    match.receive(1, encode(Holdings(1, ((0, 5, Cause.AWAY),))), 3.2)
+    assert any(isinstance(one, ReturnFailed) for one in outputs_of(match))
+    match.command(Leave("failed"), 3.3)
+    outputs = outputs_of(match)
+    assert any(isinstance(one, Left) for one in outputs)
+    assert not any(isinstance(one, Transmit) for one in outputs)
 
 
 @pytest.mark.parametrize("message", [Ready(2, None, None, 0, 0), goodbye("normal", 1)])
