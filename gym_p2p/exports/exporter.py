@@ -180,7 +180,7 @@ class Exporter:
             self._append()
             place = self._places[self._journals_in]
             if place.journal.exists:
-                recover = f"'gym-p2p exports recover {place.folder}' makes the documents of it"
+                recover = f"`{_recover_command(place.folder)}` makes the documents of it"
                 _log.error("exports: broken off; what was played is in %s: %s", place.journal.path, recover)
             place.journal.close()
 
@@ -343,8 +343,7 @@ class Exporter:
         journaled = self._places[self._journals_in]
         if not journaled.journal.exists:
             return "nothing lies there"
-        folder = journaled.folder
-        recover = f"`gym-p2p exports recover {shlex.quote(str(folder))}` makes it of that"
+        recover = f"`{_recover_command(journaled.folder)}` makes it of that"
         return f"what could be written of what was played is in the journal: {recover}"
 
     def _settle(self, place: Place) -> None:
@@ -392,3 +391,8 @@ class Exporter:
         if problem not in self._told and not self._journals_in:  # a full disk is full at every checkpoint
             self._told.add(problem)
             _log.warning("exports: %s failed: %s", what, detail)
+
+
+def _recover_command(folder: Path) -> str:
+    """Return the command that makes documents of a folder's journals, as a shell takes it."""
+    return f"gym-p2p exports recover {shlex.quote(str(folder))}"

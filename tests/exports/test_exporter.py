@@ -399,7 +399,7 @@ def test_who_is_interrupted_while_the_documents_are_written_has_all_that_was_pla
         with pytest.raises(KeyboardInterrupt):
             exporter.finish(10)
     folder = tmp_path / "broken off"
-    said = f"'gym-p2p exports recover {folder / FOLDER}' makes the documents of it"
+    said = f"`gym-p2p exports recover {shlex.quote(str(folder / FOLDER))}` makes the documents of it"
     assert caplog.text.count(said) == 1
     assert recover(journal(folder)).problem is None
     assert multiplayer(folder)["validation"] == multiplayer(tmp_path)["validation"]
