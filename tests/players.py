@@ -26,7 +26,7 @@ from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.wrapper import P2POptions
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, Late
 
 __all__ = [
     "Episode",
@@ -150,7 +150,11 @@ def assert_all_played_the_same(documents: Sequence[Mapping[str, Any]]) -> None:
 
 
 def together(*calls: Callable[[], _T], timeout_s: float = PATIENCE_S) -> list[_T | BaseException]:
-    """Call all at the same time, each in a thread; return what each returned or raised."""
+    """Call all at the same time, each in a thread; return what each returned or raised.
+
+    Raises:
+        Late: one of them found itself late: the test is tried again.
+    """
     results: list[_T | BaseException] = [TimeoutError("it did not end") for _ in calls]
 
     def run(index: int) -> None:
@@ -165,6 +169,9 @@ def together(*calls: Callable[[], _T], timeout_s: float = PATIENCE_S) -> list[_T
     deadline = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
+    for result in results:
+        if isinstance(result, Late):
+            raise result
     return results
 
 

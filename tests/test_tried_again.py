@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import PATIENCE_S
+from tests.players import together
+from tests.waiting import PATIENCE_S, Late, in_time
 
 PROGRAM = """
 import pytest
@@ -53,3 +54,12 @@ def test_what_is_late_is_tried_twice_again_and_what_is_wrong_fails_at_once(
     assert f"= {said} in " in done.stdout, done.stdout + done.stderr
     assert done.returncode == ("failed" in said)
     assert ("test_it: tests.waiting.Late: took long" in done.stdout) == ("late" in said)
+
+
+def test_what_is_late_in_one_of_several_threads_is_late_for_the_test() -> None:
+    def late() -> None:
+        with in_time():
+            raise AssertionError("took long")
+
+    with pytest.raises(Late, match="took long"):
+        together(lambda: 1, late)

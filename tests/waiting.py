@@ -25,7 +25,7 @@ _tried = itertools.count(os.getpid() * 101)
 
 
 class Late(AssertionError):
-    """A measured time, or a count for each second, is beyond its bound: the test is tried again, alone."""
+    """A measured time is beyond its bound: the test is tried again, alone."""
 
 
 @contextlib.contextmanager

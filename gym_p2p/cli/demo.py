@@ -244,7 +244,7 @@ class _PlayerProcess:
 
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""
-        self._stopping = self._process.poll() is None
+        self._stopping = self._stopping or self._process.poll() is None
         self._process.terminate()
 
     def kill(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gym_p2p.cli.options import env_arguments, match_options
-from gym_p2p.cli.seat_options import reactions, stand_in_of
+from gym_p2p.cli.seat_options import reactions, require_keys, stand_in_of
 from gym_p2p.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def require_fitting(arguments: argparse.Namespace) -> None:
         UsageError: it does not.
     """
     stand_in_of(arguments)
+    require_keys(arguments)
     if isinstance(arguments.record, str) and arguments.record.endswith(".p2preplay"):
         raise UsageError("--record: a host has many matches: name a folder, not one file")
     if arguments.partner is not None:

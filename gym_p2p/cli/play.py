@@ -241,7 +241,9 @@ class _SeatedPlayer:
         from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
 
         seat = HumanSeat(self._env, keys=person.keys, browser=person.browser)
-        require_service(self._env.p2p.config.server_url)
+        config = self._env.p2p.config
+        if not (config.rejoin and config.sync.rejoin_timeout_s):  # who comes back waits for one that is away
+            require_service(config.server_url)
         self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
         return seat
 

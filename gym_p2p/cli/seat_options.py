@@ -16,6 +16,7 @@ __all__ = [
     "add_policy_options",
     "add_reaction_options",
     "reactions",
+    "require_keys",
     "require_one_player",
     "require_page",
     "stand_in_of",
@@ -123,10 +124,23 @@ def require_one_player(arguments: argparse.Namespace) -> None:
 
 
 def require_page(arguments: argparse.Namespace) -> None:
-    """Pass where what is for a page comes with a person who has one.
+    """Pass where what is for a page comes with a person who has one, and can be read.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it does not, or cannot.
     """
     if not arguments.human and (arguments.keys is not None or not arguments.browser):
         raise UsageError("--keys and --no-browser want --human: nobody else has a page")
+    require_keys(arguments)
+
+
+def require_keys(arguments: argparse.Namespace) -> None:
+    """Pass where the file of keys holds a table, if there is one, before anything else is begun.
+
+    Raises:
+        ConfigurationError: it cannot be read, or holds none.
+    """
+    if arguments.keys is not None:
+        from gym_p2p.human.keys.tables import read_keys  # noqa: PLC0415 - Gymnasium, which --help does not need
+
+        read_keys(arguments.keys)

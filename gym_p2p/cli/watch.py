@@ -126,7 +126,8 @@ class _Sight:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look on."""
-    from gym_p2p.spectate.spectator import Spectator  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.spectate.playback import STATE  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.spectate.spectator import Spectator  # noqa: PLC0415 - the same
 
     sight = _Sight()
     reports: list[Callable[[_Sight], None]] = []
@@ -165,7 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         except MatchOver as over:
             sight.ending = over.reason
         except WatchDiverged as error:
-            sight.ending = "diverged in the state" if error.what == "the state" else "diverged"
+            sight.ending = "diverged in the state" if error.what == STATE else "diverged"
             sight.desyncs = spectator.desyncs
             print(f"gym-p2p watch: {error}", file=sys.stderr)
     if arguments.json:

@@ -71,9 +71,7 @@ def _told_of(directory: str | Path, option: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            option,
-            f"cannot write to {str(directory)!r}: {disk_problem(error)}; "
-            "name another folder, or None for no files",
+            option, f"cannot write to {str(directory)!r}: {disk_problem(error)}; name another folder"
         ) from error
 
 

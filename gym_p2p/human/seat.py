@@ -124,7 +124,7 @@ class HumanSeat:
         self._browser, self._next_url = browser, next_url
         self._entrance = entrance or OwnPort(port)
         self.again = False
-        """Whether the link is good for another match once this one is over."""
+        """Whether the link is good for another match once this one is over, where its entrance lasts."""
         self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
         title = require_words("title", title or name_of(stage.env))
@@ -345,7 +345,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
-            standing["again"] = self.again or (self._entrance.lasts and standing.get("code") is None)
+            standing["again"] = self._entrance.lasts and (self.again or standing.get("code") is None)
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")
             reason = reason_of(self._error, met=standing.get("code") is not None)

@@ -66,9 +66,9 @@ def test_a_match_in_real_time_is_measured() -> None:
     shown = _shown(report)
     with in_time():
         assert (shown["frames on time"] or 0) > 30
-        assert (shown["  depth, p50"] or 0) >= 2, "50 ms are three frames"
-        assert (shown["frames played again"] or 0) > 10
         assert 14 <= (shown["frame to frame, p50"] or 0) <= 25
+    assert (shown["  depth, p50"] or 0) >= 2, "50 ms are three frames"
+    assert (shown["frames played again"] or 0) > 10
 
 
 def test_the_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

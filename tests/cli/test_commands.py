@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS, make_parser
 from gym_p2p.config.public_ids import PUBLIC_ID
-from gym_p2p.errors import ConfigurationError
+from gym_p2p.errors import ConfigurationError, UsageError
+from gym_p2p.human.seat import HumanSeat
 from tests.waiting import PATIENCE_S, lasting_port
 
 GAME = "gym_p2p/Rally-v0"
@@ -51,6 +53,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"join {GAME} --human --server ftp://example.org", "--server: wanted something like http://"),
         ("demo --keys keys.json", "want --human"),
         ("join gym_p2p/Rally-v0 --human --keys no-such.json", "cannot read no-such.json"),
+        ("demo --human --env no_such:env --keys no-such.json", "--keys: cannot read no-such.json"),
+        ("host no_such:env --keys no-such.json", "--keys: cannot read no-such.json"),  # nothing was begun
         ("join tests.toys:Blend --human", "draws no pictures that a person could play by"),
         (
             "watch CartPole-v1 --watchers 1 --picture",
@@ -144,6 +148,7 @@ def test_wrong_usage_is_one_line_that_names_the_option_as_it_was_given(
     assert len(lines) == 1
     assert lines[0].startswith("gym-p2p")
     assert told in lines[0]
+    assert "None" not in lines[0], "nobody can give that here"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -276,6 +281,19 @@ def test_where_there_is_no_service_nobody_is_asked_to_come_to_a_page(
     assert code == 3
     assert f"no gym_p2p service answers at {server}" in err
     assert "take the seat" not in err
+
+
+def test_who_may_come_back_is_not_turned_away_where_the_service_is_away(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def entered(_seat: HumanSeat) -> NoReturn:
+        raise UsageError("here is the page")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(HumanSeat, "__enter__", entered)
+    server = ("--server", f"http://127.0.0.1:{lasting_port()}")
+    _, err = said(capsys, "join", GAME, "--human", "--no-browser", *server, "--rejoin-timeout", "5")
+    assert "here is the page" in err
 
 
 def test_who_has_nobody_to_play_with_is_told_before_the_page(

@@ -110,6 +110,16 @@ def test_an_action_before_reset_is_refused_with_what_to_do(outer: bool, words: s
     opened(seat(env if outer else env.unwrapped), play)
 
 
+def test_a_link_that_is_good_for_its_seat_alone_offers_no_other_match() -> None:
+    def play(person: HumanSeat, page: FakePage) -> None:
+        person.again = True
+        person.close()
+        until(lambda: page.phase == "over")
+        assert page.states[-1]["again"] is False
+
+    opened(alone(), play)
+
+
 @pytest.mark.parametrize("mask", [[1, 0], 5, "abc", {"a": 1}, np.ones((1, 3))])
 def test_a_callers_mask_that_is_none_is_refused_and_never_passed_over(mask: Any) -> None:
     env = gymnasium.make("MountainCar-v0", render_mode="rgb_array")

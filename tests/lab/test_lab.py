@@ -99,9 +99,8 @@ def test_jitter_widens_the_round_trips_but_keeps_the_order(make_lab: MakeLab) ->
     assert lab.counters().total("reordered") == 0
     assert measured.min_ms is not None
     assert measured.p95_ms is not None
-    with in_time():
-        assert measured.min_ms >= 10
-        assert measured.p95_ms - measured.min_ms > 8  # of an exponential of mean 4 ms it is 12
+    assert measured.min_ms >= 10
+    assert measured.p95_ms - measured.min_ms > 8  # of an exponential of mean 4 ms it is 12
 
 
 def test_duplicates_arrive_twice(make_lab: MakeLab) -> None:

@@ -90,7 +90,7 @@ def test_a_thread_that_computes_without_pause_does_not_lengthen_the_round_trips(
     for player in match.players.values():
         with in_time():
             assert _is_right(player.median_rtt_ms(start, end), truth)
-        assert len([at for at in match["a"].summary["frames"] if start < at < end]) >= 0.5 * 60 * 6
+    assert len([at for at in match["a"].summary["frames"] if start < at < end]) >= 0.5 * 60 * 6
 
 
 @pytest.mark.quiet
@@ -106,9 +106,9 @@ def test_sixty_frames_a_second_over_a_shaky_path(make_lab: MakeLab, tmp_path: Pa
         with in_time():
             assert statistics.median(steps) == pytest.approx(FRAME_MS, abs=3)
             assert sum(step <= FRAME_MS + 4 for step in steps) >= 0.7 * len(steps)
-            assert sent["messages"] / seconds <= 75  # an input a frame, the pings, and a few repeats
-            assert sent["payload_bytes"] / seconds <= 2400
-            assert 0.6 * seconds <= len(player.rtts_ms()) <= seconds + 2  # about one fresh sample a second
+        assert sent["messages"] / seconds <= 75  # an input a frame, the pings, and a few repeats
+        assert sent["payload_bytes"] / seconds <= 2400
+        assert 0.6 * seconds <= len(player.rtts_ms()) <= seconds + 2  # about one fresh sample a second
 
 
 @pytest.mark.quiet
@@ -118,8 +118,9 @@ def test_lockstep_goes_at_the_pace_of_the_one_way_delay(make_lab: MakeLab, tmp_p
     assert match.no_desync()
     for player in match.players.values():
         steps = player.step_times_ms()
+        assert statistics.mean(steps) >= 24
         with in_time():
-            assert 24 <= statistics.mean(steps) <= 26.5 + 4 * ROOM_MS
+            assert statistics.mean(steps) <= 26.5 + 4 * ROOM_MS
 
 
 @pytest.mark.quiet
@@ -146,4 +147,4 @@ def test_three_players_measure_three_different_paths(make_lab: MakeLab, tmp_path
                 assert links[seats[there]]["medianMs"] == pytest.approx(
                     rtt_ms, abs=1 + 0.02 * rtt_ms + 2 * ROOM_MS
                 )
-        assert match["a"].document("session")["latency"]["medianMs"] > 35  # the worst link
+    assert match["a"].document("session")["latency"]["medianMs"] > 35  # the worst link

@@ -216,8 +216,9 @@ def test_a_round_trip_of_more_than_half_a_second_is_no_reason_to_hang_up(
     match.stop()
     for player in match.players.values():
         assert not [task for task in player.wait_for("sent", 0)["tasks"] if "consent" in task]
+        assert statistics.median(player.rtts_ms()) >= 698
         with in_time():
-            assert 698 <= statistics.median(player.rtts_ms()) <= 1000
+            assert statistics.median(player.rtts_ms()) <= 1000
         # A busy machine may stand still long enough to be noticed; nobody hung up.
         seen = player.document("session")["reconnection"]["disconnections"]
         assert all(disconnection["dcState"] == "interrupted" for disconnection in seen)

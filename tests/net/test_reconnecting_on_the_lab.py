@@ -49,6 +49,7 @@ def test_two_play_on_over_a_new_connection_when_the_old_one_is_gone_for_good(
     assert match.no_desync()
     for player in match.players.values():
         assert player.summary["status"]["frames_total"] == 300
+        assert player.lines("Resumed")
         with in_time():  # who stands still for long is noticed, too
             assert len(player.lines("Resumed")) == 1
         (back,) = player.lines("Resumed")
@@ -94,6 +95,7 @@ def test_a_path_of_two_that_is_cut_for_six_seconds_costs_no_frame(
     assert match.no_desync()
     for host, player in match.players.items():
         assert player.summary["status"]["frames_total"] == 240
+        assert len(player.lines("Resumed")) >= (host != "c")
         with in_time():
             assert not [at for at in player.summary["frames"] if start + 0.5 < at < end]
             # Who stands still for long is noticed, too.

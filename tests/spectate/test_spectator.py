@@ -193,8 +193,9 @@ def test_spectators_who_vanish_or_stop_reading_cost_the_players_nothing(lobby: L
     assert frames == [20, 20]
     documents = [env.export_multiplayer_metrics() for env in envs]
     assert [document["validation"]["totalDesyncs"] for document in documents] == [0, 0]
+    assert all(took[f"playing {player}"] > 4.0 - 0.1 for player in range(2)), took
     with in_time():
-        assert all(4.0 - 0.1 < took[f"playing {player}"] < 5.0 for player in range(2)), took
+        assert all(took[f"playing {player}"] < 5.0 for player in range(2)), took
         assert all(took[f"closing {player}"] < 4.0 for player in range(2)), took
 
 

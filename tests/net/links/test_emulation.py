@@ -75,8 +75,9 @@ def test_jitter_reorders_and_has_the_mean_it_was_given() -> None:
             assert len(order) == 400
             assert order != sorted(order)
             means_s.append(sum(delays) / 400)
+        assert min(means_s) > 0.012
         with in_time():
-            assert 0.012 < min(means_s) < 0.019
+            assert min(means_s) < 0.019
 
     run(work())
 

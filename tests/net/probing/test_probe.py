@@ -133,9 +133,11 @@ def test_a_probe_of_a_50_ms_path_is_right_and_takes_less_than_1_2_seconds(tmp_pa
             outcome = await probe_within(1.2, service)
             assert outcome.rtt_ms is not None
             # What is above 50 is this machine, two peers and a service on one loop: the least shows the path.
+            least_ms = min(map(min, samples(outcome)))
+            assert min(least_ms, outcome.rtt_ms) >= 49.5
             with in_time():
-                assert 49.5 <= min(min(found) for found in samples(outcome)) <= 53.0
-                assert 49.5 <= outcome.rtt_ms <= 65.0
+                assert least_ms <= 53.0
+                assert outcome.rtt_ms <= 65.0
 
     run(main(), uvloop=True)
 
@@ -187,8 +189,9 @@ def test_a_peer_who_never_answers_ends_the_probe_after_three_seconds(tmp_path: P
             await bob.manager.close()
             outcome, took_s = await timed_probe(service)
             assert outcome.reason is Reason.NOT_READY
+            assert took_s > 2.9
             with in_time():
-                assert 2.9 < took_s < NEXT_DEADLINE_S
+                assert took_s < NEXT_DEADLINE_S
             await eventually(lambda: len(ann.results) == 1)
             assert ann.results[0].failure == "not_ready"
             assert ann.manager.active is None
