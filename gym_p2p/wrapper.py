@@ -211,6 +211,9 @@ class P2PParallelEnv(Copied, BaseParallelWrapper, _Exports):  # type: ignore[mis
     Attributes:
         p2p: the session: ``p2p.progress``, ``p2p.latency()``, ``p2p.peers``.
 
+    Once all local agents are out, ``close()`` costs the others nothing: they play the episode to its end.
+    ``reset()`` waits for that, and begins the next one.
+
     A local agent who has not appeared yet is not among ``agents``, as PettingZoo has it: ``step({})`` lets
     time pass until they do.
 

@@ -147,6 +147,44 @@ def test_agents_that_end_at_different_frames_end_so_for_everybody(lobby: Lobby) 
     assert played == [[("a", "b")] * 3 + [("b",)] * 3, [("c",)] * 6]
 
 
+@pytest.mark.parametrize("agents", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("sync", ["lockstep", "rollback"])
+def test_who_closes_after_their_agent_died_costs_the_others_nothing(
+    sync: Any, agents: tuple[str, ...], lobby: Lobby
+) -> None:
+    options = lobby.options(sync=sync, fps=120, checksum_interval=5)
+    envs = [P2PParallelEnv(LastOneStanding(agents, limit=60), agents=[one], **options) for one in agents]
+
+    def play(env: P2PParallelEnv) -> list[Any]:
+        env.reset()
+        (own,) = env.agents
+        told: list[Any] = []
+        while env.agents:
+            told.append(env.step({own: 1 if own == "a" and len(told) == 20 else 2}))
+        env.close()
+        return told
+
+    dead, *lived = [
+        told for told in together(*(partial(play, env) for env in envs)) if isinstance(told, list)
+    ]
+    assert len(dead) == 21
+    assert [len(told) for told in lived] == [60] * (len(agents) - 1)
+    leaver, *others = [env.export_multiplayer_metrics() for env in envs]
+    assert _frames(leaver) == 21
+    for document in (leaver, *others):
+        assert document["sessionStatus"]["terminationReason"] == "normal"
+        assert not document["sessionStatus"]["isPartial"]
+    for document in others:
+        assert _frames(document) == 60
+        assert [gone["playerId"] for gone in document["departures"]][:1] == ["a"]
+    assert_all_played_the_same(others)
+
+
+def _frames(document: Any) -> int:
+    (episode,) = document["validation"]["episodes"]
+    return int(episode["confirmedFrame"]) + 1
+
+
 def test_one_agent_of_a_parallel_environment_is_a_gymnasium_environment_too(lobby: Lobby) -> None:
     with auto_peers([partial(_wrapped, _spread, [agent], lobby) for agent in ("agent_1", "agent_2")]):
         env = P2PEnv(_spread(), seat="agent_0", **lobby.options())

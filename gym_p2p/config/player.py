@@ -100,7 +100,8 @@ class SyncConfig:
         default="truncate", validator=one_of("truncate", "raise", "default_action", "stand_in")
     )
     """When a player is gone: end the episode, raise ``PeerLost``, or play on, with the seats taken by their
-    default actions (or the first that an action mask allows) or by ``stand_in``."""
+    default actions (or the first that an action mask allows) or by ``stand_in``. Without a player whose seats
+    were all over before, the episode is played on in any case."""
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone, or away: ``stand_in(seat, observation, frame) -> action``, a
     function of its arguments alone and the same one at every player; a callable, or ``module:function``."""

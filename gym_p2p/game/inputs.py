@@ -11,6 +11,7 @@ from typing import Any
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
 
 __all__ = ["SeatInputs"]
@@ -38,6 +39,11 @@ class SeatInputs:
     def players(self) -> int:
         """How many players hold the seats."""
         return len(set(self._holders))
+
+    def players_over(self, outcome: Outcome) -> set[int]:
+        """Return the players all of whose seats are over."""
+        living = {holder for seat, holder in enumerate(self._holders) if not outcome.over_for(seat)}
+        return set(self._holders) - living
 
     def default_of(self, player: int) -> bytes:
         """Return a player's input where they give none: their seats' default actions."""

@@ -327,6 +327,9 @@ class Rollout:
         self.over = self.ended_at is not None and self.ended_at <= frame
         self.final_outcome = outcome
         self._checksum.update(frame, inputs, outcome)
+        if True in outcome.terminations or True in outcome.truncations:
+            for player in self._inputs.players_over(outcome):
+                self._session.endings.seats_over(player, frame + 1)
         tick.final.append(FinalFrame(frame, inputs, outcome, self._session.absent_in(frame)))
         if not (outcome.ended or (frame + 1) % self._checked_every == 0):
             return

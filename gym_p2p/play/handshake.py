@@ -236,11 +236,14 @@ def _pace(fps: float | None) -> str:
 
 
 def _gone(game: Game, sync: SyncConfig) -> str:
-    """Return how the others play on without a player, which has to be the same for all of them."""
-    if sync.on_peer_loss not in {"default_action", "stand_in"}:
-        return "truncate or raise (the episode ends)"
+    """Return how the others play on without a player, which has to be the same for all of them.
+
+    Also where the episode ends with who is gone, it goes on without those whose seats were over.
+    """
+    goes_on = sync.on_peer_loss in {"default_action", "stand_in"}
+    how = sync.on_peer_loss if goes_on else "truncate or raise (the episode ends)"
     defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
-    return f"{sync.on_peer_loss}, default actions {json.dumps(defaults)}"
+    return f"{how}, default actions {json.dumps(defaults)}"
 
 
 def _without_callables(config: P2PConfig) -> P2PConfig:

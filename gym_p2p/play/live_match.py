@@ -82,6 +82,13 @@ class LiveMatch:
             return False
         return all(map(self.episode.outcome.over_for, self.played.own))
 
+    @property
+    def ended(self) -> bool:
+        """Whether the match ends by what has come; not while its episode goes on without who is gone."""
+        if self.client.gone is None or self.episode is None:
+            return self.client.ended or self.client.gone is not None
+        return self.client.ended or bool(self.episode.runner.session.endings.told)
+
     def await_episode(self, seed: int | None, options: Mapping[str, Any] | None) -> EpisodeBegan:
         """Wait at the barrier until everybody is there; :meth:`begin_episode` comes next.
 

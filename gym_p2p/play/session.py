@@ -393,8 +393,8 @@ class Session:
 
     def drain(self) -> bool:
         """Take in the events that are there, without waiting; return whether the match has ended by them."""
-        if self._match is not None and (door := self._access.if_free()) is not None:
+        match = self._match
+        if match is not None and (door := self._access.if_free()) is not None:
             with door:
-                self._match.drain()
-        client = None if self._match is None else self._match.client
-        return client is not None and (client.gone is not None or client.ended)
+                match.drain()
+        return match is not None and match.ended

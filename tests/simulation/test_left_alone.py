@@ -13,6 +13,7 @@ import pytest
 from gym_p2p import simulate
 from gym_p2p.envs.rally import RallyEnv
 from gym_p2p.simulation.player import EPOCH_MS
+from tests.game.environments import LastOneStanding
 from tests.toys import BLEND, Blend
 
 FRAMES = 90
@@ -116,6 +117,37 @@ def test_those_whom_another_leaves_in_the_first_frame_play_the_same(
     assert str(first.confirmed) == str(second.confirmed)
     begun = instead == "default_action" and bool(first.confirmed)
     assert (first.ending, len(first.confirmed)) == (("frames", 20) if begun else ("peer_lost", 0))
+
+
+@pytest.mark.parametrize("seats", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("sync", ["rollback", "lockstep"])
+@pytest.mark.parametrize("gone_at", [20, 35])
+def test_only_who_vanishes_while_they_live_ends_the_episode_of_the_others(
+    gone_at: int, sync: Any, seats: tuple[str, ...]
+) -> None:
+    def dies(_observation: Any, frame: int) -> int:
+        return 1 if frame >= 25 else 2
+
+    match = simulate(
+        partial(LastOneStanding, seats, limit=60),
+        {"a": dies, **dict.fromkeys(seats[1:], lambda _observation, _frame: 2)},
+        frames=80,
+        seed=4,
+        one_way_ms=40,
+        jitter_ms=5,
+        loss=0.05,
+        sync=sync,
+        leave={"a": gone_at},
+    )
+    first, *others = (match.players[seat] for seat in seats[1:])
+    assert all(str(other.confirmed) == str(first.confirmed) for other in others)
+    if gone_at < 25:
+        assert first.ending == "peer_lost"
+        return
+    assert (first.ending, len(first.confirmed)) == ("ended", 60)
+    assert {frame.actions["a"] for frame in first.confirmed[50:]} == {0}
+    (gone,) = first.exports["multiplayer"]["departures"]
+    assert gone["reason"] == "peer_lost"
 
 
 @pytest.mark.parametrize("reconnect_timeout_s", [0, 8])

@@ -41,7 +41,6 @@ from gym_p2p.core.match.events import (
     PlayerGone,
     SetInputDelay,
 )
-from gym_p2p.core.match.farewell import OUT
 from gym_p2p.core.sync.endings import Endings
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
 from gym_p2p.core.sync.outputs import (
@@ -83,7 +82,7 @@ class SyncSession:
         keep_every: additionally save every state whose number is a multiple of this, for the caller (to
             compare checksums of); ``None`` for none.
         continue_without_leavers: whether players who left or were lost are played on with their default
-            input. Otherwise the episode is over after their last one.
+            input. Otherwise the episode is over after their last one, unless their seats were by then.
 
     Attributes:
         frame: the next one to be played: the state is the one before its inputs.
@@ -120,9 +119,8 @@ class SyncSession:
         self._states = SavedStates(
             save_every=save_every, save_again_every=save_again_every or save_every, keep_every=keep_every
         )
-        self._continues = continue_without_leavers
-        self._endings = Endings(self._tracks)
-        self._vacant: tuple[InputTrack, ...] = ()
+        self.endings = Endings(self._tracks, continues=continue_without_leavers)
+        """To be told whose seats are over as final frames are carried out."""
         self.frame = 0
         self._given_at = -1
         self._stalled_at = -1
@@ -163,7 +161,7 @@ class SyncSession:
 
     def absent_in(self, frame: int) -> tuple[int, ...]:
         """Return the players who are known to be gone in a frame."""
-        return tuple([t.player for t in self._vacant if t.ended_by(frame)]) if self._vacant else ()
+        return self.endings.absent_in(frame) if self.endings.vacant else ()
 
     def begin(self) -> Sequence[GiveInput]:
         """Start the episode: return the inputs of the delayed frames, to be given first."""
@@ -221,11 +219,9 @@ class SyncSession:
         self.has_news = True
         match event:
             case PlayerFinished():
-                self._endings.finished(event)
-            case PlayerGone(player, reason, frames) if self._continues and reason not in OUT:
-                self._vacate(self._tracks[player], frames)
+                self.endings.finished(event)
             case PlayerGone():
-                self._endings.gone(event)
+                self.endings.gone(event)
             case FramesAhead(frames):
                 self._pace.observe(frames, self.frame)
 
@@ -240,17 +236,11 @@ class SyncSession:
 
     def _note_input(self) -> None:
         """Take note of an input, of whomever: in lockstep nothing comes of it before everybody's is here."""
-        if not (self._window.size or self._endings.told):
+        if not (self._window.size or self.endings.told):
             for track in self._tracks:
                 if track.count <= self.frame:
                     return
         self.has_news = True
-
-    def _vacate(self, track: InputTrack, frames: int) -> None:
-        self._endings.told.pop(track.player, None)
-        track.end(frames)
-        if track not in self._vacant:
-            self._vacant = (*self._vacant, track)
 
     def _give(self, data: bytes) -> GiveInput:
         own = self._own
@@ -268,8 +258,9 @@ class SyncSession:
     # finds its state.
     #
     # 1. The end, once it is reached and all inputs up to it are known. It comes first, for nothing may be
-    #    played past it; and it corrects by itself what was guessed, so that every player stops in the same
-    #    state.
+    #    played past it; and what was guessed before it is corrected and final first, so that every player
+    #    stops in the same state. By then it is known whether the seats of whoever is gone were over: all
+    #    players who are left have the same final frames, so all of them go on, or none does.
     # 2. The rollback, at most one a tick: together with the frame that it makes way for, or between ticks,
     #    before the input of the frame is here. Not while stalled: every late input would play the same
     #    frames again, to no use, as the next frame that is shown depends on the last of them.
@@ -284,15 +275,15 @@ class SyncSession:
         if self.over is not None:
             self.has_news = False
             return
-        if not (self._window.size or self._endings.told):
+        if not (self._window.size or self.endings.told):
             self._play_known()
             return
         known = min([track.count for track in self._tracks])
-        end = self._endings.first() if self._endings.told else None
+        by, end = self.endings.first() if self.endings.told else (None, None)
         self.has_news = end is not None
         frame = self.frame
-        if end is not None and end.frame <= frame and end.frame <= known:
-            self._finish(end)
+        if by is not None and end is not None and end.frame <= frame and end.frame <= known:
+            self._reach(end, by)
             return
         given = self._given_at == frame
         wrong = [track for track in self._tracks if track.wrong]
@@ -324,7 +315,7 @@ class SyncSession:
         if states.keep_every is not None and frame % states.keep_every == 0:
             states.add(frame, guessing=False)
             self._outputs.append(Save(frame))
-        self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame) if self._vacant else ()))
+        self._outputs.append(Advance(frame, inputs, absent=self.absent_in(frame)))
         self._outputs.append(FramesConfirmed(frame, (inputs,)))
         self.frame = self.confirmed = frame + 1
         if states.frames:
@@ -336,7 +327,7 @@ class SyncSession:
         predicted = tuple([track.player for track in tracks if track.count <= frame])
         if self._states.add(frame, guessing=bool(predicted)):
             self._outputs.append(Save(frame))
-        absent = self.absent_in(frame) if self._vacant else ()
+        absent = self.absent_in(frame)
         self._outputs.append(Advance(frame, inputs, predicted, absent=absent))
         self.frame = frame + 1
 
@@ -352,7 +343,7 @@ class SyncSession:
                 others_from = min([track.count for track in tracks if track.count > frame], default=end)
             if frame > start and states.add(frame, guessing=bool(predicted), again=True):  # S(start) is there
                 request(Save(frame))
-            absent = self.absent_in(frame) if self._vacant else ()
+            absent = self.absent_in(frame)
             request(Advance(frame, inputs, predicted, again=True, absent=absent))
         self.frame = end
 
@@ -388,13 +379,21 @@ class SyncSession:
         for track in self._tracks:
             track.forget(needed_from)
 
+    def _reach(self, end: Over, by: int) -> None:
+        """Make final what comes before an end; then end there, or go on if that player's seats were over."""
+        if self.confirmed < end.frame:
+            wrong = [track for track in self._tracks if track.wrong]
+            if any(track.wrong[0].frame < end.frame for track in wrong):
+                self._roll_back(wrong)
+            self._confirm(end.frame)
+        elif self.endings.taken_back(by, end):
+            self._plan()
+        else:
+            self._finish(end)
+
     def _finish(self, over: Over) -> None:
-        """Go to the last state that all players can reach, and end the episode there."""
-        found = [one for track in self._tracks for one in track.wrong if one.frame < over.frame]
-        found.sort(key=lambda one: one.frame)
-        if found or over.frame < self.frame:
-            first = found[0].frame if found else over.frame
-            self._rewind(first, over.frame, tuple(found))
-        self._confirm(over.frame)
+        """End the episode in the last state that all players can reach, before which all is final."""
+        if over.frame < self.frame:
+            self._rewind(over.frame, over.frame, ())
         self.over = over
         self._outputs.append(over)

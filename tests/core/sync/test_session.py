@@ -387,7 +387,12 @@ def test_an_episode_that_ends_below_the_present_frame_goes_back_to_its_last_stat
         RolledBack(1, 4, 1, (Misprediction(1, 1, b"-", b"x"),)),
         Load(1),
         Advance(1, (b"a", b"x"), again=True),
+        Save(2),
+        Advance(2, (b"a", b"x"), (1,), again=True),
+        Save(3),
+        Advance(3, (b"a", b"x"), (1,), again=True),
         FramesConfirmed(0, ((b"a", b"-"), (b"a", b"x"))),
+        Load(2),
         Over(2, "peer_lost", 1),
     ]
     assert session.frame == 2
@@ -404,7 +409,7 @@ def test_before_its_end_can_be_reached_no_frame_is_final_that_was_played_wrongly
     session.receive(arrived(1, b"x", b"x", confirmed=3))
     outputs = tick(session)
     assert isinstance(outputs[0], RolledBack)
-    assert outputs[-2:] == [FramesConfirmed(0, ((b"a", b"x"),) * 3), Over(3, "peer_lost", 1)]
+    assert outputs[-3:] == [FramesConfirmed(0, ((b"a", b"x"),) * 3), Load(3), Over(3, "peer_lost", 1)]
 
 
 def test_of_two_who_are_gone_after_the_same_frame_it_is_over_for_whoever_said_so() -> None:
