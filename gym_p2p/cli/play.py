@@ -241,9 +241,7 @@ class _SeatedPlayer:
         from gym_p2p.human.seat import HumanSeat  # noqa: PLC0415 - its web server takes a program's start
 
         seat = HumanSeat(self._env, keys=person.keys, browser=person.browser)
-        config = self._env.p2p.config
-        if not (config.rejoin and config.sync.rejoin_timeout_s):  # who comes back waits for one that is away
-            require_service(config.server_url)
+        require_service(self._env.p2p.config)
         self._report(attrs.evolve(self._reported, state="waiting for the page to be opened"))
         return seat
 

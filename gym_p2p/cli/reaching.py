@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from gym_p2p.config import P2PConfig
 from gym_p2p.errors import ServiceUnreachable
 
 __all__ = ["reach", "require_service"]
@@ -32,6 +33,7 @@ async def reach(url: str) -> None:
         raise ServiceUnreachable(url, str(error) or "no answer") from None
 
 
-def require_service(url: str) -> None:
-    """Pass where :func:`reach` does, for who has no event loop."""
-    asyncio.run(reach(url))
+def require_service(config: P2PConfig) -> None:
+    """Pass where :func:`reach` does, without an event loop; who may come back waits for one that is away."""
+    if not (config.rejoin and config.sync.rejoin_timeout_s):
+        asyncio.run(reach(config.server_url))
