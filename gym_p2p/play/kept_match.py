@@ -41,6 +41,7 @@ from gym_p2p.files.names import path_component
 from gym_p2p.files.problems import disk_problem
 from gym_p2p.files.state import state_folder
 from gym_p2p.net.worker.messages import PlayerPlan, Resumable, ReturnPlan, WorkerEvent
+from gym_p2p.play.ending import SUPERSEDED_WORDS
 from gym_p2p.processes.clocks import LEAST_SET_S, ClockSetting, clock_setting, set_since
 from gym_p2p.processes.forks import let_go_in_forks
 
@@ -173,7 +174,7 @@ class KeptFile:
             case ReturnFailed():
                 self.remove()
             case PlayerGone(_, reason) if reason == SUPERSEDED:
-                _log.error("this seat was taken up again by another process of this player's; this one ends")
+                _log.error("%s; this one ends", SUPERSEDED_WORDS)
                 self.remove()  # its own copy, with which it would take the seat back
             case PlayerGone(_, reason, _, stated_reason) if reason == EXCLUDED:
                 if stated_reason == Cause.AWAY:
