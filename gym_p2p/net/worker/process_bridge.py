@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from gym_p2p.net.worker.messages import (
     WorkerStopped,
 )
 from gym_p2p.net.worker.pipe import FrameReader, pack
+from gym_p2p.net.worker.timed_socket import TimedSocket
 from gym_p2p.net.worker.warm import take_process
 from gym_p2p.processes.forks import let_go_in_forks
 
@@ -31,9 +31,6 @@ __all__ = ["ProcessBridge"]
 
 _log = logging.getLogger(__name__)
 
-_TIMEVAL = struct.Struct("@ll")
-_LEAST_WAIT_S = 1e-6
-"""What the system's clock of waits tells apart from none; none would be for ever."""
 _READ_BYTES = 8_192
 """At once: nearly all events are a hundredth of it, and room that is not used has to be given back."""
 
@@ -49,11 +46,8 @@ class ProcessBridge(Bridge):
         except OSError as error:
             raise NetworkError(f"the network process could not start: {error}") from error
         let_go_in_forks(self._socket)
-        # The system ends a wait: one that Python ends would be a system call or two more a step.
-        self._socket.settimeout(None)
-        self._set_time_out(socket.SO_SNDTIMEO, STOP_TIMEOUT_S)
-        self._waits_s = 0.0
-        """For how long the system waits now; 0: until something comes."""
+        self._arriving = TimedSocket(self._socket)
+        self._arriving.limit_sends(STOP_TIMEOUT_S)
         self._reader = FrameReader()
         self._sending = threading.Lock()
         self._events: deque[StampedEvent] = deque()
@@ -120,10 +114,10 @@ class ProcessBridge(Bridge):
         deadline = 0.0
         left_s = timeout_s
         while not self._events:
-            data = self._recv(left_s)
+            data = self._arriving.recv(_READ_BYTES, left_s)
             if data is None and timeout_s > 0 and self._process.has_ended():
                 # It has ended, and somebody who was forked as it began may hold its end of the line.
-                data = self._recv(0) or b""
+                data = self._arriving.recv(_READ_BYTES, 0) or b""
             if not data:
                 if data is not None:
                     self._end_of_stream()
@@ -133,24 +127,6 @@ class ProcessBridge(Bridge):
                 now = time.monotonic()
                 deadline = deadline or now + left_s
                 left_s = max(0.0, deadline - now)
-
-    def _recv(self, timeout_s: float) -> bytes | None:
-        """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
-        try:
-            if timeout_s < _LEAST_WAIT_S:
-                return self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-            if timeout_s != self._waits_s:
-                self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
-                self._waits_s = timeout_s
-            return self._socket.recv(_READ_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
-
-    def _set_time_out(self, of: int, timeout_s: float) -> None:
-        seconds, micros = divmod(int(timeout_s * 1e6), 1_000_000)
-        self._socket.setsockopt(socket.SOL_SOCKET, of, _TIMEVAL.pack(seconds, micros))
 
     def _end_of_stream(self) -> None:
         now_ms = time.time_ns() // 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import queue
 import sys
@@ -15,8 +14,8 @@ from gym_p2p.errors import NetworkError
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.factory import make_worker
+from gym_p2p.net.worker.handover import Handover
 from gym_p2p.net.worker.messages import PlayerPlan, SpectatorPlan, StampedEvent, WorkerCommand, WorkerStopped
-from gym_p2p.net.worker.worker import NetworkWorker
 from gym_p2p.processes.threads import OwnThread
 
 __all__ = ["ThreadBridge"]
@@ -58,20 +57,18 @@ class ThreadBridge(Bridge):
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the thread; it signs in and connects at once."""
         super().__init__()
-        self._events: queue.SimpleQueue[StampedEvent] = queue.SimpleQueue()
-        self._started: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, NetworkWorker] | None]
-        self._started = queue.SimpleQueue()
+        self._handover: Handover[WorkerCommand, StampedEvent] = Handover()
+        self._started: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """Whether it has a network half; what comes first counts."""
         self._thread = OwnThread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
         self._thread.start()
-        started = self._started.get()
-        if started is None:
+        if not self._started.get():
+            self._handover.close()
             raise NetworkError("the network thread could not start; its traceback is on standard error")
-        self._loop, self._worker = started
 
     def command(self, command: WorkerCommand) -> None:
         """Give a command."""
-        with contextlib.suppress(RuntimeError):  # the loop has closed: the match is over
-            self._loop.call_soon_threadsafe(self._worker.command, command)
+        self._handover.give(command)
 
     def run_after_owner(self, command: Sequence[str]) -> None:
         """Do nothing: a thread ends with its process."""
@@ -80,9 +77,8 @@ class ThreadBridge(Bridge):
         """Return the next event."""
         if self._stopped:
             return None
-        try:
-            event = self._events.get(timeout=timeout_s) if timeout_s > 0 else self._events.get_nowait()
-        except queue.Empty:
+        event = self._handover.take(timeout_s)
+        if event is None:
             return None
         self._stopped = isinstance(event[1], WorkerStopped)
         return event
@@ -91,17 +87,23 @@ class ThreadBridge(Bridge):
         self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
             _log.error("the network thread did not stop")
+        else:
+            self._handover.close()
 
     def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
         try:
             with _switch_interval:
                 run_loop(self._run(plan))
         finally:
-            # Second ones are ignored; without the first the user's thread would wait for nothing.
-            self._started.put(None)
-            self._events.put((time.time_ns() // 1_000_000, WorkerStopped()))
+            # The user's thread may wait for either.
+            self._started.put(False)  # noqa: FBT003 - a queue takes no names
+            self._handover.put((time.time_ns() // 1_000_000, WorkerStopped()))
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
-        worker = make_worker(plan, self._events.put)
-        self._started.put((asyncio.get_running_loop(), worker))
-        await worker.run()
+        worker = make_worker(plan, self._handover.put)
+        self._handover.attach(asyncio.get_running_loop(), worker.command)
+        self._started.put(True)  # noqa: FBT003 - a queue takes no names
+        try:
+            await worker.run()
+        finally:
+            self._handover.detach()

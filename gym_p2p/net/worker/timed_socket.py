@@ -1,0 +1,48 @@
+"""A blocking socket whose waits the system ends: one that Python ends would be a system call or two more."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+__all__ = ["TimedSocket"]
+
+_TIMEVAL = struct.Struct("@ll")
+_LEAST_WAIT_S = 1e-6
+"""What the system's clock of waits tells apart from none; none would be for ever."""
+
+
+class TimedSocket:
+    """What the user's thread waits at for the network half. One thread at a time reads.
+
+    Args:
+        end: of a socket pair; it blocks from now on, and nobody else reads from it.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        end.settimeout(None)
+        self._waits_s = 0.0
+        """For how long the system waits now; 0: until something comes."""
+
+    def limit_sends(self, limit_s: float) -> None:
+        """Have what sends here, and waits for room, wait no longer than this."""
+        self._set_time_out(socket.SO_SNDTIMEO, limit_s)
+
+    def recv(self, size: int, timeout_s: float) -> bytes | None:
+        """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
+        try:
+            if timeout_s < _LEAST_WAIT_S:
+                return self._socket.recv(size, socket.MSG_DONTWAIT)
+            if timeout_s != self._waits_s:
+                self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
+                self._waits_s = timeout_s
+            return self._socket.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def _set_time_out(self, of: int, timeout_s: float) -> None:
+        seconds, micros = divmod(int(timeout_s * 1e6), 1_000_000)
+        self._socket.setsockopt(socket.SOL_SOCKET, of, _TIMEVAL.pack(seconds, micros))
