@@ -80,7 +80,7 @@ def fresh(value: Any) -> Any:
     kind = type(value)
     if kind in _IMMUTABLE:
         return value
-    if isinstance(value, dict):
+    if kind is dict or isinstance(value, dict):
         copied = value.copy() if kind is dict else dict(value.items())
         for key, item in copied.items():
             if type(item) not in _IMMUTABLE:

@@ -334,6 +334,7 @@ class SyncSession:
     def _play_again(self, start: int, end: int) -> None:
         tracks, states, request = self._tracks, self._states, self._outputs.append
         predicted: tuple[int, ...] = ()
+        absent: tuple[int, ...] = ()
         others_from = start  # from here on other players are guessed than in the frames before
         for frame, inputs in enumerate(
             zip(*[track.span(start, end) for track in tracks], strict=True), start
@@ -343,7 +344,8 @@ class SyncSession:
                 others_from = min([track.count for track in tracks if track.count > frame], default=end)
             if frame > start and states.add(frame, guessing=bool(predicted), again=True):  # S(start) is there
                 request(Save(frame))
-            absent = self.absent_in(frame)
+            if self.endings.told:
+                absent = self.absent_in(frame)
             request(Advance(frame, inputs, predicted, again=True, absent=absent))
         self.frame = end
 
