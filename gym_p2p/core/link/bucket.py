@@ -19,10 +19,7 @@ class Bucket:
 
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        paid_until = self._paid_until
-        if paid_until < now:
-            paid_until = now
-        paid_until += size_bytes / self._bytes_per_s
+        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
         if paid_until - now > self._burst_s:
             return False
         self._paid_until = paid_until

@@ -344,8 +344,8 @@ class SyncSession:
                 others_from = min([track.count for track in tracks if track.count > frame], default=end)
             if frame > start and states.add(frame, guessing=bool(predicted), again=True):  # S(start) is there
                 request(Save(frame))
-            if self.endings.told:
-                absent = self.absent_in(frame)
+            if self.endings.vacant:
+                absent = self.endings.absent_in(frame)
             request(Advance(frame, inputs, predicted, again=True, absent=absent))
         self.frame = end
 
