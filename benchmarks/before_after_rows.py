@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 
 from benchmarks.sides import PROGRAMS, NotMeasured, Side
+from gym_p2p.bench.placement import placements
 from gym_p2p.bench.processes import Pair
 from gym_p2p.bench.run import matches, new_room, players, wires
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -54,8 +55,17 @@ def _pair(what: str, unit: str, key: str, targets: tuple[str, str], **beside: st
 
 
 ROWS: Sequence[Row] = (
-    *_pair(
-        "echo of 64 bytes", "us", "echo", ("0.2 of anchor", "3 x p50"), floor="UDP echo", anchor="aiortc echo"
+    *(
+        row
+        for place in placements()
+        for row in _pair(
+            f"echo of 64 bytes, {place}",
+            "us",
+            f"echo, {place}",
+            ("0.2 of anchor", "3 x p50"),
+            floor=f"UDP echo, {place}",
+            anchor=f"aiortc echo, {place}",
+        )
     ),
     *(
         row
@@ -134,12 +144,13 @@ def _say_that_it_cannot(side: Side, what: str, error: Exception) -> None:
 def _echo(both: Both, found: Collected, rounds: int) -> None:
     with contextlib.ExitStack() as stack:
         ends: dict[tuple[str, str], Pair] = {}
-        for side in both:
-            with _unless_it_cannot(side, "echo"):
-                pair = stack.enter_context(wires("ours", "product", python=side.python))
-                ends[side.name, "echo"] = pair
-        ends["", "UDP echo"] = stack.enter_context(wires("udp", "product"))
-        ends["", "aiortc echo"] = stack.enter_context(wires("aiortc", "asyncio"))
+        for place, processors in placements().items():
+            for side in both:
+                with _unless_it_cannot(side, "echo"):
+                    wire = wires("ours", "product", python=side.python, processors=processors)
+                    ends[side.name, f"echo, {place}"] = stack.enter_context(wire)
+            for key, kind in (("UDP echo", ("udp", "product")), ("aiortc echo", ("aiortc", "asyncio"))):
+                ends["", f"{key}, {place}"] = stack.enter_context(wires(*kind, processors=processors))
         for pair in ends.values():
             pair.other.request("reflect")
             pair.one.request("echo", count=WARM_UP)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import threading
@@ -33,10 +34,13 @@ class Worker:
     Args:
         kind: what it is to be.
         python: the interpreter of another environment, whose package is measured; ``None`` is this one.
+        processor: where it is to run; ``None`` is wherever the system puts it.
         arguments: for that kind, plain data.
     """
 
-    def __init__(self, kind: str, python: str | None = None, /, **arguments: Any) -> None:
+    def __init__(
+        self, kind: str, python: str | None = None, processor: int | None = None, /, **arguments: Any
+    ) -> None:
         self._kind = kind
         module, texts = "gym_p2p.bench.worker", (kind, json.dumps(arguments))
         own = python_command(module, *texts)
@@ -49,6 +53,8 @@ class Worker:
             text=True,
             process_group=0,
         )
+        if processor is not None:  # before it has threads, which run where it does
+            os.sched_setaffinity(self._process.pid, {processor})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

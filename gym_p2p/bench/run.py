@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gym_p2p.bench.figures import Round, Series
+from gym_p2p.bench.placement import Processors
 from gym_p2p.bench.processes import Pair, Worker
 from gym_p2p.config import ServiceConfig
 from gym_p2p.server import serve_in_thread
@@ -98,11 +99,17 @@ def matches(
 
 @contextlib.contextmanager
 def wires(
-    wire: str, loop: str, emulation: Mapping[str, Any] | None = None, python: str | None = None
+    wire: str,
+    loop: str,
+    emulation: Mapping[str, Any] | None = None,
+    python: str | None = None,
+    processors: Processors = (None, None),
 ) -> Iterator[Pair]:
     """Open a wire between two workers; see :class:`~gym_p2p.bench.wire_end.WireStation`."""
     arguments = {"wire": wire, "loop": loop, "emulation": emulation}
-    with Worker("wire", python, **arguments) as one, Worker("wire", python, **arguments) as other:
+    ends = (Worker("wire", python, processor, **arguments) for processor in processors)
+    with contextlib.ExitStack() as stack:
+        one, other = map(stack.enter_context, ends)
         answer = other.request("answer", offer=one.request("offer"))
         other.send_request("finish", answer=None)
         one.request("finish", answer=answer)
