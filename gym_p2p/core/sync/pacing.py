@@ -12,10 +12,6 @@ class Pacer:
         self._interval_s = None if fps is None else 1 / fps
         self._due_s: float | None = None
 
-    def restart(self) -> None:
-        """Begin afresh: the next frame is due at once."""
-        self._due_s = None
-
     def wait_s(self, now: float, *, stretch: float = 1.0) -> float:
         """Note that a frame was played; return how long its time still lasts.
 

@@ -336,9 +336,8 @@ class SyncSession:
         predicted: tuple[int, ...] = ()
         absent: tuple[int, ...] = ()
         others_from = start  # from here on other players are guessed than in the frames before
-        for frame, inputs in enumerate(
-            zip(*[track.span(start, end) for track in tracks], strict=True), start
-        ):
+        spans = [track.span(start, end) for track in tracks]
+        for frame, inputs in enumerate(zip(*spans, strict=True), start):
             if frame == others_from:
                 predicted = tuple([track.player for track in tracks if track.count <= frame])
                 others_from = min([track.count for track in tracks if track.count > frame], default=end)

@@ -28,14 +28,6 @@ def test_a_late_frame_is_made_up_for_by_one_frame_at_most() -> None:
     assert pacer.wait_s(5.0) == pytest.approx(0.1)
 
 
-def test_after_a_restart_the_next_frame_is_due_at_once() -> None:
-    pacer = Pacer(10)
-    pacer.wait_s(0.0)
-    assert pacer.wait_s(0.0) == pytest.approx(0.1)
-    pacer.restart()
-    assert pacer.wait_s(0.01) == 0.0
-
-
 def test_a_stretched_frame_lasts_so_much_longer() -> None:
     pacer = Pacer(10)
     pacer.wait_s(0.0, stretch=1.5)
@@ -72,11 +64,3 @@ def test_a_late_frame_is_made_up_for_by_one_frames_time_at_most() -> None:
     assert pacer.wait_s(5.0) == 0.0  # due at 0.1, and taken as due at 4.9
     assert pacer.wait_s(5.0) == 0.0
     assert pacer.wait_s(5.0) == pytest.approx(0.1)
-
-
-def test_a_restart_forgets_what_was_due() -> None:
-    pacer = Pacer(10)
-    for _ in range(3):
-        pacer.wait_s(0.0)
-    pacer.restart()
-    assert pacer.wait_s(0.0) == 0.0
