@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gym_p2p.core.match.events import EpisodeBegan
-from gym_p2p.core.sync.even_steps import EvenSteps
 from gym_p2p.core.sync.pacing import Pacer
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ProtocolError
@@ -76,9 +75,7 @@ class LiveEpisode:
         self.runner = EpisodeRunner(match, began, again=again)
         self._config = match.config
         self._game = match.game
-        self._pacer = Pacer(match.config.fps)
-        self._even = EvenSteps() if match.config.fps is not None and match.choice.window == 0 else None
-        """Where frames are to come at a pace, and each waits for everybody's inputs."""
+        self._pacer = Pacer(match.config.fps, lockstep=match.choice.window == 0)
         self._awaited_s = 0.0
         """For how long this step has waited for others."""
         self._unseen: deque[FinalFrame] = deque()
@@ -163,8 +160,7 @@ class LiveEpisode:
             ready = not self.runner.session.have_yet_to_act(players)
             waits.for_inputs(players, since=since, ready=ready)
             event = self._client.receive()
-        if self._even is not None:
-            self._awaited_s += time.monotonic() - now
+        self._awaited_s += time.monotonic() - now
         return Ending("network_failed") if isinstance(event, _ENDS) else None
 
     def catch_up(self) -> None:
@@ -245,11 +241,12 @@ class LiveEpisode:
 
     def _pace(self) -> None:
         """Wait until the next frame is due."""
-        wait_s = self._pacer.wait_s(time.monotonic(), stretch=self.runner.session.stretch)
-        if self._even is not None:
-            rtt_ms = self._recorder.longest_rtt_ms()
-            hold_s = self._even.hold_s(self._awaited_s, None if rtt_ms is None else rtt_ms / 1e3)
-            wait_s = max(wait_s, hold_s)
+        wait_s = self._pacer.wait_s(
+            time.monotonic(),
+            stretch=self.runner.session.stretch,
+            awaited_s=self._awaited_s,
+            round_trip_s=self._recorder.longest_rtt_s(),
+        )
         if wait_s > 0:
             time.sleep(wait_s)
 

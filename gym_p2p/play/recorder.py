@@ -216,9 +216,10 @@ class Recorder:
         health = self._link(player).health
         return None if health is None else health.rtt
 
-    def longest_rtt_ms(self) -> float | None:
-        """Return the newest round trip to whoever is farthest away; ``None`` before the first of any."""
-        return max((rtt for rtt in map(self.rtt_ms, self._links) if rtt is not None), default=None)
+    def longest_rtt_s(self) -> float | None:
+        """Return the newest round trip to whoever is farthest away, in seconds; ``None`` before the first."""
+        known_ms = [rtt_ms for rtt_ms in map(self.rtt_ms, self._links) if rtt_ms is not None]
+        return max(known_ms) / 1e3 if known_ms else None
 
     def finish(self, deadline_s: float, *, problem: str | None = None, moved: str | None = None) -> Finished:
         """Write the final documents and hand them to the service, or spool them. Idempotent.

@@ -123,7 +123,9 @@ class VirtualPlayer:
         self._stalled = False
         self._silent: set[int] = set()  # players from whom nothing arrives: the network half judges of them
         self._patience = Patience.for_inputs(config, takes_turns=game.takes_turns)
-        self._pacer = Pacer((config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0)))
+        fps = (config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0))
+        self._pacer = Pacer(fps, lockstep=choice.window == 0)
+        self._given_at = 0.0
         self._counters = Counters()
         self._looking = False
 
@@ -218,7 +220,12 @@ class VirtualPlayer:
         elif tick.advanced:
             now = self._clock.time()
             self._patience.play(now)
-            wait_s = self._pacer.wait_s(now, stretch=runner.session.stretch)
+            wait_s = self._pacer.wait_s(
+                now,
+                stretch=runner.session.stretch,
+                awaited_s=now - self._given_at,
+                round_trip_s=self._recorder.longest_rtt_s(),
+            )
             self._clock.call_at(now + wait_s, self._play)
         else:
             self._stalled = True
@@ -243,7 +250,7 @@ class VirtualPlayer:
         if self._input_given_for == frame:
             runner.session.add_local_input(b"")  # stalled: the input of this frame was given before
             return
-        self._input_given_for = frame
+        self._input_given_for, self._given_at = frame, self._clock.time()
         outcome, index = runner.rollout.outcome, self._index
         seen = fresh(outcome.observations[index])
         action = action_of(self._policy, seen, outcome.infos[index], frame)

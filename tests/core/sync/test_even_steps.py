@@ -29,8 +29,7 @@ def steps_s(
     """
     players = range(len(starts_s))
     given_at = list(starts_s)
-    pacers = [Pacer(fps) for _ in players]
-    evening = [EvenSteps() for _ in players]
+    pacers = [Pacer(fps, lockstep=even) for _ in players]
     arrived = dict.fromkeys(itertools.permutations(players, 2), 0.0)
     found, round_trip_s = [], 2 * statistics.fmean(delay_s() for _ in range(50))
     for _ in range(count):
@@ -41,9 +40,7 @@ def steps_s(
             everything = max(at for (_, receiver), at in arrived.items() if receiver == player)
             awaited_s = max(0.0, everything - given_at[player])
             ended = given_at[player] + awaited_s + COMPUTING_S
-            wait_s = pacers[player].wait_s(ended)
-            if even:
-                wait_s = max(wait_s, evening[player].hold_s(awaited_s, round_trip_s))
+            wait_s = pacers[player].wait_s(ended, awaited_s=awaited_s, round_trip_s=round_trip_s)
             following.append(ended + wait_s)
         found.append(following[0] - given_at[0])
         given_at = following
