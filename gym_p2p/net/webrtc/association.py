@@ -34,6 +34,7 @@ from aiortc.rtcsctptransport import (
 
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.holdings import holds_too_much
+from gym_p2p.net.webrtc.repetition import LONGEST_REPEAT_S
 
 __all__ = ["Association"]
 
@@ -44,9 +45,6 @@ RTO_INITIAL_S = 0.3
 
 RTO_MIN_S = 0.2
 """As Linux has it for TCP; ten times the longest delay of an acknowledgement."""
-
-RTO_MAX_SETUP_S = 3.0
-"""Where the backing off of the set-up ends: aiortc's constant interval."""
 
 SACK_DELAY_S = 0.02
 """Longer than a frame at 60 Hz; RFC 9260 allows 0.2 s."""
@@ -138,7 +136,9 @@ class Association:
             self._sack_timer = None
 
     def _back_off(self) -> None:
-        self._sctp._rto = min(2 * self._sctp._rto, RTO_MAX_SETUP_S)
+        longest_s = max(LONGEST_REPEAT_S, 2 * (self._sctp._srtt or 0.0))
+        self._sctp._rto = min(2 * self._sctp._rto, longest_s)
+        self._sctp._t1_failures = 0  # whoever waits for the connection says when that was long enough
         self._t1_expired()
 
     async def _handle(self, data: bytes) -> None:

@@ -46,6 +46,7 @@ PRIVATE_ATTRIBUTES = {
         "_srtt",
         "_rttvar",
         "_t1_expired",
+        "_t1_failures",
         "_update_rto",
     ),
     "dtls": ("_data_receiver", "_get_stats", "_role", "_send_data", "_ssl", "_state", "_stats_id"),

@@ -1,8 +1,9 @@
 """DTLS records between the sockets and aiortc: straight through once connected, repeated until then.
 
 * OpenSSL repeats a lost flight of the handshake after a second at the earliest. Here the last one goes out
-  again after 0.15 s, byte by byte the same, which the replay window of DTLS (RFC 6347, section 4.1.2.6)
-  makes harmless, until the first application data says that the handshake is over on both sides.
+  again sooner (:mod:`gym_p2p.net.webrtc.repetition`), byte by byte the same, which the replay window of DTLS
+  (RFC 6347, section 4.1.2.6) makes harmless, until the first application data says that the handshake is over
+  on both sides.
 * Application data does not take aiortc's way through a queue and a task. What begins with
   :data:`~gym_p2p.core.link.game_records.FIRST_BYTE` is no SCTP packet but a game message, and goes past it.
 * Application data is taken only if it is alone in its datagram, and no longer than is read at once. OpenSSL
@@ -22,6 +23,7 @@ from OpenSSL import SSL
 from gym_p2p.core.link.game_records import FIRST_BYTE
 from gym_p2p.net.webrtc.eager import run_through
 from gym_p2p.net.webrtc.internals import Internals
+from gym_p2p.net.webrtc.repetition import repeat_after_s
 from gym_p2p.net.webrtc.sealing import MAX_RECORD_BYTES, Sealing
 
 __all__ = ["Records"]
@@ -30,9 +32,8 @@ _log = logging.getLogger(__name__)
 
 _CONNECTED = State.CONNECTED
 
-FLIGHT_REPEAT_S = 0.15
-FLIGHT_REPEATS = 5
-"""The last flight goes out again 0.15, 0.45, 1.05, 2.25 and 4.65 s after the first time."""
+FLIGHT_REPEATS = 30
+"""For 17 s, longer than a connection is waited for unless somebody says so."""
 
 APPLICATION_DATA = 23
 """The content type of a record that is no part of a handshake (RFC 5246, section 6.2.1)."""
@@ -144,7 +145,7 @@ class Records:
             self._repeat_later()
 
     def _repeat_later(self) -> None:
-        delay_s = FLIGHT_REPEAT_S * 2**self._repeats
+        delay_s = repeat_after_s(self._repeats)
         self._repeater = asyncio.get_running_loop().call_later(delay_s, self._repeat)
 
     def _repeat(self) -> None:

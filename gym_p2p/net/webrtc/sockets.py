@@ -15,6 +15,7 @@ import aioice.stun
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
+from gym_p2p.net.webrtc.repetition import repeat_after_s
 from gym_p2p.net.webrtc.round_trips import RoundTrips
 
 __all__ = ["Sockets"]
@@ -22,8 +23,8 @@ __all__ = ["Sockets"]
 MAX_DATAGRAM_BYTES = 65_536
 """asyncio otherwise takes and frees a buffer of 256 KiB for every datagram."""
 
-CHECK_RTO_S = 0.15
-"""First repetition of a connectivity check, doubled each time. aioice's 0.5 s makes one lost check dear."""
+CHECKS = 32
+"""How often a connectivity check is sent: for 19 s."""
 
 
 class Sockets:
@@ -137,13 +138,28 @@ class _Requests:
         """Do as ``StunProtocol.request`` does."""
         if integrity_key is not None:
             message.add_message_integrity(integrity_key)
-        transaction: Any = aioice.stun.Transaction(
-            message, addr, self._protocol, retransmissions=retransmissions, integrity_key=integrity_key
+        again = CHECKS - 1 if retransmissions is None else retransmissions
+        sender = _Sender(self._protocol)
+        transaction = sender.transaction = aioice.stun.Transaction(
+            message, addr, sender, retransmissions=again, integrity_key=integrity_key
         )
-        transaction._Transaction__timeout_delay = CHECK_RTO_S
         self._protocol.transactions[message.transaction_id] = transaction
         try:
-            response: tuple[aioice.stun.Message, tuple[str, int]] = await transaction.run()
-            return response
+            return await transaction.run()
         finally:
             del self._protocol.transactions[message.transaction_id]
+
+
+class _Sender:
+    """Sends what a transaction sends, after which that sets its timer: and tells it before for how long."""
+
+    def __init__(self, protocol: aioice.ice.StunProtocol) -> None:
+        self._protocol = protocol
+        self._repeats = 0
+        self.transaction: Any = None
+
+    def send_stun(self, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
+        """Send a request."""
+        self.transaction._Transaction__timeout_delay = repeat_after_s(self._repeats)
+        self._repeats += 1
+        self._protocol.send_stun(message, addr)

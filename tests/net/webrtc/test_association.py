@@ -309,17 +309,16 @@ def test_an_init_that_was_overtaken_does_not_turn_back_an_established_associatio
     run(work())
 
 
-def test_the_set_up_backs_off_and_goes_on_through_a_blackout_of_ten_seconds() -> None:
+def test_the_set_up_is_repeated_for_as_long_as_anybody_waits_and_never_seldom() -> None:
     async def work() -> None:
         side = Side(tuned=True)
         sctp: Any = side.sctp
         waits = []
-        for _ in range(8):
+        for _ in range(30):
             waits.append(sctp._rto)
             sctp._t1_chunk = sack(0)
             sctp._t1_expired()
-        assert waits[:4] == [0.3, 0.6, 1.2, 2.4]
-        assert sum(waits) > 10
+        assert waits == [0.3, *[0.6] * 29]
         assert sctp._association_state is RTCSctpTransport.State.ESTABLISHED
         await side.sctp.stop()
 
