@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gym_p2p.human.seat import HumanSeat
     from gym_p2p.play.progress import Progress
     from gym_p2p.policies.seat import PolicySeat
-    from gym_p2p.policies.stand_in import PolicyStandIn
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
 __all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "play"]
@@ -159,12 +158,11 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
 
         options = {**options, "fps": own_rate(drawn)}
-    stand_in = None if part.stand_in is None else _stand_in(part.stand_in)
-    if stand_in is not None:
-        options = {**options, "stand_in": stand_in}
+    if part.stand_in is not None:
+        from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - the same
+
+        options = {**options, "stand_in": PolicyStandIn(part.stand_in)}
     env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
-    if stand_in is not None:
-        stand_in.play(env.p2p.game, env.p2p.game.seats)
     env.p2p.environment = named_recipe(part.env, part.env_args)
     player = _SeatedPlayer(env, part, report)
     try:
@@ -196,13 +194,6 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         lost=finished is not None and finished.lost,
         recording=None if env.p2p.recording is None else str(env.p2p.recording),
     )
-
-
-def _stand_in(policy: str) -> PolicyStandIn:
-    """Return what plays for players who are away."""
-    from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - Gymnasium, as above
-
-    return PolicyStandIn(policy)
 
 
 def _drawn(part: Part) -> Any:

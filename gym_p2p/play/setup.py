@@ -23,6 +23,7 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.game.stand_ins import stand_in_of
 from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
@@ -60,6 +61,7 @@ class MatchSetup:
 
     Raises:
         ConfigurationError: a function cannot be loaded, or several seats are wanted of a queue.
+        UsageError: the stand-in cannot play in this game.
     """
 
     def __init__(self, game: Game, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
@@ -68,8 +70,7 @@ class MatchSetup:
         self._vote = _load_pre_match(config.pre_match)
         on_pause = config.on_pause
         self._on_pause = None if on_pause is None else load_callable("on_pause", on_pause)
-        stand_in = config.sync.stand_in
-        self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
+        self._stand_in = stand_in_of(game, config.sync.stand_in)
         if config.queue is not None and seats is not None and len(seats) > 1:
             raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self._wanted = None if seats is None else tuple(seats)
