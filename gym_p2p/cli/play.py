@@ -80,23 +80,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     from gym_p2p.net.worker.backends import prepare_network  # noqa: PLC0415 - what --help does not need
 
     prepare_network(part.options.get("network", "process"))  # it loads beside what this process loads
-    from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
-    from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
-
     report(Status(seat=part.seat, state="loading"))
-    drawn = _drawn(part)
-    options = part.options
-    paced = part.person is not None or any(part.reactions.values())
-    if paced and options.get("fps") is None:
-        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
-
-        options = {**options, "fps": own_rate(drawn)}
-    if part.stand_in is not None:
-        from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - the same
-
-        options = {**options, "stand_in": PolicyStandIn(part.stand_in)}
-    env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
-    env.p2p.environment = named_recipe(part.env, part.env_args)
+    env = _environment(part)
     player = _SeatedPlayer(env, part, report)
     try:
         ending = player.run()
@@ -127,6 +112,27 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         lost=finished is not None and finished.lost,
         recording=None if env.p2p.recording is None else str(env.p2p.recording),
     )
+
+
+def _environment(part: Part) -> P2PEnv:
+    """Return what a part is played in."""
+    from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
+
+    drawn = _drawn(part)
+    options = part.options
+    paced = part.person is not None or any(part.reactions.values())
+    if paced and options.get("fps") is None:
+        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
+
+        options = {**options, "fps": own_rate(drawn)}
+    if part.stand_in is not None:
+        from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - the same
+
+        options = {**options, "stand_in": PolicyStandIn(part.stand_in)}
+    env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
+    env.p2p.environment = named_recipe(part.env, part.env_args)
+    return env
 
 
 def _drawn(part: Part) -> Any:
