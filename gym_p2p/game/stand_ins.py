@@ -16,7 +16,7 @@ from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
 
-__all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action", "stand_in_of"]
+__all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action", "stand_in_for"]
 
 
 class InformedStandIn(abc.ABC):
@@ -43,7 +43,7 @@ StandIn = Callable[[SeatId, Any, int], Any] | InformedStandIn
 """``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
 
 
-def stand_in_of(game: Game, configured: StandIn | str | None) -> StandIn | None:
+def stand_in_for(game: Game, configured: StandIn | str | None) -> StandIn | None:
     """Return what plays in a game, as ``stand_in=`` takes it; ``None`` without one.
 
     Raises:

@@ -31,7 +31,7 @@ from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Tick
-from gym_p2p.game.stand_ins import stand_in_of
+from gym_p2p.game.stand_ins import stand_in_for
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.worker.messages import LinkOpened, Polled
@@ -109,7 +109,7 @@ class VirtualPlayer:
             local=index,
             config=config,
             choice=choice,
-            stand_in=stand_in_of(game, config.stand_in) if config.on_peer_loss == "stand_in" else None,
+            stand_in=stand_in_for(game, config.stand_in) if config.on_peer_loss == "stand_in" else None,
             record=self._recorder.record,
             sinks=[self._frames],
             command=self._driver.command,
