@@ -34,8 +34,8 @@ from gym_p2p.cli.options import (
     find_local_modules,
     require_places,
 )
-from gym_p2p.cli.play import EXIT_CODES, Status, Summary
 from gym_p2p.cli.seat_options import add_human_options, add_policy_options, require_page
+from gym_p2p.cli.status import EXIT_CODES, Status, Summary
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
 from gym_p2p.core.api.rooms import MAX_PLAYERS

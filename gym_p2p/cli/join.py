@@ -38,7 +38,7 @@ from gym_p2p.cli.options import (
     require_places,
     seat_id,
 )
-from gym_p2p.cli.play import EXIT_CODES, Part, PersonsPart, Status, play
+from gym_p2p.cli.play import Part, PersonsPart, play
 from gym_p2p.cli.seat_options import (
     add_away_options,
     add_human_options,
@@ -47,6 +47,7 @@ from gym_p2p.cli.seat_options import (
     require_one_player,
     stand_in_of,
 )
+from gym_p2p.cli.status import EXIT_CODES, Status
 from gym_p2p.cli.tables import terminal_console
 from gym_p2p.config import DEFAULT_SERVER_URL
 from gym_p2p.errors import MatchRefused, NoMatch, UsageError

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.status import Status, Summary
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console, terminal_console
 from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.processes.progress import PlainLines, is_live

@@ -14,35 +14,23 @@ import attrs
 from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.reaching import require_service
 from gym_p2p.cli.seat_options import Reactions
+from gym_p2p.cli.status import Status, Summary, sync_in_words, without_samples
 from gym_p2p.cli.surroundings import past_a_signal
-from gym_p2p.core.api.queues import QueueStatus
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import P2PError, PersonGone
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
     from gym_p2p.human.seat import HumanSeat
-    from gym_p2p.play.progress import Progress
     from gym_p2p.policies.seat import PolicySeat
-    from gym_p2p.policies.stand_in import PolicyStandIn
     from gym_p2p.wrapper import P2PEnv, P2POptions
 
-__all__ = ["EXIT_CODES", "Part", "PersonsPart", "Status", "Summary", "play"]
+__all__ = ["Part", "PersonsPart", "play"]
 
 REPORT_INTERVAL_S = 0.2
 
 RATE_WINDOW_S = 2.0
 """The step rate is that of the newest two seconds."""
-
-
-EXIT_CODES = {
-    0: "done: played to the end, nothing differed",
-    1: "the match ended early, the players' games differed, or a document could not be written",
-    3: "no service, no connection, or another player's side refused",
-    4: "all outcomes were the same, but something in the players' states was not",
-    130: "Ctrl-C, SIGTERM, SIGHUP (what was played is exported)",
-}
-"""Of the commands that play: :attr:`Summary.exit_code`, or what an error ends them with."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,62 +67,6 @@ class Part:
     options: P2POptions
 
 
-@attrs.frozen(kw_only=True)
-class Status:
-    """Where a player is; ``latency`` maps a peer to the link's statistics without the samples."""
-
-    seat: SeatId | None
-    state: str
-    episode: int = 0
-    frame: int = 0
-    frames_total: int = 0
-    steps_per_s: float | None = None
-    reward: float = 0.0
-    checksums_agreed: int = 0
-    desyncs: int = 0
-    state_desyncs: int = 0
-    latency: dict[str, dict[str, Any] | None] = attrs.field(factory=dict)
-    picture: str | None = None
-    queue: QueueStatus | None = None
-    """The place in a queue, while waiting in one."""
-    sync: str | None = None
-    """The sync mode, and what keeping together has cost so far, in words."""
-    paused: str | None = None
-    """For whom the match stands, in words."""
-    away: tuple[str, ...] = ()
-    """Who is away, and who plays for them, in words."""
-    relayed: tuple[str, ...] = ()
-    """To whom messages do not go directly, in words."""
-
-
-@attrs.frozen(kw_only=True)
-class Summary:
-    """How it went."""
-
-    match_id: str | None
-    status: Status
-    ending: str
-    """``done``, ``interrupted``, or why the match ended early."""
-    told: str | None = None
-    """Who is gone, how, and who says so, in words; ``None`` where nobody is."""
-    exports: dict[str, str]
-    uploaded: bool
-    problems: tuple[str, ...]
-    lost: bool = False
-    """Whether a document or the recording is nowhere whole."""
-    recording: str | None = None
-    """Where the match was recorded."""
-
-    @property
-    def exit_code(self) -> int:
-        """The command's exit code."""
-        if self.ending == "interrupted":
-            return 130
-        if self.ending != "done" or self.status.desyncs or self.lost:
-            return 1
-        return 4 if self.status.state_desyncs else 0
-
-
 def play(part: Part, report: Callable[[Status], None]) -> Summary:
     """Join, play to the end, close.
 
@@ -148,24 +80,8 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     from gym_p2p.net.worker.backends import prepare_network  # noqa: PLC0415 - what --help does not need
 
     prepare_network(part.options.get("network", "process"))  # it loads beside what this process loads
-    from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
-    from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
-
     report(Status(seat=part.seat, state="loading"))
-    drawn = _drawn(part)
-    options = part.options
-    paced = part.person is not None or any(part.reactions.values())
-    if paced and options.get("fps") is None:
-        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
-
-        options = {**options, "fps": own_rate(drawn)}
-    stand_in = None if part.stand_in is None else _stand_in(part.stand_in)
-    if stand_in is not None:
-        options = {**options, "stand_in": stand_in}
-    env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
-    if stand_in is not None:
-        stand_in.play(env.p2p.game, env.p2p.game.seats)
-    env.p2p.environment = named_recipe(part.env, part.env_args)
+    env = _environment(part)
     player = _SeatedPlayer(env, part, report)
     try:
         ending = player.run()
@@ -198,11 +114,25 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     )
 
 
-def _stand_in(policy: str) -> PolicyStandIn:
-    """Return what plays for players who are away."""
-    from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - Gymnasium, as above
+def _environment(part: Part) -> P2PEnv:
+    """Return what a part is played in."""
+    from gym_p2p.game.env.recipe import named_recipe  # noqa: PLC0415 - Gymnasium, which --help does not need
+    from gym_p2p.wrapper import P2PEnv  # noqa: PLC0415 - the same
 
-    return PolicyStandIn(policy)
+    drawn = _drawn(part)
+    options = part.options
+    paced = part.person is not None or any(part.reactions.values())
+    if paced and options.get("fps") is None:
+        from gym_p2p.game.drawing import own_rate  # noqa: PLC0415 - the same, which only a person needs
+
+        options = {**options, "fps": own_rate(drawn)}
+    if part.stand_in is not None:
+        from gym_p2p.policies.stand_in import PolicyStandIn  # noqa: PLC0415 - the same
+
+        options = {**options, "stand_in": PolicyStandIn(part.stand_in)}
+    env = P2PEnv(drawn, seat=part.seat, watchers=part.watchers, seats=part.seats, **options)
+    env.p2p.environment = named_recipe(part.env, part.env_args)
+    return env
 
 
 def _drawn(part: Part) -> Any:
@@ -360,9 +290,9 @@ class _SeatedPlayer:
             checksums_agreed=progress.checksums_agreed,
             desyncs=progress.desyncs,
             state_desyncs=progress.state_desyncs,
-            latency={str(peer): _without_samples(s) for peer, s in self._env.p2p.latency().items()},
+            latency={str(peer): without_samples(s) for peer, s in self._env.p2p.latency().items()},
             picture=self._picture(),
-            sync=_sync_in_words(progress),
+            sync=sync_in_words(progress),
             away=tuple(map(str, progress.away)),
             relayed=tuple(map(str, progress.relayed)),
         )
@@ -378,23 +308,3 @@ class _SeatedPlayer:
             return None
         picture = self._env.render()
         return picture if isinstance(picture, str) else None
-
-
-def _sync_in_words(progress: Progress) -> str | None:
-    totals = progress.totals
-    if progress.sync is None or totals is None:
-        return None
-    delay = f", input delay {progress.input_delay}" if progress.input_delay else ""
-    if progress.sync == "lockstep":
-        return f"lockstep{delay}"
-    return (
-        f"rollback{delay}: {totals.rollbacks} rollbacks (deepest {totals.max_frames}), "
-        f"{totals.mispredictions} wrong guesses, {totals.resimulated} frames again, {totals.stalls} stalls"
-    )
-
-
-def _without_samples(statistics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if statistics is None:
-        return None
-    plain = {key: value for key, value in statistics.items() if key != "samples"}
-    return {**plain, "nowMs": statistics["samples"][-1]["rttMs"]}

@@ -40,7 +40,8 @@ examples:
   gym-p2p replay match.p2preplay --env my_games:arena     where the file does not name the environment
 
 What --to writes is one row a frame and seat, with the columns episode, frame, seat, action, observation,
-reward, terminated, truncated, next_observation, last.
+reward, terminated, truncated, next_observation, last. There, and in what --json prints, episodes count
+from 0; in the documents and in what is said here, from 1.
 """
 
 

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
+from gym_p2p.config.names import load_callable
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.spaces.masks import legal_or_nearest, mask_of
 
-__all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action"]
+__all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action", "stand_in_for"]
 
 
 class InformedStandIn(abc.ABC):
     """A stand-in that is told what the environment says beside an observation: a mask of actions, say."""
+
+    @abc.abstractmethod
+    def in_game(self, game: Game) -> Self:
+        """Return what plays in a game; only that may be asked for actions. This one stays as it is.
+
+        Raises:
+            UsageError: it cannot play there.
+        """
 
     @abc.abstractmethod
     def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
@@ -32,6 +41,19 @@ class InformedStandIn(abc.ABC):
 
 StandIn = Callable[[SeatId, Any, int], Any] | InformedStandIn
 """``stand_in(seat, observation, frame) -> action`` for a player who is gone; the same for every player."""
+
+
+def stand_in_for(game: Game, configured: StandIn | str | None) -> StandIn | None:
+    """Return what plays in a game, as ``stand_in=`` takes it; ``None`` without one.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+        UsageError: it cannot play in this game.
+    """
+    if configured is None:
+        return None
+    stand_in: StandIn = load_callable("stand_in", configured)
+    return stand_in.in_game(game) if isinstance(stand_in, InformedStandIn) else stand_in
 
 
 def stand_in_action(stand_in: StandIn, game: Game, seat: SeatId, seen: Outcome, frame: int) -> Any:

@@ -66,14 +66,11 @@ def make_environment(part: Part) -> P2PEnv:
     options: dict[str, Any] = dict(part.options)
     if options.get("fps") is None:
         options["fps"] = own_rate(made)
-    stand_in = None if part.stand_in is None else PolicyStandIn(part.stand_in)
-    if stand_in is not None:
-        options["stand_in"] = stand_in
+    if part.stand_in is not None:
+        options["stand_in"] = PolicyStandIn(part.stand_in)
     env = P2PEnv(
         made, seat=part.seat, watchers=part.watchers, seats=part.split, **cast("P2POptions", options)
     )
-    if stand_in is not None:
-        stand_in.play(env.p2p.game, env.p2p.game.seats)
     env.p2p.environment = named_recipe(part.env, part.env_args)
     return env
 

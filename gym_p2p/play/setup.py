@@ -23,6 +23,8 @@ from gym_p2p.errors import ConfigurationError
 from gym_p2p.files.private import check_directory
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.recipe import Recipe
+from gym_p2p.game.replay.writer import ReplayWriter
+from gym_p2p.game.stand_ins import stand_in_for
 from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.aftermath import aftermath_command
 from gym_p2p.play.broadcast import Broadcast
@@ -37,7 +39,7 @@ from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder
 from gym_p2p.play.recording import check_record, discard_left, open_replay
 from gym_p2p.play.state_exchange import Beside
-from gym_p2p.play.sync_mode import SyncOffer, make_offer
+from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, make_offer
 from gym_p2p.play.waits import Waits
 
 __all__ = ["UPLOAD_LIMIT_S", "MatchSetup"]
@@ -60,6 +62,7 @@ class MatchSetup:
 
     Raises:
         ConfigurationError: a function cannot be loaded, or several seats are wanted of a queue.
+        UsageError: the stand-in cannot play in this game.
     """
 
     def __init__(self, game: Game, seats: Sequence[SeatId] | None, config: P2PConfig) -> None:
@@ -68,8 +71,7 @@ class MatchSetup:
         self._vote = _load_pre_match(config.pre_match)
         on_pause = config.on_pause
         self._on_pause = None if on_pause is None else load_callable("on_pause", on_pause)
-        stand_in = config.sync.stand_in
-        self._stand_in = None if stand_in is None else load_callable("stand_in", stand_in)
+        self._stand_in = stand_in_for(game, config.sync.stand_in)
         if config.queue is not None and seats is not None and len(seats) > 1:
             raise ConfigurationError("queue", "puts one player on each seat; take a single one")
         self._wanted = None if seats is None else tuple(seats)
@@ -224,22 +226,7 @@ class MatchSetup:
         choice = agreed(found, about, offer)
         _log.info("played in %s: %s", choice.mode, choice.why)
         recorder.record.sync = choice.to_export()
-        replay = open_replay(
-            game,
-            found,
-            self._config,
-            folder=recorder.folder,
-            at_ms=recorder.clock_ms(),
-            snapshots=choice.compared_by,
-            environment=environment,
-        )
-        left = aftermath_command(
-            recorder.folder,
-            found.player_id,
-            None if replay is None else replay.path,
-            wait_s=self._config.sync.rejoin_timeout_s,
-        )
-        client.run_after_owner(left)
+        replay = self._begin_recording(client, recorder, choice, environment)
         sinks: list[EpisodeSink] = [] if replay is None else [replay]
         if self._config.spectators:
             sinks.append(Broadcast(client.command, snapshots=choice.compared_by))
@@ -268,6 +255,28 @@ class MatchSetup:
             on_pause=self._told_of_pauses(client),
         )
         return LiveMatch(client=client, recorder=recorder, played=played, waits=waits, replay=replay)
+
+    def _begin_recording(
+        self, client: MatchClient, recorder: Recorder, choice: SyncChoice, environment: Recipe | None
+    ) -> ReplayWriter | None:
+        """Begin to record a match, where it is; see to what is written should this process die."""
+        replay = open_replay(
+            self._game,
+            recorder.found,
+            self._config,
+            folder=recorder.folder,
+            at_ms=recorder.clock_ms(),
+            snapshots=choice.compared_by,
+            environment=environment,
+        )
+        left = aftermath_command(
+            recorder.folder,
+            recorder.found.player_id,
+            None if replay is None else replay.path,
+            wait_s=self._config.sync.rejoin_timeout_s,
+        )
+        client.run_after_owner(left)
+        return replay
 
     def _told_of_pauses(self, client: MatchClient) -> list[Callable[[Paused | None], object]]:
         """Return who is told whenever the match stands: the user's function, and who looks on."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import attrs
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
@@ -21,36 +23,34 @@ from gym_p2p.policies.specs import PolicySpec, read_spec
 __all__ = ["PolicyStandIn"]
 
 
+@attrs.frozen(eq=False, repr=False)
 class PolicyStandIn(InformedStandIn):
-    """What ``stand_in=`` takes, of a policy.
-
-    Args:
-        policy: its name.
+    """What ``stand_in=`` takes, of a policy: its name.
 
     Raises:
         UsageError: it is none, or its file cannot be read.
     """
 
-    def __init__(self, policy: str) -> None:
-        self._policy = policy
-        self._compared = _compared(read_spec(policy), policy)
-        self._seats: dict[SeatId, SeatPolicy] = {}
+    _policy: str
+    _seats: Mapping[SeatId, SeatPolicy] = attrs.field(factory=dict, kw_only=True)
+    """Who plays; nobody before there is a game."""
+    _compared: str = attrs.field(kw_only=True)
+
+    @_compared.default
+    def _read(self) -> str:
+        return _compared(read_spec(self._policy), self._policy)
 
     def __repr__(self) -> str:
         """Return what all players compare: of a file its contents, wherever it is and whatever its name."""
         return self._compared
 
-    def play(self, game: Game, seats: tuple[SeatId, ...]) -> None:
-        """Be the stand-in of a game.
-
-        Args:
-            game: that is played.
-            seats: of which others may be away.
+    def in_game(self, game: Game) -> Self:
+        """Return one with a policy at every seat of a game.
 
         Raises:
             UsageError: there is no such policy for one of them.
         """
-        self._seats = {seat: load_policy(self._policy, game, seat) for seat in seats}
+        return attrs.evolve(self, seats={seat: load_policy(self._policy, game, seat) for seat in game.seats})
 
     def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
         """Return the action of a seat.

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from gym_p2p.config import ExportConfig, P2PConfig
-from gym_p2p.config.names import load_callable
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
 from gym_p2p.core.match.events import (
@@ -32,6 +31,7 @@ from gym_p2p.game.checksum import OutcomeChecksum
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.outcome import Outcome, fresh
 from gym_p2p.game.rollout import Tick
+from gym_p2p.game.stand_ins import stand_in_for
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, VirtualClock
 from gym_p2p.net.worker.messages import LinkOpened, Polled
@@ -109,9 +109,7 @@ class VirtualPlayer:
             local=index,
             config=config,
             choice=choice,
-            stand_in=load_callable("stand_in", config.stand_in)
-            if config.on_peer_loss == "stand_in"
-            else None,
+            stand_in=stand_in_for(game, config.stand_in) if config.on_peer_loss == "stand_in" else None,
             record=self._recorder.record,
             sinks=[self._frames],
             command=self._driver.command,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gym_p2p.cli.commands import main
-from gym_p2p.cli.play import Part, Summary, play
+from gym_p2p.cli.play import Part, play
 from gym_p2p.cli.seat_options import Reactions
+from gym_p2p.cli.status import Summary
 from gym_p2p.errors import UsageError
 from tests.players import Lobby, left_running, together
 from tests.waiting import PATIENCE_S

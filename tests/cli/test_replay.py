@@ -89,7 +89,7 @@ def test_a_forged_match_is_told_with_its_frame_and_exit_code_1(
     out = tmp_path / "out.jsonl"
     assert run_here(tmp_path / "forged.p2preplay", "--to", out) == 1
     told = capsys.readouterr().out
-    assert "episode 0, frame 21: rewards differ: recorded [1.0, 0.0]" in told
+    assert "episode 1, frame 21: rewards differ: recorded [1.0, 0.0]" in told
     assert "all agreed up to frame 19" in told
     assert not out.exists()
 
@@ -105,7 +105,7 @@ def test_a_tampered_file_is_told_with_its_place_and_exit_code_1(
     assert run_here(tampered, "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False
-    assert "of episode 1" in told["damage"]["where"]
+    assert "of episode 2" in told["damage"]["where"]
 
 
 def test_a_cut_file_is_told_and_exit_code_1(

@@ -10,7 +10,7 @@ import pytest
 from gym_p2p.cli import main
 from gym_p2p.cli.commands import COMMANDS, make_parser
 from gym_p2p.cli.demo import compared_in_words
-from gym_p2p.cli.play import Status, Summary
+from gym_p2p.cli.status import Status, Summary
 
 _TURN = "turn:turn.example.org:3478"
 

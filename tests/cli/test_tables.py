@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from gym_p2p.cli.live import match_table
-from gym_p2p.cli.play import Status
+from gym_p2p.cli.status import Status
 from gym_p2p.cli.tables import Column, FittingTable, figure
 
 WIDTHS = (40, 60, 80, 200)

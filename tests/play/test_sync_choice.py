@@ -13,7 +13,8 @@ import pytest
 from gym_p2p.config import SyncConfig
 from gym_p2p.errors import ConfigurationError, HandshakeRefused, UnsupportedEnvironment
 from gym_p2p.game.env.seats import make_game
-from gym_p2p.game.state.proof import SnapshotChoice, Tried, choose_snapshots
+from gym_p2p.game.state.proof import SnapshotChoice, choose_snapshots
+from gym_p2p.game.state.trial import Tried
 from gym_p2p.play import sync_mode
 from gym_p2p.play.sync_mode import SyncOffer, agree, how_often_to_save, make_offer
 from tests.toys import Blend

@@ -43,7 +43,7 @@ from gym_p2p.core.match.outputs import MatchOutput, Transmit
 from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.peer_timers import Due
-from gym_p2p.core.match.reaching import is_met_first, was_not_reached
+from gym_p2p.core.match.reaching import is_met_first
 from gym_p2p.core.match.return_events import GiveFor, LearnMore, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.ways import DIRECT
@@ -207,9 +207,7 @@ class Match:
         peer = self._peers[player]
         incarnation = self._reconnecting.announced(peer)
         if is_met_first(peer, incarnation):
-            was_not_reached(peer)
-            peer.incarnation = incarnation
-            self.opened(player, now)
+            self._reaching.meet(peer, incarnation, DIRECT, now)
         elif incarnation > peer.incarnation:
             self._reaching.accept(peer, incarnation, DIRECT, now)
         elif peer.state is PeerState.AWAY:

@@ -170,5 +170,4 @@ class Outputs:
     def _carrier(self, way: Way) -> Peer | None:
         """Return the third player on a way; ``None`` where nothing reaches them directly."""
         carrier = None if way.via is None else self._peers.get(way.via)
-        reachable = carrier is not None and carrier.playing and carrier.ways.now is DIRECT
-        return carrier if reachable else None
+        return carrier if carrier is not None and carrier.plays_directly else None

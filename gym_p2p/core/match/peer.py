@@ -33,6 +33,7 @@ from gym_p2p.core.match.peer_timers import (
 )
 from gym_p2p.core.match.peer_ways import Ways
 from gym_p2p.core.match.pings import Pings
+from gym_p2p.core.match.ways import DIRECT
 from gym_p2p.core.wire.fragments import Reassembler
 from gym_p2p.core.wire.messages import Cause, Goodbye, Inputs, Ready, Share
 from gym_p2p.core.wire.past import TookSeat
@@ -194,6 +195,11 @@ class Peer:
     def playing(self) -> bool:
         """Whether inputs are exchanged with it."""
         return self.state is _PLAYING or self.state is _LEAVING
+
+    @property
+    def plays_directly(self) -> bool:
+        """Whether that goes directly: it can be given what is for somebody else."""
+        return self.playing and self.ways.now is DIRECT
 
     def opened(self, now: float) -> None:
         """Note that the link is open."""

@@ -145,6 +145,12 @@ class Reaching:
             held = peer.index, peer.remote_inputs.count, Cause.SUPERSEDED
             self._outputs.send(peer, Holdings(self._exchange.episode, (held,)), now)
 
+    def meet(self, peer: Peer, incarnation: int, way: Way, now: float) -> None:
+        """Begin with a process of a player's that is the first that we meet."""
+        was_not_reached(peer)
+        peer.incarnation = incarnation
+        self._rerouting.greet(peer, way, now)
+
     def accept(self, peer: Peer, incarnation: int, way: Way, now: float) -> None:
         """Take up the match with another process of a player's, which has shown that it is one."""
         self._returning.accept(peer, incarnation, now, over_link=way is DIRECT)
@@ -153,9 +159,7 @@ class Reaching:
 
     def _shown(self, peer: Peer, way: Way, incarnation: int, now: float) -> None:
         if is_met_first(peer, incarnation):
-            was_not_reached(peer)
-            peer.incarnation = incarnation
-            self._rerouting.greet(peer, way, now)
+            self.meet(peer, incarnation, way, now)
         elif incarnation > peer.incarnation and self._returning.may_return(peer):
             self._supersede(peer, incarnation, now)
             self.accept(peer, incarnation, way, now)

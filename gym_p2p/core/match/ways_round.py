@@ -13,7 +13,7 @@ from typing import Literal
 
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.ways import DIRECT, SERVICE, Way, WayKind, through
+from gym_p2p.core.match.ways import SERVICE, Way, WayKind, through
 
 __all__ = ["WaysRound"]
 
@@ -53,10 +53,7 @@ class WaysRound:
 
     def leads_on(self, way: Way) -> bool:
         """Whether what goes a way can still be passed on, as far as it is seen from here."""
-        if way.via is None:
-            return True
-        carrier = self._peers[way.via]
-        return carrier.playing and carrier.ways.now is DIRECT
+        return way.via is None or self._peers[way.via].plays_directly
 
     def to(self, peer: Peer) -> list[Way]:
         """Return those to a player, the best first."""
@@ -74,5 +71,5 @@ class WaysRound:
 
 def _carries(other: Peer) -> bool:
     """Whether a third player can be sent what is for somebody else."""
-    direct = other.ways.now is DIRECT and not other.control.held_back
-    return direct and other.state is PeerState.PLAYING and not other.interrupted
+    stays = other.state is PeerState.PLAYING and not other.interrupted
+    return stays and other.plays_directly and not other.control.held_back

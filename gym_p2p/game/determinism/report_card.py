@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.game.state.proof import Tried
+from gym_p2p.game.state.trial import Tried
 
 __all__ = [
     "ELSEWHERE",

@@ -46,7 +46,7 @@ class ReplayEpisode:
     """One episode: where in the file it is. What is in it is read when it is wanted, a record at a time.
 
     Attributes:
-        number: its number.
+        number: which one of the recording's, from 0; the documents count from 1.
         frames: how many confirmed frames it has.
         has_states: whether digests of states were recorded.
         completed: whether the environment ended it; None if the file ends within the episode.
@@ -251,7 +251,7 @@ class _Reader:
         if not self._episodes:
             return "before the first episode"
         where = f"at frame {self._episodes[-1].frames} of" if self._open else "after the end of"
-        return f"{where} episode {len(self._episodes) - 1}"
+        return f"{where} episode {len(self._episodes)}"
 
     def _problem(self, value: Record) -> str | None:
         """Say why this record cannot come next; None if it can."""

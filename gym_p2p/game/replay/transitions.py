@@ -2,7 +2,8 @@
 
 Columns:
 
-* ``episode``, ``frame``: numbers from 0. ``seat``: the seat's id, as text.
+* ``episode``, ``frame``: numbers from 0, where the documents count episodes from 1. ``seat``: the seat's id,
+  as text.
 * ``action``: a number for a ``Discrete`` space, one flat list of numbers for a ``Box``, ``MultiDiscrete`` or
   ``MultiBinary``, and for anything else its JSON form (:meth:`ActionCodec.to_json`).
 * ``observation``: what the seat saw before it acted, as one flat list of numbers: arrays in C order, the

@@ -39,7 +39,7 @@ class Difference:
     """The first thing of an episode that did not come out as recorded.
 
     Attributes:
-        episode: its number.
+        episode: which one of the recording's, from 0; in words it counts from 1, as in the documents.
         frame: the frame; -1 is what ``reset`` gave.
         what: ``observations``, ``rewards``, ``ends``, ``actions`` (one cannot be decoded), ``state``,
             ``digest`` (the actions are not those that were compared then), ``error`` (the environment
@@ -61,7 +61,7 @@ class Difference:
         at = "reset" if self.frame < 0 else f"frame {self.frame}"
         since = "" if self.checked is None else f"; all agreed up to frame {self.checked}"
         return (
-            f"episode {self.episode}, {at}: {self.what} differ: recorded {self.recorded}, "
+            f"episode {self.episode + 1}, {at}: {self.what} differ: recorded {self.recorded}, "
             f"here {self.here}{since}"
         )
 
@@ -101,8 +101,8 @@ class ReplayStep:
 
     Attributes:
         game: the game, just after this frame.
-        episode: the episode.
-        frame: the frame's number.
+        episode: which one of the recording's, from 0; the documents count from 1.
+        frame: the frame's number, from 0.
         actions: every seat's action.
         before: what was seen before it.
         outcome: what came of it.

@@ -281,20 +281,26 @@ class FrameGuard:
         """Serve one ASGI connection."""
         address = (scope.get("client") or ("unknown", 0))[0]
         if scope["type"] != "websocket":
-            # To say that all is well costs no more than to say no.
-            requests = None if scope.get("path", "").endswith("/healthz") else self._requests
-            wait_s = None if requests is None else requests.take(network_of(address), time.monotonic())
-            if wait_s is None:
-                await self._app(scope, receive, send)
-            else:
-                self._on_refusal("too_many_requests")
-                await _answer_later(send, "http", wait_s)
+            await self._serve_request(address, scope, receive, send)
             return
         wait_s = None if self._connects is None else self._connects.take(address, time.monotonic())
-        if wait_s is not None:
+        if wait_s is None:
+            await self._serve_websocket(address, scope, receive, send)
+        else:
             self._on_refusal("too_many_connects")
             await _turn_away(scope, receive, send, wait_s)
-            return
+
+    async def _serve_request(self, address: str, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        # To say that all is well costs no more than to say no.
+        requests = None if scope.get("path", "").endswith("/healthz") else self._requests
+        wait_s = None if requests is None else requests.take(network_of(address), time.monotonic())
+        if wait_s is None:
+            await self._app(scope, receive, send)
+        else:
+            self._on_refusal("too_many_requests")
+            await _answer_later(send, "http", wait_s)
+
+    async def _serve_websocket(self, address: str, scope: Scope, receive: Receive, send: SendMessage) -> None:
         per_s, burst = self._events.per_s, self._events.burst
         guard = ConnectionGuard(
             send,

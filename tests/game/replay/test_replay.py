@@ -292,7 +292,7 @@ def test_a_changed_byte_is_named_with_its_record_and_frame(rally: Path, tmp_path
     tampered.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
     with pytest.raises(DamagedReplay, match="digest is wrong") as caught:
         read_replay(tampered)
-    assert caught.value.where == f"record {second.number} at byte {second.offset} (at frame 256 of episode 0)"
+    assert caught.value.where == f"record {second.number} at byte {second.offset} (at frame 256 of episode 1)"
 
 
 def test_a_changed_header_is_named(rally: Path, tmp_path: Path) -> None:
