@@ -15,8 +15,13 @@ def _card(make_env: Any, **options: Any) -> gym_p2p.ReportCard:
 
 
 def _card_of_seldom(make_env: Any) -> gym_p2p.ReportCard:
-    """Judge up to three times: addresses fall as they like, in one card of 27 alike in all its rounds."""
-    for _ in range(3):
+    """Judge up to five times: addresses fall as they like, in one card of 27 alike in all its rounds.
+
+    They fall as before where nothing has moved, hence what is kept from one time to the next.
+    """
+    moved: list[Any] = []
+    for number in range(5):
+        moved += [bytearray(16 * (number + 1)) for _ in range(997 * number)]
         card = _card(make_env)
         if card.verdict == "unfit":
             break
