@@ -64,7 +64,7 @@ PRIVATE_ATTRIBUTES = {
         "_queue",
     ),
     "channel": ("_addBufferedAmount",),
-    "transaction": ("_Transaction__timeout_delay",),
+    "transaction": ("_Transaction__timeout_delay", "_Transaction__tries", "_Transaction__tries_max"),
     "relay": ("_TurnTransport__inner_protocol",),
     "openssl": ("_ffi", "_lib"),
     "library": ("BIO_read", "BIO_write", "SSL_read", "SSL_write"),

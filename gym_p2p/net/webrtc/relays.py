@@ -21,8 +21,10 @@ from typing import Any
 
 import aioice.ice
 import aioice.stun
+import aioice.turn
 
 from gym_p2p.config import IceServer
+from gym_p2p.net.webrtc.repetition import repeat_soon
 
 __all__ = ["keep_channels", "obtain_relay"]
 
@@ -112,6 +114,8 @@ async def keep_channels(relay: Any) -> None:
         relay: aioice's ``TurnTransport``.
     """
     client = relay._TurnTransport__inner_protocol
+    if isinstance(client, aioice.turn.TurnClientUdpProtocol):
+        repeat_soon(client)
     client.channel_refresh_time = math.inf
     while not client.transport.is_closing():
         await asyncio.sleep(RENEW_EVERY_S)

@@ -15,16 +15,13 @@ import aioice.stun
 
 from gym_p2p.config import LinkEmulation
 from gym_p2p.net.links.emulation import EmulatedPath
-from gym_p2p.net.webrtc.repetition import repeat_after_s
+from gym_p2p.net.webrtc.repetition import repeat_soon
 from gym_p2p.net.webrtc.round_trips import RoundTrips
 
 __all__ = ["Sockets"]
 
 MAX_DATAGRAM_BYTES = 65_536
 """asyncio otherwise takes and frees a buffer of 256 KiB for every datagram."""
-
-CHECKS = 32
-"""How often a connectivity check is sent: for 19 s."""
 
 
 class Sockets:
@@ -90,7 +87,7 @@ class Sockets:
 
         replaced: Any = protocol
         replaced.datagram_received = receive
-        replaced.request = _Requests(protocol).request
+        repeat_soon(protocol)
 
     def send_record(self, data: bytes) -> None:
         """Send a DTLS record to the other side.
@@ -120,46 +117,3 @@ class Sockets:
 
 def _drop(_record: bytes) -> None:
     """Take a record that nobody wants."""
-
-
-class _Requests:
-    """A socket's STUN requests, repeated sooner than aioice does."""
-
-    def __init__(self, protocol: aioice.ice.StunProtocol) -> None:
-        self._protocol = protocol
-
-    async def request(
-        self,
-        message: aioice.stun.Message,
-        addr: tuple[str, int],
-        integrity_key: bytes | None = None,
-        retransmissions: int | None = None,
-    ) -> tuple[aioice.stun.Message, tuple[str, int]]:
-        """Do as ``StunProtocol.request`` does."""
-        if integrity_key is not None:
-            message.add_message_integrity(integrity_key)
-        again = CHECKS - 1 if retransmissions is None else retransmissions
-        sender = _Sender(self._protocol)
-        transaction = sender.transaction = aioice.stun.Transaction(
-            message, addr, sender, retransmissions=again, integrity_key=integrity_key
-        )
-        self._protocol.transactions[message.transaction_id] = transaction
-        try:
-            return await transaction.run()
-        finally:
-            del self._protocol.transactions[message.transaction_id]
-
-
-class _Sender:
-    """Sends what a transaction sends, after which that sets its timer: and tells it before for how long."""
-
-    def __init__(self, protocol: aioice.ice.StunProtocol) -> None:
-        self._protocol = protocol
-        self._repeats = 0
-        self.transaction: Any = None
-
-    def send_stun(self, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
-        """Send a request."""
-        self.transaction._Transaction__timeout_delay = repeat_after_s(self._repeats)
-        self._repeats += 1
-        self._protocol.send_stun(message, addr)
