@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 
 from benchmarks.sides import PROGRAMS, NotMeasured, Side
-from gym_p2p.bench.placement import placements
+from gym_p2p.bench.placement import named, placements
 from gym_p2p.bench.processes import Pair
 from gym_p2p.bench.run import matches, new_room, players, wires
 from gym_p2p.core.latency.statistics import nearest_rank
@@ -59,12 +59,12 @@ ROWS: Sequence[Row] = (
         row
         for place in placements()
         for row in _pair(
-            f"echo of 64 bytes, {place}",
+            named("echo of 64 bytes", place),
             "us",
-            f"echo, {place}",
+            named("echo", place),
             ("0.2 of anchor", "3 x p50"),
-            floor=f"UDP echo, {place}",
-            anchor=f"aiortc echo, {place}",
+            floor=named("UDP echo", place),
+            anchor=named("aiortc echo", place),
         )
     ),
     *(
@@ -148,9 +148,9 @@ def _echo(both: Both, found: Collected, rounds: int) -> None:
             for side in both:
                 with _unless_it_cannot(side, "echo"):
                     wire = wires("ours", "product", python=side.python, processors=processors)
-                    ends[side.name, f"echo, {place}"] = stack.enter_context(wire)
+                    ends[side.name, named("echo", place)] = stack.enter_context(wire)
             for key, kind in (("UDP echo", ("udp", "product")), ("aiortc echo", ("aiortc", "asyncio"))):
-                ends["", f"{key}, {place}"] = stack.enter_context(wires(*kind, processors=processors))
+                ends["", named(key, place)] = stack.enter_context(wires(*kind, processors=processors))
         for pair in ends.values():
             pair.other.request("reflect")
             pair.one.request("echo", count=WARM_UP)

@@ -54,7 +54,8 @@ def bench_connect(*, rounds: int = 7, unreachable_stun: bool = False, progress: 
         notes=(
             "floor: two ICE connections of bare aioice in one process (it sleeps 20 ms in there)",
             "anchor: two peer connections of bare aiortc in one process, without signalling between them",
-            "resets contain signing in; the floor of --help is Python with argparse",
+            "resets contain signing in, and are of the player who comes last",
+            "the floor of --help is Python with argparse",
         ),
         rows=_rows(found, unreachable_stun=unreachable_stun),
         series=found.all(),

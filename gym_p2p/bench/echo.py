@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from gym_p2p.bench.figures import Report, Row, Series
-from gym_p2p.bench.placement import placements
+from gym_p2p.bench.placement import named, placements
 from gym_p2p.bench.run import Progress, Rounds, turns, wires
 
 __all__ = ["bench_echo"]
@@ -24,7 +24,7 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
     with contextlib.ExitStack() as stack:
         progress("connecting")
         pairs = {
-            _named(name, place): stack.enter_context(wires(*wire, processors=processors))
+            named(name, place): stack.enter_context(wires(*wire, processors=processors))
             for place, processors in places.items()
             for name, wire in _WIRES.items()
         }
@@ -46,17 +46,13 @@ def bench_echo(*, rounds: int = 5, echoes: int = 800, progress: Progress) -> Rep
     )
 
 
-def _named(what: str, place: str) -> str:
-    return f"{what}, {place}" if place else what
-
-
 def _rows(found: Rounds, place: str) -> list[Row]:
-    ours, udp, aiortc = (found.series(_named(name, place)) for name in _WIRES)
+    ours, udp, aiortc = (found.series(named(name, place)) for name in _WIRES)
     tails = [_tail(one) for one in (ours, udp, aiortc)]
     return [
-        Row(_named("echo p50", place), "us", ours.p50, floor=udp.p50, anchor=aiortc.p50),
-        Row(_named("echo p99", place), "us", ours.p99, floor=udp.p99, anchor=aiortc.p99),
-        Row(_named("echo p99 in p50s", place), "1", tails[0], floor=tails[1], anchor=tails[2]),
+        Row(named("echo p50", place), "us", ours.p50, floor=udp.p50, anchor=aiortc.p50),
+        Row(named("echo p99", place), "us", ours.p99, floor=udp.p99, anchor=aiortc.p99),
+        Row(named("echo p99 in p50s", place), "1", tails[0], floor=tails[1], anchor=tails[2]),
     ]
 
 

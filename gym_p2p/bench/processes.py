@@ -53,10 +53,18 @@ class Worker:
             text=True,
             process_group=0,
         )
-        if processor is not None:  # before it has threads, which run where it does
-            os.sched_setaffinity(self._process.pid, {processor})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        if processor is not None:
+            self._keep_on(processor)
+
+    def _keep_on(self, processor: int) -> None:
+        """Keep the process on a processor; it has no threads yet, which run where it does."""
+        try:
+            os.sched_setaffinity(self._process.pid, {processor})
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -75,7 +75,7 @@ class LiveEpisode:
         self.runner = EpisodeRunner(match, began, again=again)
         self._config = match.config
         self._game = match.game
-        self._pacer = Pacer(match.config.fps, lockstep=match.choice.window == 0)
+        self._pacer = Pacer(match.config.fps, even=match.waits_for_all)
         self._awaited_s = 0.0
         """For how long this step has waited for others."""
         self._unseen: deque[FinalFrame] = deque()
@@ -245,10 +245,14 @@ class LiveEpisode:
             time.monotonic(),
             stretch=self.runner.session.stretch,
             awaited_s=self._awaited_s,
-            round_trip_s=self._recorder.longest_rtt_s(),
+            round_trip_s=self._round_trip_s,
         )
         if wait_s > 0:
             time.sleep(wait_s)
+
+    def _round_trip_s(self) -> float | None:
+        session = self.runner.session
+        return self._recorder.longest_rtt_s(without=session.absent_in(session.frame))
 
     def _shown(self, *, advanced: bool) -> Outcome | Ending | None:
         """Return what this step shows; ``None`` if that has to be waited for."""

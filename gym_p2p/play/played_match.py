@@ -97,6 +97,11 @@ class PlayedMatch:
             self.auto_delay = AutoDelay(fps=self.config.fps, most=self.config.prediction_window)
 
     @property
+    def waits_for_all(self) -> bool:
+        """Whether nothing is guessed, and all players act in every frame: each waits for the others."""
+        return self.choice.window == 0 and not self.game.takes_turns
+
+    @property
     def input_delay(self) -> int:
         """The input delay with which the next episode begins, in frames."""
         if self.auto_delay is not None:

@@ -7,7 +7,7 @@ exporter's thread builds documents from the same record meanwhile, which is made
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -216,10 +216,14 @@ class Recorder:
         health = self._link(player).health
         return None if health is None else health.rtt
 
-    def longest_rtt_s(self) -> float | None:
-        """Return the newest round trip to whoever is farthest away, in seconds; ``None`` before the first."""
-        known_ms = [rtt_ms for rtt_ms in map(self.rtt_ms, self._links) if rtt_ms is not None]
-        return max(known_ms) / 1e3 if known_ms else None
+    def longest_rtt_s(self, *, without: Container[int] = ()) -> float | None:
+        """Return the newest round trip to whoever is farthest away, in seconds; ``None`` before the first.
+
+        Args:
+            without: players who do not count, by index.
+        """
+        of = [self.rtt_ms(player) for player in self._links if player not in without]
+        return max((rtt_ms / 1e3 for rtt_ms in of if rtt_ms is not None), default=None)
 
     def finish(self, deadline_s: float, *, problem: str | None = None, moved: str | None = None) -> Finished:
         """Write the final documents and hand them to the service, or spool them. Idempotent.

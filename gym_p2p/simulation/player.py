@@ -122,7 +122,7 @@ class VirtualPlayer:
         self._silent: set[int] = set()  # players from whom nothing arrives: the network half judges of them
         self._patience = Patience.for_inputs(config, takes_turns=game.takes_turns)
         fps = (config.fps or 60.0) * (1 + setting.by_seat.clock_drift.get(self.seat, 0.0))
-        self._pacer = Pacer(fps, lockstep=choice.window == 0)
+        self._pacer = Pacer(fps, even=config.fps is not None and self._played.waits_for_all)
         self._given_at = 0.0
         self._counters = Counters()
         self._looking = False
@@ -222,7 +222,7 @@ class VirtualPlayer:
                 now,
                 stretch=runner.session.stretch,
                 awaited_s=now - self._given_at,
-                round_trip_s=self._recorder.longest_rtt_s(),
+                round_trip_s=self._recorder.longest_rtt_s,
             )
             self._clock.call_at(now + wait_s, self._play)
         else:

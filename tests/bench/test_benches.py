@@ -10,7 +10,7 @@ import pytest
 from gym_p2p.bench.connect import bench_connect
 from gym_p2p.bench.echo import bench_echo
 from gym_p2p.bench.figures import Report
-from gym_p2p.bench.placement import placements
+from gym_p2p.bench.placement import named, placements
 from gym_p2p.bench.step import bench_learner, bench_step
 from gym_p2p.bench.telemetry import bench_telemetry
 from gym_p2p.cli import main
@@ -27,7 +27,7 @@ def counts(report: Report) -> dict[str, list[int]]:
 def test_echo_counts_every_echo_of_every_way() -> None:
     said: list[str] = []
     report = bench_echo(rounds=2, echoes=20, progress=said.append)
-    ways = [f"{wire}, {place}" for place in placements() for wire in ("ours", "UDP", "bare aiortc")]
+    ways = [named(wire, place) for place in placements() for wire in ("ours", "UDP", "bare aiortc")]
     assert counts(report) == {way: [20, 20] for way in ways}
     assert len(report.rows) == len(ways)
     assert "round 2 of 2" in said

@@ -44,17 +44,17 @@ def test_before_and_after_explains_its_options_and_is_in_the_readme() -> None:
 
 def test_each_row_is_the_median_of_its_rounds_beside_what_was_measured_with_it() -> None:
     found = {
-        ("old", "echo p50"): [400.0, 300.0, 500.0],
-        ("now", "echo p50"): [100.0, 90.0, 120.0],
-        ("", "UDP echo p50"): [50.0],
-        ("", "aiortc echo p50"): [800.0, 1000.0],
+        ("old", "step thread p50"): [400.0, 300.0, 500.0],
+        ("now", "step thread p50"): [100.0, 90.0, 120.0],
+        ("", "bare exchange p50"): [50.0],
+        ("", "usual exchange p50"): [800.0, 1000.0],
         ("now", "tick, p50"): [40.0],
         ("old", "tick, p99"): [40.0],
     }
-    (echo, tick, gone) = table(found, ("old", "now"))
-    assert (echo["old"], echo["now"], echo["after / before"]) == (400.0, 100.0, 0.25)
-    assert (echo["floor"], echo["after / floor"]) == (50.0, 2.0)
-    assert (echo["anchor"], echo["after / anchor"]) == (900.0, 100 / 900)
+    (step, tick, gone) = table(found, ("old", "now"))
+    assert (step["old"], step["now"], step["after / before"]) == (400.0, 100.0, 0.25)
+    assert (step["floor"], step["after / floor"]) == (50.0, 2.0)
+    assert (step["anchor"], step["after / anchor"]) == (900.0, 100 / 900)
     assert (tick["old"], tick["now"], tick["after / before"]) == (None, 40.0, None)
     assert (gone["old"], gone["now"], gone["after / before"]) == (40.0, None, None)
 

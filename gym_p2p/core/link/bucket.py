@@ -19,8 +19,8 @@ class Bucket:
 
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
-        if paid_until - now > self._burst_s:
+        takes_s = size_bytes / self._bytes_per_s
+        if takes_s > self._burst_s or self.takes_at(size_bytes) > now:
             return False
-        self._paid_until = paid_until
+        self._paid_until = max(self._paid_until, now) + takes_s
         return True

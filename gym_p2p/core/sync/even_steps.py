@@ -6,17 +6,25 @@ other's L + d, and with the next input it is the other way round. So steps alter
 lasts, in pairs that take 2 L together whatever d is: up to two frames at once, and then none for twice the
 time, which a person sees.
 
-Only holding back the input of the one who is ahead takes d away. It costs next to no time: the other one
-waits longer by less than that, for it was late.
+Only holding back the input of the one who is ahead takes d away. It costs little time, for the other one was
+late: nothing where all messages take equally long, and up to three in a hundred where they do not.
+
+Of three or more, who wait for the latest of several, steps are nearly even by themselves. With an input delay
+steps are evened in the same way, by what each of them waits.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 __all__ = ["EvenSteps"]
 
 HELD_BACK = 1 / 8
 """Of how much shorter a wait was than the one before, which is 2 d: a quarter of d goes with each step. Twice
 as much follows every input that comes a little later than the last one, and slows both players down."""
+
+LONGEST_TRIP_S = 1.0
+"""No round trip of a path that is played over is longer: what says so comes of a silence, or is made up."""
 
 
 class EvenSteps:
@@ -25,15 +33,14 @@ class EvenSteps:
     def __init__(self) -> None:
         self._awaited_s = 0.0
 
-    def hold_s(self, awaited_s: float, round_trip_s: float | None) -> float:
+    def hold_s(self, awaited_s: float, round_trip_s: Callable[[], float | None]) -> float:
         """Note how long the inputs of a step were awaited; return by how much to hold the next input back.
 
         Args:
-            awaited_s: from giving this player's input to the arrival of the last one.
-            round_trip_s: to whoever is farthest away. No two steps differ by more for the network's sake, but
-                for somebody's who computes; ``None``, where it is not known, holds nothing back.
+            awaited_s: how long this step has waited for the others' inputs.
+            round_trip_s: returns the one to whoever is farthest away. Two steps that differ by more do so for
+                somebody who computes, or a path that breaks. ``None`` (not known) holds nothing back.
         """
         shorter_s, self._awaited_s = self._awaited_s - awaited_s, awaited_s
-        if round_trip_s is None or shorter_s <= 0:
-            return 0.0
-        return HELD_BACK * min(shorter_s, round_trip_s)
+        trip_s = round_trip_s() if shorter_s > 0 else None
+        return 0.0 if trip_s is None else HELD_BACK * min(shorter_s, trip_s, LONGEST_TRIP_S)

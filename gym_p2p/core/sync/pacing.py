@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gym_p2p.core.sync.even_steps import EvenSteps
 
 __all__ = ["Pacer"]
@@ -12,16 +14,21 @@ class Pacer:
 
     Args:
         fps: frames a second.
-        lockstep: whether every frame waits for everybody's inputs.
+        even: whether every frame waits for everybody's inputs, and is to come evenly.
     """
 
-    def __init__(self, fps: float | None, *, lockstep: bool = False) -> None:
+    def __init__(self, fps: float | None, *, even: bool = False) -> None:
         self._interval_s = None if fps is None else 1 / fps
-        self._even = EvenSteps() if lockstep else None
+        self._even = EvenSteps() if even else None
         self._due_s: float | None = None
 
     def wait_s(
-        self, now: float, *, stretch: float = 1.0, awaited_s: float = 0.0, round_trip_s: float | None = None
+        self,
+        now: float,
+        *,
+        stretch: float = 1.0,
+        awaited_s: float = 0.0,
+        round_trip_s: Callable[[], float | None] = lambda: None,
     ) -> float:
         """Note that a frame was played; return how long its time still lasts.
 
@@ -31,8 +38,8 @@ class Pacer:
             now: the time.
             stretch: how much longer than usual this frame lasts, so that others can keep up
                 (:attr:`gym_p2p.core.sync.session.SyncSession.stretch`).
-            awaited_s: in lockstep, from giving this player's input of it to the arrival of the last one.
-            round_trip_s: in lockstep, to whoever is farthest away; ``None`` if it is not known.
+            awaited_s: how long it has waited for the others' inputs.
+            round_trip_s: returns the one to whoever is farthest away; ``None`` if it is not known.
         """
         if self._interval_s is None:
             return 0.0

@@ -45,16 +45,24 @@ class Handover(Generic[_Command, _Event]):
         self._carry_out: Callable[[_Command], None]
         self._loop_waits = self._user_waits = False
         """Whether that side has to be woken: it waits, or is about to."""
+        self._ended = False
+        """Whether no command is carried out any more."""
 
     # Whoever is to wait says so first, and looks for values then; whoever has put a value there looks then
     # whether somebody is to be woken. So one of the two sees the other.
 
     def give(self, command: _Command) -> None:
-        """Give a command, from any thread."""
+        """Give a command, from any thread; nothing comes of it once the loop has ended."""
+        if self._ended:
+            return
         self._commands.append(command)
         if self._loop_waits:
-            self._loop_waits = False
-            self._wake(self._user_end)
+            try:
+                self._loop_waits = False
+                self._wake(self._user_end)
+            except BaseException:  # Ctrl-C, perhaps before the loop was woken
+                self._loop_waits = True
+                raise
 
     def take(self, timeout_s: float) -> _Event | None:
         """Return the next event; ``None`` if there is none within the time. On the one thread that does."""
@@ -63,25 +71,31 @@ class Handover(Generic[_Command, _Event]):
         return self._events.popleft() if self._events else None
 
     def _await_event(self, timeout_s: float) -> None:
-        deadline: float | None = None
+        until = time.monotonic() + timeout_s
         left_s = timeout_s
-        self._user_waits = True
-        while not self._events and left_s > 0 and self._woken.recv(_WAKES_BYTES, left_s):
-            if not self._events:  # woken late, for what was taken without waiting
-                now = time.monotonic()
-                deadline = now + timeout_s if deadline is None else deadline
-                left_s = deadline - now
+        while left_s > 0:
+            self._user_waits = True
+            if self._events:
+                break
+            woken = self._woken.recv(_WAKES_BYTES, left_s)
+            if self._events or woken is None:
+                break
+            # Woken late, for what was taken without waiting; or nobody is there who could wake us.
+            left_s = until - time.monotonic()
+            if not woken and left_s > 0:
+                time.sleep(left_s)
         self._user_waits = False
 
     def attach(self, loop: asyncio.AbstractEventLoop, carry_out: Callable[[_Command], None]) -> None:
         """Have every command carried out on a loop from now on; called on it."""
         self._loop, self._carry_out = loop, carry_out
-        loop.add_reader(self._loop_end, self._on_wake)
+        loop.add_reader(self._loop_end.fileno(), self._on_wake)  # uvloop keeps a socket open, also in a fork
         loop.call_soon(self._on_wake)
 
     def detach(self) -> None:
         """Carry out no more commands; called on the loop, which ends."""
-        self._loop.remove_reader(self._loop_end)
+        self._ended = True
+        self._loop.remove_reader(self._loop_end.fileno())
 
     def put(self, event: _Event) -> None:
         """Put an event there, on the loop's thread."""
@@ -92,6 +106,7 @@ class Handover(Generic[_Command, _Event]):
 
     def close(self) -> None:
         """Close the sockets; called when both sides are done. Idempotent."""
+        self._ended = True
         self._loop_waits = self._user_waits = False
         self._user_end.close()
         self._loop_end.close()

@@ -57,11 +57,20 @@ class ThreadBridge(Bridge):
     def __init__(self, plan: PlayerPlan | SpectatorPlan) -> None:
         """Start the thread; it signs in and connects at once."""
         super().__init__()
-        self._handover: Handover[WorkerCommand, StampedEvent] = Handover()
         self._started: queue.SimpleQueue[bool] = queue.SimpleQueue()
         """Whether it has a network half; what comes first counts."""
+        self._abandoned = False
+        """Whether nobody waits for its end any more."""
         self._thread = OwnThread(target=self._main, args=(plan,), name="gym_p2p-network", daemon=True)
-        self._thread.start()
+        try:
+            self._handover: Handover[WorkerCommand, StampedEvent] = Handover()
+        except OSError as error:
+            raise NetworkError(f"the network thread could not start: {error}") from error
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no room for another thread
+            self._handover.close()
+            raise NetworkError(f"the network thread could not start: {error}") from error
         if not self._started.get():
             self._handover.close()
             raise NetworkError("the network thread could not start; its traceback is on standard error")
@@ -87,7 +96,8 @@ class ThreadBridge(Bridge):
         self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
             _log.error("the network thread did not stop")
-        else:
+        self._abandoned = True
+        if not self._thread.is_alive():
             self._handover.close()
 
     def _main(self, plan: PlayerPlan | SpectatorPlan) -> None:
@@ -98,6 +108,8 @@ class ThreadBridge(Bridge):
             # The user's thread may wait for either.
             self._started.put(False)  # noqa: FBT003 - a queue takes no names
             self._handover.put((time.time_ns() // 1_000_000, WorkerStopped()))
+            if self._abandoned:
+                self._handover.close()
 
     async def _run(self, plan: PlayerPlan | SpectatorPlan) -> None:
         worker = make_worker(plan, self._handover.put)

@@ -1,13 +1,21 @@
-"""A blocking socket whose waits the system ends: one that Python ends would be a system call or two more."""
+"""A blocking socket whose short waits the system ends: one that Python ends is a system call more.
+
+The system counts a wait anew after each signal, Python does not: so a wait that is to end by its deadline, come
+what may, is Python's.
+"""
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 
 __all__ = ["TimedSocket"]
 
 _TIMEVAL = struct.Struct("@ll")
+SHORT_S = 0.05
+"""How long a wait may be to be the system's: a step waits so first."""
+
 _LEAST_WAIT_S = 1e-6
 """What the system's clock of waits tells apart from none; none would be for ever."""
 
@@ -22,6 +30,8 @@ class TimedSocket:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         end.settimeout(None)
+        self._poll = select.poll()
+        self._poll.register(end, select.POLLIN)
         self._waits_s = 0.0
         """For how long the system waits now; 0: until something comes."""
 
@@ -32,7 +42,9 @@ class TimedSocket:
     def recv(self, size: int, timeout_s: float) -> bytes | None:
         """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
         try:
-            if timeout_s < _LEAST_WAIT_S:
+            if timeout_s > SHORT_S and not self._poll.poll(timeout_s * 1e3):
+                return None
+            if timeout_s < _LEAST_WAIT_S or timeout_s > SHORT_S:
                 return self._socket.recv(size, socket.MSG_DONTWAIT)
             if timeout_s != self._waits_s:
                 self._set_time_out(socket.SO_RCVTIMEO, timeout_s)

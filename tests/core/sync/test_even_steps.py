@@ -29,7 +29,7 @@ def steps_s(
     """
     players = range(len(starts_s))
     given_at = list(starts_s)
-    pacers = [Pacer(fps, lockstep=even) for _ in players]
+    pacers = [Pacer(fps, even=even) for _ in players]
     arrived = dict.fromkeys(itertools.permutations(players, 2), 0.0)
     found, round_trip_s = [], 2 * statistics.fmean(delay_s() for _ in range(50))
     for _ in range(count):
@@ -40,7 +40,7 @@ def steps_s(
             everything = max(at for (_, receiver), at in arrived.items() if receiver == player)
             awaited_s = max(0.0, everything - given_at[player])
             ended = given_at[player] + awaited_s + COMPUTING_S
-            wait_s = pacers[player].wait_s(ended, awaited_s=awaited_s, round_trip_s=round_trip_s)
+            wait_s = pacers[player].wait_s(ended, awaited_s=awaited_s, round_trip_s=lambda: round_trip_s)
             following.append(ended + wait_s)
         found.append(following[0] - given_at[0])
         given_at = following
@@ -61,25 +61,24 @@ def test_without_it_they_alternate_for_ever() -> None:
     assert found[-4:] == pytest.approx([0.131, 0.071] * 2)
 
 
-@pytest.mark.parametrize(("players", "share"), [(2, 0.5), (3, 1.0)])  # of three one always is in between
 @pytest.mark.parametrize("jitter_s", [0.001, 0.005])
-def test_over_a_path_with_jitter_they_differ_by_less_and_take_a_twentieth_more_at_most(
-    jitter_s: float, players: int, share: float
+def test_over_a_path_with_jitter_they_differ_by_half_as_much_and_take_three_in_a_hundred_more_at_most(
+    jitter_s: float,
 ) -> None:
     spreads, means = [], []
     for even in (False, True):
         chance = random.Random(5)
         found = steps_s(
             lambda chance=chance: 0.05 + chance.expovariate(1 / jitter_s),  # type: ignore[misc]
-            starts_s=[0.0, 0.04, 0.02][:players],
+            starts_s=[0.0, 0.04],
             fps=30,
             even=even,
             count=4_000,
         )
         spreads.append(nearest_rank(found, 0.9) - nearest_rank(found, 0.1))
         means.append(statistics.fmean(found))
-    assert spreads[1] < share * spreads[0]
-    assert means[1] < 1.05 * means[0]
+    assert spreads[1] < 0.5 * spreads[0]
+    assert means[1] < 1.03 * means[0]
 
 
 @given(path_s=st.floats(0.0, 0.02), late=st.floats(0, 1))
@@ -91,10 +90,11 @@ def test_where_the_pace_is_slower_than_the_path_nothing_is_held_back(path_s: flo
 
 def test_somebody_who_computes_holds_nobody_back_by_more_than_the_path_explains() -> None:
     even = EvenSteps()
-    assert even.hold_s(0.05, None) == 0.0
-    assert even.hold_s(20.0, 0.1) == 0.0  # longer than the last
-    assert even.hold_s(0.0, 0.1) == pytest.approx(0.1 / 8)
-    assert even.hold_s(0.0, 0.1) == 0.0
-    assert even.hold_s(0.04, 0.1) == 0.0
-    assert even.hold_s(0.02, 0.1) == pytest.approx(0.02 / 8)
-    assert even.hold_s(0.0, None) == 0.0  # before the first round trip is known
+    assert even.hold_s(20.0, lambda: 0.1) == 0.0  # longer than the last
+    assert even.hold_s(0.0, lambda: 0.1) == pytest.approx(0.1 / 8)
+    assert even.hold_s(0.0, lambda: 0.1) == 0.0
+    assert even.hold_s(0.04, lambda: 0.1) == 0.0
+    assert even.hold_s(0.02, lambda: 0.1) == pytest.approx(0.02 / 8)
+    assert even.hold_s(0.0, lambda: None) == 0.0  # before the first round trip is known
+    assert even.hold_s(30.0, lambda: 9.0) == 0.0
+    assert even.hold_s(0.0, lambda: 9.0) == pytest.approx(1 / 8)  # whatever a path has come to, or is said to

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,18 +125,62 @@ def test_a_wait_without_an_event_ends_in_time(handover: Handover[object, object]
         assert 0.09 <= time.monotonic() - began < 2.0
 
 
-def test_a_wake_up_that_comes_late_neither_ends_a_wait_nor_begins_it_anew(
+def test_a_wake_up_that_comes_late_neither_ends_a_wait_nor_begins_it_anew_nor_costs_the_next_one(
     handover: Handover[object, object],
 ) -> None:
-    handover.put("taken without waiting")
-    handover._user_waits = True
-    handover.put("and its wake-up")  # as if this thread had looked just before it came
-    handover._user_waits = False
-    assert [handover.take(LONG_S), handover.take(LONG_S)] == ["taken without waiting", "and its wake-up"]
     began = time.monotonic()
-    assert handover.take(0.3) is None
+    late = threading.Timer(0.4, handover._wake, args=(handover._loop_end,))  # as of an event that was taken
+    late.start()
+    assert handover.take(0.5) is None
     with in_time():
-        assert 0.29 <= time.monotonic() - began < 2.0
+        assert 0.49 <= time.monotonic() - began < 0.8
+    late.join(LONG_S)
+    handover._wake(handover._loop_end)
+    following = threading.Timer(0.1, handover.put, args=("what follows",))
+    following.start()
+    began = time.monotonic()
+    assert handover.take(LONG_S) == "what follows"
+    with in_time():
+        assert time.monotonic() - began < 2.0
+    following.join(LONG_S)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_interrupt_while_a_command_is_given_leaves_nobody_deaf(
+    handover: Handover[object, object], monkeypatch: pytest.MonkeyPatch, *, sent: bool
+) -> None:
+    wake = handover._wake
+
+    def interrupted(end: socket.socket) -> None:
+        if sent:
+            wake(end)
+        raise KeyboardInterrupt
+
+    with at_loop(handover, handover.put):
+        handover.give("first")
+        assert handover.take(LONG_S) == "first"
+        until(lambda: handover._loop_waits)
+        with monkeypatch.context() as patched:
+            patched.setattr(handover, "_wake", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                handover.give("interrupted")
+        handover.give("goodbye")
+        assert [handover.take(LONG_S), handover.take(LONG_S)] == ["interrupted", "goodbye"]
+
+
+def test_signals_that_come_again_and_again_do_not_make_a_wait_longer(
+    handover: Handover[object, object],
+) -> None:
+    before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        began = time.monotonic()
+        assert handover.take(0.3) is None
+        with in_time():
+            assert 0.29 <= time.monotonic() - began < 2.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_an_event_ends_a_wait_at_once(handover: Handover[object, object]) -> None:
@@ -168,12 +214,15 @@ def test_the_end_of_the_loop_and_closing_are_quiet(handover: Handover[object, ob
 def test_closing_leaves_no_descriptor_and_a_fork_has_none() -> None:
     handover: Handover[object, object] = Handover()
     ends = {end.fileno() for end in (handover._user_end, handover._loop_end)}
-    child = os.fork()
-    if child == 0:
-        still_open = [fd for fd in ends if _is_open(fd)]
-        os._exit(len(still_open))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert all(map(_is_open, ends))
+    with at_loop(handover, handover.put):
+        child = os.fork()
+        if child == 0:
+            began, used_s = time.monotonic(), time.process_time()
+            still_open = sum(map(_is_open, ends))
+            waited = handover.take(0.3) is None and time.monotonic() - began >= 0.29
+            os._exit(still_open + 10 * (not waited) + 20 * (time.process_time() - used_s > 0.2))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert all(map(_is_open, ends))
     handover.close()
     assert not any(map(_is_open, ends))
 
