@@ -9,7 +9,6 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +23,7 @@ from gym_p2p.human.invitation import name_of, open_browser, print_link, require_
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Binding, Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by, require_mask
-from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
+from gym_p2p.human.keys.tables import KeysOption, controls_for
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
@@ -91,7 +90,7 @@ class HumanSeat:
         env: Any,
         *,
         agent: Any = None,
-        keys: KeysOption | str | Path = None,
+        keys: KeysOption = None,
         title: str | None = None,
         fps: float | None = None,
         browser: bool = True,
@@ -117,9 +116,8 @@ class HumanSeat:
                 f"wanted at most {longest_s:g} here, got {countdown_s!r}: "
                 f"who does not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
             )
-        table = read_keys(keys) if isinstance(keys, str | Path) else keys
         self._controls: Controls = controls_for(
-            stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
+            stage.space, env=stage.env, agent=stage.seat, keys=keys, nothing=stage.nothing, fps=stage.fps
         )
         self._browser, self._next_url = browser, next_url
         self._entrance = entrance or OwnPort(port)
