@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import pygame.surfarray
 import pytest
 from mpe2 import simple_spread_v3
 from pettingzoo.classic import tictactoe_v3
@@ -19,6 +20,9 @@ from tests.human.seats import RALLY, opened, seat
 from tests.players import Lobby, left_running, together
 from tests.requirements import require
 from tests.waiting import PATIENCE_S, until
+
+# This module is loaded at its first use, which two threads cannot do at once (gh-114763), as people who draw.
+pygame.surfarray.pixels3d  # noqa: B018 - its first use
 
 
 @pytest.mark.parametrize("leaves", ["says so", "closes the page"])
