@@ -163,7 +163,7 @@ function quiet() {
 
 /** What is next when it is over, as a button; null is nothing. */
 function onwards({ next, again }) {
-  if (again) return [texts.tryAgain, () => location.reload()];
+  if (again) return [texts.tryAgain, anew];
   return next ? [texts.next, () => location.assign(next)] : null;
 }
 
@@ -247,18 +247,37 @@ function set(element, text) {
 }
 
 function ended(why) {
-  const again = () => location.reload();
-  if (why === "taken") card(texts.taken, "", "", [texts.takeBack, again]);
-  else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
-  else if (why === "crashed") card(texts.crashed, "", "", last.again === false ? null : [texts.tryAgain, again]);
-  else if (why === "full") {
-    card(texts.full);
-    setTimeout(again, FULL_AGAIN_MS);
-  } else if (!finished) card(texts[why] ?? texts.over);
-  if (!finished) document.title = $("card-head").textContent;
+  if (why === "taken") lastWords(texts.taken, [texts.takeBack, anew]);
+  else if (why === "version") lastWords(texts.version, [texts.reload, anew]);
+  else if (why === "crashed") lastWords(texts.crashed, last.again === false ? null : [texts.tryAgain, anew]);
+  else if (!finished || why === "full") lastWords(texts[why] ?? texts.over);
+  if (why === "full") setTimeout(untilServed, FULL_AGAIN_MS);
   finished = true;
   status();
   quiet();
+}
+
+/** Say why nothing more happens here by itself; what is said of how the game ended has a title already. */
+function lastWords(words, button = null) {
+  card(words, "", "", button);
+  if (!finished) document.title = words[0];
+}
+
+/** Load the page anew where it is still served, and return whether; else the browser would show a page of its own. */
+async function served() {
+  const answer = await fetch(location.href, { method: "HEAD" }).catch(() => null);
+  if (answer?.ok) location.reload();
+  return answer?.ok ?? false;
+}
+
+async function anew() {
+  if (await served()) return;
+  card(texts.unreachable);
+  document.title = texts.unreachable[0];
+}
+
+async function untilServed() {
+  if (!(await served())) setTimeout(untilServed, FULL_AGAIN_MS);
 }
 
 const leave = $("leave");
