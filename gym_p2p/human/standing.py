@@ -20,7 +20,7 @@ from gym_p2p.play.ending import Ending
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["ended_by", "reason_of", "standing_in_match", "worst"]
+__all__ = ["away_in", "ended_by", "reason_of", "standing_in_match", "worst"]
 
 _GOODBYES = {
     "interrupted": "interrupted",
@@ -43,9 +43,20 @@ def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
         "waiting": _waiting(progress),
         "quality": _quality(record),
         "partner": _partner(progress),
+        "away": away_in(progress),
         "ending": _ending(session, seat, record) if progress.state in _ENDED else None,
         "code": None if progress.match_id is None else short_id(progress.match_id),
     }
+
+
+def away_in(progress: Progress) -> dict[str, Any] | None:
+    """Return who is away while others act for them, and who acts; ``None`` where nobody is.
+
+    For how long at most is left out: every second would be another state.
+    """
+    if not progress.away:
+        return None
+    return {"who": ", ".join(str(one.player) for one in progress.away), "by": progress.away[0].by}
 
 
 def reason_of(error: BaseException | None, *, met: bool) -> str | None:

@@ -44,6 +44,16 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
     "playing, slowly": {"phase": "playing", "quality": "critical", "text": "Two points to go!"},
     "playing, the other one's turn": {"phase": "playing", "turn": False, "illegal": [0, 1, 2, 3]},
     "playing, one's own turn": {"phase": "playing", "turn": True, "illegal": [0, 3]},
+    "playing, the other one away": {
+        "phase": "playing",
+        "quality": "good",
+        "away": {"who": "right", "by": "default_action"},
+    },
+    "playing, a program for the other one": {
+        "phase": "playing",
+        "quality": "warning",
+        "away": {"who": "right", "by": "stand_in"},
+    },
     "paused": {"phase": "paused", "partner": {"who": "right", "why": "silent", "leftS": 12}},
     "paused, for one who is gone": {
         "phase": "paused",

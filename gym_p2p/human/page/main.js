@@ -209,13 +209,14 @@ function note(text) {
   }, NOTICE_MS);
 }
 
-function line({ quality, turn, phase: now }) {
+function line({ quality, turn, away, seats: all, phase: now }) {
   if (finished || !link.open) return "";
   if (notice) return notice;
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused[$("pad").hidden ? "keys" : "touch"];
   if (now !== "playing") return "";
   const whose = { true: texts.turn.yours, false: texts.turn.others }[turn];
-  return [whose, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");
+  const gone = away && texts.away[away.by](all.length > 2 ? away.who : null);
+  return [whose, gone, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");
 }
 
 /** Lay a card over the game: a head, a text, perhaps a code and a button; null takes it away. */

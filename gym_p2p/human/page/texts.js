@@ -81,6 +81,10 @@ export const texts = {
     away: (who, seconds) => `${who ?? "Your partner"} is gone for now and may come back, up to ${seconds} s more.`,
     reset: (who, seconds) => `Waiting until ${who ?? "your partner"} is ready, up to ${seconds} s more.`,
   },
+  away: {
+    default_action: (who) => `${who ?? "Your partner"} is gone for now, and the game goes on meanwhile.`,
+    stand_in: (who) => `${who ?? "Your partner"} is gone for now: a program plays meanwhile.`,
+  },
   quality: {
     good: "Your connection is good.",
     warning: "Your connection is slow.",
