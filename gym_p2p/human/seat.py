@@ -125,10 +125,10 @@ class HumanSeat:
         """Whether the link is good for another match once this one is over, where its entrance lasts."""
         self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
-        title = require_words("title", title or name_of(stage.env))
+        self._title = require_words("title", title or name_of(stage.env))
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
-            welcome={"title": title, "controls": _shown(self._controls.bindings)},
+            welcome={"title": self._title, "controls": _shown(self._controls.bindings)},
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
@@ -343,6 +343,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
+            standing["title"] = self._title  # who opens the page later is told this alone
             standing["again"] = self._entrance.lasts and (self.again or standing.get("code") is None)
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")

@@ -117,6 +117,7 @@ function list(controls) {
 
 /** Say how the game stands. All of it comes as texts and numbers, and is put there as text. */
 function tell(state) {
+  if (state.title) $("title").textContent = state.title; // where it is over, nobody welcomes
   seats(state.seats ?? []);
   $("message").textContent = state.text ?? "";
   document.body.dataset.phase = state.phase;
