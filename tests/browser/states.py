@@ -40,6 +40,7 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"phase": "waiting", "waiting": {"others": None}},
     "waiting, with others": {"phase": "waiting", "waiting": {"others": 2}},
     "countdown": {"phase": "countdown", "countdown": 3},
+    "countdown, of another round": {"phase": "countdown", "countdown": 2, "before": "lost"},
     "playing": {"phase": "playing", "quality": "good"},
     "playing, slowly": {"phase": "playing", "quality": "critical", "text": "Two points to go!"},
     "playing, the other one's turn": {"phase": "playing", "turn": False, "illegal": [0, 1, 2, 3]},

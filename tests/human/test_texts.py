@@ -43,6 +43,7 @@ def _reasons() -> set[str]:
         ("gone", set(GONE)),
         ("partner", set(typing.get_args(PauseReason))),
         ("away", set(typing.get_args(typing.get_type_hints(SyncConfig)["while_away"])) - {"pause"}),
+        ("before", {"won", "lost", "drawn"}),
         ("quality", {str(one) for one in Quality}),
         ("reasons", {*Cause, EXCLUDED, SUPERSEDED}),
         ("reasons", _reasons()),

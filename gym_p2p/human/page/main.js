@@ -129,7 +129,8 @@ function tell(state) {
     card([head, text(state.waiting?.others ?? null)], waited(), "", audible());
   } else if (state.phase === "countdown") {
     if (last.phase !== "countdown") sound.ring();
-    card([String(state.countdown), texts.countdown], "", "big");
+    const before = texts.before[state.before];
+    card([String(state.countdown), [before, texts.countdown].filter(Boolean).join(" ")], "", "big");
   } else if (state.phase === "paused" && state.partner) {
     const { who, why, leftS } = state.partner;
     card([texts.paused, texts.partner[why](state.seats.length > 2 ? who : null, leftS)]);

@@ -24,6 +24,11 @@ export const texts = {
   inTitle: { waiting: "Waiting", countdown: "Get ready", paused: "One moment", over: "Over" },
   turn: { yours: "It is your turn.", others: "Another player's turn.", inTitle: "Your turn" },
   countdown: "Get ready",
+  before: {
+    won: "You won the last round.",
+    lost: "You lost the last round.",
+    drawn: "The last round was a draw.",
+  },
   paused: "One moment",
   between: ["This round is over", "The next one starts when everybody is ready."],
   over: ["The game is over", "Thank you for playing."],
