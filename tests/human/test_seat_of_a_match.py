@@ -113,7 +113,8 @@ def _two_rounds(lobby: Lobby, name: str) -> tuple[list[float], list[str | None]]
     """Play two rounds of a point each; return who got what in them, and what the page's countdowns said."""
     game = gymnasium.make(RALLY, render_mode="rgb_array", points=1)
     env = P2PEnv(game, seat=name, **lobby.options(fps=120, sync="lockstep"))
-    returns, before = [0.0, 0.0], []
+    returns = [0.0, 0.0]
+    before: list[str | None] = []
 
     def play(person: HumanSeat, page: FakePage) -> None:
         for number in (0, 1):
