@@ -310,12 +310,14 @@ class HumanSeat:
             raise _gone(self._person.gone)
 
     def _count_down(self) -> None:
-        """Let the person get ready; what they press meanwhile is not played."""
+        """Let the person get ready, as long as they are there; what they press meanwhile is not played."""
         until = time.monotonic() + self._countdown_s
         while (left_s := until - time.monotonic()) > 0:
             self._countdown = -int(-left_s // 1)
             self._tell()
-            time.sleep(min(left_s, left_s % 1.0 or 1.0))
+            with self._server.lock:
+                self._require_person()
+                self._server.changed.wait(left_s % 1.0 or 1.0)
         self._countdown = None
         with self._server.lock:
             self._person.forget_presses()

@@ -184,6 +184,7 @@ def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat
     assert isinstance(alone.error, PersonGone)
     assert alone.error.reason == "left"
     page.until("document.getElementById('card-head').textContent === 'You left the game'")
+    assert page.ask("value", expression="document.title").startswith("Over · ")
 
 
 CUT = """

@@ -144,7 +144,8 @@ function tell(state) {
   greyOut(document.body, state.illegal ?? []);
   last = state;
   document.body.classList.toggle("turn", state.phase === "playing" && state.turn === true);
-  const head = state.phase === "playing" ? state.turn && texts.turn.inTitle : texts.inTitle[state.phase];
+  const phase = state.gone ? "over" : state.phase;
+  const head = phase === "playing" ? state.turn && texts.turn.inTitle : texts.inTitle[phase];
   document.title = [head, $("title").textContent].filter(Boolean).join(" · ");
   status();
   quiet();
