@@ -16,6 +16,7 @@ import pytest
 from gym_p2p import P2PEnv
 from gym_p2p.core.sync.patience import PAUSE_AFTER_S
 from gym_p2p.exports import schema
+from gym_p2p.human.standing import standing_in_match
 from tests.lone_player import lone_player
 from tests.players import Lobby, act, together
 from tests.toys import BLEND
@@ -52,7 +53,7 @@ def _play_until_they_are_back(env: P2PEnv, went_on: threading.Event) -> dict[str
         env: theirs.
         went_on: set once some frames were played while somebody was away.
     """
-    seen: dict[str, Any] = {"away": set(), "frames": 0}
+    seen: dict[str, Any] = {"away": set(), "frames": 0, "page": set()}
     env.reset()
     more = 100
     for frame in range(LENGTH):
@@ -61,6 +62,8 @@ def _play_until_they_are_back(env: P2PEnv, went_on: threading.Event) -> dict[str
         away = env.p2p.progress.away
         seen["away"] |= {str(one).split(":")[0] for one in away}
         seen["frames"] += bool(away)
+        if (told := standing_in_match(env.p2p, "b"))["away"] is not None:
+            seen["page"].add((told["away"]["who"], told["away"]["by"]))
         if seen["frames"] > 50:
             went_on.set()
         assert env.p2p.recorder is not None
@@ -108,6 +111,7 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
     assert isinstance(seen, dict), (seen, began)
     assert isinstance(began, dict), (seen, began)
     assert seen["away"] == {"'a' is away"}
+    assert seen["page"] == {("a", while_away)}  # what a person would be told
     assert seen["frames"] > 10
     assert seen["agreed"] > 3
     ours, theirs = _document(lobby.exports, "b", "session"), _document(tmp_path / "theirs", "a", "session")

@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from gym_p2p.cli.drawing import load_drawn
 from gym_p2p.cli.live import (
     live_view,
     match_line,
@@ -47,6 +48,9 @@ from gym_p2p.files.private import check_directory
 from gym_p2p.game.drawing import own_rate
 from gym_p2p.processes.progress import doing
 from gym_p2p.processes.python import python_command
+
+if TYPE_CHECKING:
+    from gym_p2p.game.env.game import Game
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
 
@@ -137,10 +141,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]:
     """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
-    from gym_p2p.game.env.load import load_environment  # noqa: PLC0415 - Gymnasium, which --help does not need
-    from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - the same
+    from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - Gymnasium, which --help does not need
 
-    env = load_environment(arguments.env, env_arguments(arguments.env_arg))
+    mode = "rgb_array" if arguments.human else None
+    env = load_drawn(arguments.env, env_arguments(arguments.env_arg), mode=mode, option="--human")
     game = make_game(env, seats=arguments.seats)
     wanted = arguments.players
     single = len(game.seats) == 1
@@ -149,6 +153,8 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]
     if single:
         watchers = (wanted or 2) - 1
         seats = (*seats, *(f"watcher_{number}" for number in range(1, watchers + 1)))
+    if arguments.human:
+        _require_controls(game, arguments.keys, own_rate(env))
     game.close()
     if len(seats) > MAX_PLAYERS or len(seats) < 2:
         had = f"{len(seats)} seats" if wanted is None else f"--players {wanted}"
@@ -158,6 +164,17 @@ def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]
             f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
         )
     return seats, watchers, own_rate(env)
+
+
+def _require_controls(game: Game, keys: str | None, fps: float) -> None:
+    """Pass where there are keys for the seat that the person takes, before any player is started.
+
+    Raises:
+        ConfigurationError: the file's table does not fit, or nobody says which keys play it.
+    """
+    from gym_p2p.human.keys.tables import seat_controls  # noqa: PLC0415 - as above
+
+    seat_controls(game, game.seats[0], keys=keys, fps=fps)
 
 
 def _command(

@@ -137,10 +137,12 @@ def require_page(arguments: argparse.Namespace) -> None:
 def require_keys(arguments: argparse.Namespace) -> None:
     """Pass where the file of keys holds a table, if there is one, before anything else is begun.
 
+    Whether the table fits is known with the environment.
+
     Raises:
         ConfigurationError: it cannot be read, or holds none.
     """
     if arguments.keys is not None:
-        from gym_p2p.human.keys.tables import read_keys  # noqa: PLC0415 - Gymnasium, which --help does not need
+        from gym_p2p.human.keys.files import read_keys  # noqa: PLC0415 - Gymnasium, which --help does not need
 
         read_keys(arguments.keys)

@@ -9,7 +9,6 @@ import copy
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +23,7 @@ from gym_p2p.human.invitation import name_of, open_browser, print_link, require_
 from gym_p2p.human.keys.codes import label_of
 from gym_p2p.human.keys.controls import Binding, Controls, Legal, effects
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by, require_mask
-from gym_p2p.human.keys.tables import KeysOption, controls_for, read_keys
+from gym_p2p.human.keys.tables import KeysOption, controls_for
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from gym_p2p.human.stages import stage_of
@@ -91,7 +90,7 @@ class HumanSeat:
         env: Any,
         *,
         agent: Any = None,
-        keys: KeysOption | str | Path = None,
+        keys: KeysOption = None,
         title: str | None = None,
         fps: float | None = None,
         browser: bool = True,
@@ -117,9 +116,8 @@ class HumanSeat:
                 f"wanted at most {longest_s:g} here, got {countdown_s!r}: "
                 f"who does not play for {stage.patience_s:g} s (input_timeout_s) is given up by the others",
             )
-        table = read_keys(keys) if isinstance(keys, str | Path) else keys
         self._controls: Controls = controls_for(
-            stage.space, env=stage.env, agent=stage.seat, keys=table, nothing=stage.nothing, fps=stage.fps
+            stage.space, env=stage.env, agent=stage.seat, keys=keys, nothing=stage.nothing, fps=stage.fps
         )
         self._browser, self._next_url = browser, next_url
         self._entrance = entrance or OwnPort(port)
@@ -127,10 +125,10 @@ class HumanSeat:
         """Whether the link is good for another match once this one is over, where its entrance lasts."""
         self._announce = announce or print_link
         self._open_limit_s, self._countdown_s = open_limit_s, countdown_s
-        title = require_words("title", title or name_of(stage.env))
+        self._title = require_words("title", title or name_of(stage.env))
         self._person = Person(
             known=frozenset(code for one in self._controls.bindings for code in one.codes),
-            welcome={"title": title, "controls": _shown(self._controls.bindings)},
+            welcome={"title": self._title, "controls": _shown(self._controls.bindings)},
             hold_s=hold_s,
             unix_ms=(time.time_ns() - time.monotonic_ns()) / 1e6,
             interval_s=1 / stage.fps,
@@ -312,12 +310,14 @@ class HumanSeat:
             raise _gone(self._person.gone)
 
     def _count_down(self) -> None:
-        """Let the person get ready; what they press meanwhile is not played."""
+        """Let the person get ready, as long as they are there; what they press meanwhile is not played."""
         until = time.monotonic() + self._countdown_s
         while (left_s := until - time.monotonic()) > 0:
             self._countdown = -int(-left_s // 1)
             self._tell()
-            time.sleep(min(left_s, left_s % 1.0 or 1.0))
+            with self._server.lock:
+                self._require_person()
+                self._server.changed.wait(left_s % 1.0 or 1.0)
         self._countdown = None
         with self._server.lock:
             self._person.forget_presses()
@@ -345,6 +345,7 @@ class HumanSeat:
         standing = self._stage.standing()
         if over:
             standing["phase"] = "over"
+            standing["title"] = self._title  # who opens the page later is told this alone
             standing["again"] = self._entrance.lasts and (self.again or standing.get("code") is None)
             if self._next_url is not None:
                 standing["next"] = self._next_url.replace("{match}", standing.get("code") or "")

@@ -20,7 +20,7 @@ from gym_p2p.play.ending import Ending
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["ended_by", "reason_of", "standing_in_match", "worst"]
+__all__ = ["away_in", "ended_by", "reason_of", "standing_in_match", "worst"]
 
 _GOODBYES = {
     "interrupted": "interrupted",
@@ -43,9 +43,21 @@ def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
         "waiting": _waiting(progress),
         "quality": _quality(record),
         "partner": _partner(progress),
+        "away": away_in(progress),
+        "before": _result(session, seat, record, ago=1),
         "ending": _ending(session, seat, record) if progress.state in _ENDED else None,
         "code": None if progress.match_id is None else short_id(progress.match_id),
     }
+
+
+def away_in(progress: Progress) -> dict[str, Any] | None:
+    """Return who is away while others act for them, and who acts; ``None`` where nobody is.
+
+    For how long at most is left out: every second would be another state.
+    """
+    if not progress.away:
+        return None
+    return {"who": ", ".join(str(one.player) for one in progress.away), "by": progress.away[0].by}
 
 
 def reason_of(error: BaseException | None, *, met: bool) -> str | None:
@@ -154,11 +166,18 @@ def _ending(session: Session, seat: SeatId | None, record: MatchRecord | None) -
     return {"reason": reason, "result": None if reason is not None else _result(session, seat, record)}
 
 
-def _result(session: Session, seat: SeatId | None, record: MatchRecord | None) -> str | None:
-    """Return ``won``, ``lost`` or ``drawn`` where what one earns another one loses; else ``None``."""
-    if record is None or not record.episodes or seat is None:
+def _result(session: Session, seat: SeatId | None, record: MatchRecord | None, *, ago: int = 0) -> str | None:
+    """Return ``won``, ``lost`` or ``drawn`` where what one earns another one loses; else ``None``.
+
+    Args:
+        session: of the match.
+        seat: whose result it is.
+        record: of the match, with its episodes.
+        ago: of which episode: so many before the newest.
+    """
+    if record is None or len(record.episodes) <= ago or seat is None:
         return None
-    returns = record.episodes[-1].totals.returns
+    returns = record.episodes[-1 - ago].totals.returns
     if (
         len(returns) != len(session.game.seats)
         or not any(returns)

@@ -40,10 +40,21 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"phase": "waiting", "waiting": {"others": None}},
     "waiting, with others": {"phase": "waiting", "waiting": {"others": 2}},
     "countdown": {"phase": "countdown", "countdown": 3},
+    "countdown, of another round": {"phase": "countdown", "countdown": 2, "before": "lost"},
     "playing": {"phase": "playing", "quality": "good"},
     "playing, slowly": {"phase": "playing", "quality": "critical", "text": "Two points to go!"},
     "playing, the other one's turn": {"phase": "playing", "turn": False, "illegal": [0, 1, 2, 3]},
     "playing, one's own turn": {"phase": "playing", "turn": True, "illegal": [0, 3]},
+    "playing, the other one away": {
+        "phase": "playing",
+        "quality": "good",
+        "away": {"who": "right", "by": "default_action"},
+    },
+    "playing, a program for the other one": {
+        "phase": "playing",
+        "quality": "warning",
+        "away": {"who": "right", "by": "stand_in"},
+    },
     "paused": {"phase": "paused", "partner": {"who": "right", "why": "silent", "leftS": 12}},
     "paused, for one who is gone": {
         "phase": "paused",

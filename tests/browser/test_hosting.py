@@ -51,6 +51,7 @@ def test_strangers_wait_play_reload_and_read_how_it_ended_and_what_is_next(
             page.ask("reload")  # the host tells it once more
             says(page, "Code of this game: ")
             page.until("document.getElementById('card-button').textContent === 'Continue'")
+            assert page.ask("value", expression="document.title") == "Over · Rally"
         for page in (first, second, late):
             seen = page.ask("seen")
             assert seen["errors"] == []

@@ -11,6 +11,7 @@ from gym_p2p import PersonGone
 from tests.browser.driver import Driver
 from tests.browser.lone_person import Alone, Painter
 from tests.browser.seat_page import DRAWN, Page
+from tests.browser.states import Stage, picture
 from tests.waiting import PATIENCE_S, until
 
 
@@ -58,6 +59,40 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
         page.until(DRAWN)
         second.until("document.body.innerText.includes('another tab')")
     assert alone.error is None
+
+
+def test_a_tab_that_was_taken_over_says_that_the_game_is_closed_once_it_is(browser: Driver) -> None:
+    with Alone(Painter()) as alone:
+        page = Page(browser, alone.seat.url)
+        page.until(DRAWN)
+        second = Page(browser, alone.seat.url, beside=page.number)
+        page.until("document.body.innerText.includes('another tab')")
+        second.until(DRAWN)
+    page.ask("click", selector="#card-button")  # and nobody is there any more
+    page.until("document.body.innerText.includes('The program that runs it has ended')")
+    assert page.ask("value", expression="document.title") == "The game is closed"
+    assert page.ask("value", expression="document.getElementById('card-button').hidden") is True
+
+
+def test_a_page_that_asks_for_a_place_by_itself_goes_on_asking_while_nobody_answers(browser: Driver) -> None:
+    told = {"phase": "waiting"}
+    with Stage(browser, picture(), init=HASTE) as stage:
+        stage.tell(told)
+        stage.close_with("full")
+        stage.page.ask("value", expression="window.fetch = () => Promise.reject(new Error('nobody'))")
+        stage.page.until("window.asked > 2")
+        assert stage.page.head() == "All places are taken"
+
+
+HASTE = """{
+  const wait = window.setTimeout;
+  window.asked = 0;
+  window.setTimeout = (what, ms, ...rest) => {
+    if (ms === 10000) window.asked += 1;
+    return wait(what, ms === 10000 ? 50 : ms, ...rest);
+  };
+}"""
+"""Ten seconds are over at once."""
 
 
 class Forbidding(Painter):
@@ -149,6 +184,7 @@ def test_a_page_that_loses_the_focus_releases_its_keys_and_leaving_ends_the_seat
     assert isinstance(alone.error, PersonGone)
     assert alone.error.reason == "left"
     page.until("document.getElementById('card-head').textContent === 'You left the game'")
+    assert page.ask("value", expression="document.title").startswith("Over · ")
 
 
 CUT = """

@@ -55,6 +55,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         ("join gym_p2p/Rally-v0 --human --keys no-such.json", "cannot read no-such.json"),
         ("demo --human --env no_such:env --keys no-such.json", "--keys: cannot read no-such.json"),
         ("host no_such:env --keys no-such.json", "--keys: cannot read no-such.json"),  # nothing was begun
+        ("demo --human --env tests.toys:Blend", "--human: tests.toys:Blend draws no pictures"),
         ("join tests.toys:Blend --human", "draws no pictures that a person could play by"),
         (
             "watch CartPole-v1 --watchers 1 --picture",
@@ -150,6 +151,38 @@ def test_wrong_usage_is_one_line_that_names_the_option_as_it_was_given(
     assert told in lines[0]
     assert "None" not in lines[0], "nobody can give that here"
     assert list(tmp_path.iterdir()) == []
+
+
+_WRONG_TABLES = {
+    '{"ArrowUp": 1, "w": 99}': "'w' is for no action of Discrete(6): wanted a whole number from 0 to 5",
+    '{"left": {"ArrowUp": 1}, "middle": {"w": 1}}': "'left' is for no action of Discrete(6)",
+    '[{"ArrowUp": 1}]': "Discrete(6) wants a table, got a list of 1",
+    '{"ArrowUp": 1, "ArrowUp": 2}': "'ArrowUp' stands twice in one table",
+    '{"ArrowUp": 1, "up": 2}': "'ArrowUp' and 'up' are the same keys, for two actions: 1 and 2",
+    '{"Arowup": 1}': "did you mean 'ArrowUp'",
+    '{"": 1}': "by which no key does anything",
+}
+
+
+@pytest.mark.parametrize("text", _WRONG_TABLES)
+@pytest.mark.parametrize("command", ["demo --human", f"join {GAME} --human", f"host {GAME} --port 0"])
+def test_a_table_of_keys_that_does_not_fit_is_told_before_anything_is_opened(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("keys.json").write_text(text)
+    code, err = said(capsys, *command.split(), "--keys", "keys.json")
+    lines = [line for line in err.splitlines() if not line.endswith(" ...")]  # but for what was being done
+    assert code == 2, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith(f"gym-p2p {command.split(maxsplit=1)[0]}: --keys: ")
+    assert "keys.json: " in lines[0]
+    assert _WRONG_TABLES[text] in lines[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
 
 
 @pytest.mark.parametrize("command", ["join", "watch", "probe", "token"])

@@ -12,7 +12,7 @@ from gymnasium import Space, spaces
 from hypothesis import strategies as st
 
 from gym_p2p.errors import ConfigurationError
-from gym_p2p.human.keys.tables import controls_for, read_keys
+from gym_p2p.human.keys.tables import controls_for
 from gym_p2p.human.messages import decode_offer, decode_page_message
 from tests.hostile.decoders import Decoder
 from tests.hostile.generators import broken, hostile_json
@@ -97,6 +97,6 @@ def _controls(space: Space[Any], nothing: Any, name: str) -> Callable[[bytes], A
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
             path.write_bytes(data)
-            return controls_for(space, env=None, agent=0, keys=read_keys(path), nothing=nothing, fps=30)
+            return controls_for(space, env=None, agent=0, keys=path, nothing=nothing, fps=30)
 
     return read

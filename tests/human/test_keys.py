@@ -19,8 +19,8 @@ from gym_p2p.game.spaces.composites import encoding_of
 from gym_p2p.game.spaces.masks import legal_or_nearest
 from gym_p2p.human.keys.codes import KNOWN_CODES, code_of, label_of
 from gym_p2p.human.keys.controls import effects
+from gym_p2p.human.keys.files import read_keys
 from gym_p2p.human.keys.legality import illegal_bindings, legal_by
-from gym_p2p.human.keys.tables import read_keys
 from tests.human.tables import controls
 
 
@@ -43,11 +43,16 @@ def test_of_two_keys_that_exclude_each_other_the_newer_one_counts() -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"ArrowLeft": 7}, "no action of Discrete"),
+        (
+            {"ArrowLeft": 7},
+            "'ArrowLeft' is for no action of Discrete.*: wanted a whole number from 0 to 2, got int 7",
+        ),
+        ({"ArrowLeft": 10**400}, "no action of Discrete"),
+        ({"left": {"ArrowUp": 1}}, "wanted a whole number from 0 to 2, got dict"),
         ({"NoSuchKey": 1}, "no key .*KeyA to KeyZ, .*ArrowLeft, .*Space"),
         ({"LeftArrow": 1}, "did you mean 'ArrowLeft'"),
         ({"arrowup": 1}, "did you mean 'ArrowUp'"),
-        ({"a": 1, "KeyA": 2}, "'KeyA' is for two actions: 1 and 2"),
+        ({"a": 1, "KeyA": 2}, "'a' and 'KeyA' are the same keys, for two actions: 1 and 2"),
         ({"a+d": 1, ("d", "a"): 2}, "for two actions"),
         ({"a": {"action": 1, "lbl": "left"}}, "wanted action and label, got 'lbl'"),
         ({"a": {"action": 1, "label": 7}}, "wanted a text, got 7"),
@@ -61,6 +66,25 @@ def test_of_two_keys_that_exclude_each_other_the_newer_one_counts() -> None:
 def test_a_table_that_does_not_fit_is_refused_with_words(keys: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         controls(spaces.Discrete(3), keys=keys)
+
+
+@pytest.mark.parametrize(
+    ("space", "keys", "words"),
+    [
+        (spaces.MultiDiscrete([3, 2]), [{"a": 1}, {"b": 7}], "table 2 of the list: 'b' is for no action of"),
+        (spaces.MultiDiscrete([3, 2]), [{"a": 1}, 5], "table 2 of the list: wanted .* got 5"),
+        (spaces.MultiDiscrete([3, 2]), {"a": [1, 10**400]}, "'a' is for no action of"),
+        (spaces.MultiDiscrete([3, 2]), {"a": [1.5, 1]}, "'a' is for no action of .*: wanted whole numbers"),
+        (spaces.Box(-1, 1, (2,)), [{"up": "w"}, {"up": "u", "down": "nokey"}], "table 2 of the list: no key"),
+        (spaces.Box(-1, 1, (2,)), {"a": [0, float("nan")]}, "'a' is for no action of"),
+        (spaces.Box(-1, 1, (2,)), {"a": [0, 10**400]}, "'a' is for no action of"),
+        (spaces.Box(-np.inf, np.inf, (1,)), [{"up": "w", "high": 10**400}], "table 1 of the list: an axis"),
+        (spaces.Box(-np.inf, np.inf, (1,)), [{"up": "w", "high": np.inf}], "an axis .* not to float inf"),
+    ],
+)
+def test_what_is_wrong_is_told_with_where_it_stands(space: spaces.Space[Any], keys: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        controls(space, keys=keys, nothing=encoding_of(space).default())
 
 
 def test_without_any_table_the_error_has_one_to_fill_in() -> None:
@@ -153,10 +177,10 @@ def test_a_list_gives_every_axis_its_keys() -> None:
     ("pair", "words"),
     [
         ({"left": "ArrowLeft"}, "'left'"),
-        ({"up": "w", "low": "x"}, "not to 'x'"),
-        ({"up": "w", "low": None}, "not to None"),
-        ({"up": "w", "low": -100}, "not to -100"),
-        ({"up": "w", "high": float("nan")}, "not to nan"),
+        ({"up": "w", "low": "x"}, "not to str 'x'"),
+        ({"up": "w", "low": None}, "not to NoneType None"),
+        ({"up": "w", "low": -100}, "not to int -100"),
+        ({"up": "w", "high": float("nan")}, "not to float nan"),
     ],
 )
 def test_an_axis_that_cannot_be_is_refused_with_words(pair: dict[str, Any], words: str) -> None:
@@ -204,6 +228,33 @@ def test_a_file_that_holds_none_is_refused(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match="keys"):
         read_keys(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("keys.json", '{"a": 1, "d": 1, "a": 0}', "'a' stands twice"),
+        ("keys.json", '{"a": {"action": 1, "action": 0}}', "'action' stands twice"),
+        ("keys.toml", "a = 1\na = 0\n", "line 2"),
+        ("keys.json", '{"a": 1, }', "is no JSON: .*line 1"),
+        ("keys.json", "a = 1", r"is no JSON: .*line 1.*\(TOML wants a name that ends in .toml\)"),
+        ("keys.json", '{"a": 1, "d": 7}', "'d' is for no action of"),
+        ("keys.toml", "[[keys]]\na = 1\n", "wants a table, got a list of 1"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named_with_what_is_wrong_where(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=rf"keys: .*{name}.*{words}"):
+        controls(spaces.Discrete(2), keys=path)
+
+
+def test_a_file_as_windows_writes_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes('\ufeff{"a": 1}\r\n'.encode())
+    assert controls(spaces.Discrete(2), keys=str(path)).act(("KeyA",)) == 1
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gym_p2p.core.record.human import focus_loss, human_document
+from gym_p2p.human.encoding import Encoder, Picture
 from gym_p2p.human.messages import MAX_PAGE_MESSAGE_BYTES
 from gym_p2p.human.person import ClosePage, Person, Presence, SendFrame, SendToPage
 from tests.human.fake_page import HELLO
@@ -105,6 +106,27 @@ def test_a_second_page_takes_over_and_the_first_is_told() -> None:
     assert who.sample().held == ("Space",)
     who.disconnected(1, 1.5)
     assert where(who) is Presence.HERE
+
+
+def test_a_frame_is_encoded_once_though_several_tabs_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    encode = Encoder.encoded
+
+    def counted(self: Encoder, picture: Picture, base: tuple[int, Picture] | None, **of: Any) -> bytes:
+        encoded.append(of["frame"])
+        return encode(self, picture, base, **of)
+
+    monkeypatch.setattr(Encoder, "encoded", counted)
+    who = here()
+    sent: list[SendFrame] = []
+    for frame in range(6):
+        if frame == 3:  # another tab takes over; the first one stays open until it has heard of that
+            who.receive(2, json.dumps(HELLO), 0.1 * frame)
+        who.offer(PICTURE, frame=frame, seq=0, now=0.1 * frame)
+        sent += [one for one in outputs(who) if isinstance(one, SendFrame)]
+        say(who, "ack", page=sent[-1].connection, n=sent[-1].number, shown=[])
+    assert encoded == [0, 1, 2, 2, 3, 4, 5]  # the second tab begins with the whole picture
+    assert [one.connection for one in sent] == [1, 1, 1, 2, 2, 2, 2]
 
 
 def test_a_reload_takes_the_seat_again_while_it_is_held() -> None:

@@ -295,6 +295,28 @@ def test_a_person_alone_is_shown_what_the_last_step_gave_too() -> None:
     assert left_running() == []
 
 
+def test_a_person_who_leaves_while_they_get_ready_is_gone_before_that_is_over() -> None:
+    person = alone(countdown_s=3600.0)
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
+
+        def leave() -> None:
+            until(lambda: page.phase == "countdown")
+            page.say(t="leave")
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        try:
+            person.action()
+        finally:
+            leaving.join(PATIENCE_S)
+
+    with pytest.raises(PersonGone) as caught:
+        opened(person, play)
+    assert caught.value.reason == "left"
+
+
 def test_a_person_who_leaves_ends_a_wait_and_is_gone_from_then_on() -> None:
     person = alone()
     person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage

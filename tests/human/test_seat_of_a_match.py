@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import pygame.surfarray
 import pytest
 from mpe2 import simple_spread_v3
 from pettingzoo.classic import tictactoe_v3
@@ -19,6 +20,9 @@ from tests.human.seats import RALLY, opened, seat
 from tests.players import Lobby, left_running, together
 from tests.requirements import require
 from tests.waiting import PATIENCE_S, until
+
+# This module is loaded at its first use, which two threads cannot do at once (gh-114763), as people who draw.
+pygame.surfarray.pixels3d  # noqa: B018 - its first use
 
 
 @pytest.mark.parametrize("leaves", ["says so", "closes the page"])
@@ -103,6 +107,38 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
         (row["frame"], row["action"]) for row in actions[1]
     ]
     assert left_running() == []
+
+
+def _two_rounds(lobby: Lobby, name: str) -> tuple[list[float], list[str | None]]:
+    """Play two rounds of a point each; return who got what in them, and what the page's countdowns said."""
+    game = gymnasium.make(RALLY, render_mode="rgb_array", points=1)
+    env = P2PEnv(game, seat=name, **lobby.options(fps=120, sync="lockstep"))
+    returns = [0.0, 0.0]
+    before: list[str | None] = []
+
+    def play(person: HumanSeat, page: FakePage) -> None:
+        for number in (0, 1):
+            env.reset(seed=3)
+            over = False
+            while not over:
+                _, reward, terminated, truncated, _ = env.step(person.action())
+                returns[number] += float(reward)
+                over = terminated or truncated
+        before.extend(state["before"] for state in page.states if state["phase"] == "countdown")
+
+    try:
+        opened(seat(env, countdown_s=0.2), play)
+    finally:
+        env.close()
+    return returns, before
+
+
+def test_who_gets_ready_for_another_round_is_told_how_the_one_before_it_ended(lobby: Lobby) -> None:
+    ends = together(lambda: _two_rounds(lobby, "left"), lambda: _two_rounds(lobby, "right"))
+    for end in ends:
+        assert isinstance(end, tuple), end
+        (first, _), before = end
+        assert before == [None, "won" if first > 0 else "lost"]
 
 
 def test_who_cannot_write_documents_is_told_before_a_person_is_asked_to_come(

@@ -8,6 +8,7 @@ from importlib import resources
 
 import pytest
 
+from gym_p2p.config import SyncConfig
 from gym_p2p.core.latency.quality import Quality
 from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.match.return_events import SUPERSEDED
@@ -41,6 +42,8 @@ def _reasons() -> set[str]:
     [
         ("gone", set(GONE)),
         ("partner", set(typing.get_args(PauseReason))),
+        ("away", set(typing.get_args(typing.get_type_hints(SyncConfig)["while_away"])) - {"pause"}),
+        ("before", {"won", "lost", "drawn"}),
         ("quality", {str(one) for one in Quality}),
         ("reasons", {*Cause, EXCLUDED, SUPERSEDED}),
         ("reasons", _reasons()),

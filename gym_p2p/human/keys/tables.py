@@ -1,6 +1,6 @@
 """The controls of a seat: the first table that applies.
 
-1. The caller's ``keys``, or a file of them (:func:`read_keys`). 2. What the environment offers
+1. The caller's ``keys``, or a file of them (:mod:`gym_p2p.human.keys.files`). 2. What the environment offers
 (:mod:`gym_p2p.human.keys.offered`). 3. A default by the action space (:mod:`gym_p2p.human.keys.defaults`).
 Else an error with a table to fill in.
 
@@ -12,8 +12,9 @@ are joined by ``+``, or a tuple; ``""`` is no key at all. A list has a table for
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tomllib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,25 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 
+from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError
+from gym_p2p.game.env.game import Game
 from gym_p2p.game.spaces.composites import encoding_of
-from gym_p2p.game.spaces.leaves import ActionProblem, UnsupportedSpace
+from gym_p2p.game.spaces.leaves import ActionProblem, UnsupportedSpace, shown
 from gym_p2p.human.keys.codes import code_of
 from gym_p2p.human.keys.controls import Axes, Axis, Binding, Choice, Controls, Parts, effects
 from gym_p2p.human.keys.defaults import SWING_S, bounds_of, default_controls
+from gym_p2p.human.keys.files import FORM, read_keys, told_of
 from gym_p2p.human.keys.known import known_axes
 from gym_p2p.human.keys.offered import Offer, offers
 from gym_p2p.human.words import require_words
 
-__all__ = ["KeysOption", "controls_for", "read_keys"]
+__all__ = ["KeysOption", "controls_for", "seat_controls"]
 
-KeysOption = Mapping[Any, Any] | Sequence[Any] | None
+KeysOption = Mapping[Any, Any] | Sequence[Any] | str | Path | None
+"""A table of keys, or the path of a JSON or TOML file; ``None`` takes what is offered."""
 
 _MOST_LISTED = 24
-_MOST_FILE_BYTES = 1 << 20
 
 
 def controls_for(
@@ -48,17 +52,22 @@ def controls_for(
         space: its actions.
         env: the environment itself, without wrappers; asked what it offers.
         agent: the seat's id there.
-        keys: the caller's table; ``None`` takes what is offered.
+        keys: the caller's table, or the path of its file, which is then named in whatever is wrong with it;
+            ``None`` takes what is offered.
         nothing: the action when no key is held, where no table says.
         fps: frames a second, for axes that move by and by.
 
     Raises:
         ConfigurationError: a table does not fit the space, or there is none.
     """
+    if isinstance(keys, str | Path):
+        table = read_keys(keys)
+        with told_of(keys):
+            return controls_for(space, env=env, agent=agent, keys=table, nothing=nothing, fps=fps)
     if keys is not None:
         given = _given(space, keys, nothing, fps)
         if not given.bindings:
-            raise ConfigurationError("keys", f"{_FORM}; got {keys!r}, by which no key does anything")
+            raise ConfigurationError("keys", f"{FORM}; got {keys!r}, by which no key does anything")
         return given
     for offer in offers(env, agent):
         controls = _offered(space, offer, nothing)
@@ -73,39 +82,28 @@ def controls_for(
     return found
 
 
-def read_keys(path: str | Path) -> Mapping[Any, Any] | Sequence[Any]:
-    """Read a table from a JSON or TOML file: the table itself, or what stands there under ``keys``.
+def seat_controls(game: Game, seat: SeatId, *, keys: KeysOption, fps: float) -> Controls:
+    """Return the controls of a game's seat.
+
+    Args:
+        game: whose seat it is.
+        seat: the person's.
+        keys: as for :func:`controls_for`.
+        fps: the same.
 
     Raises:
-        ConfigurationError: the file cannot be read, or holds no table.
+        ConfigurationError: a table does not fit the seat's actions, or there is none.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_FILE_BYTES + 1)
-        if len(data) > _MOST_FILE_BYTES:
-            raise ConfigurationError("keys", f"{path} has more than {_MOST_FILE_BYTES >> 20} MiB")
-        text = data.decode()
-        found = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
-    except OSError as error:
-        raise ConfigurationError("keys", f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError("keys", f"{path} is neither JSON nor TOML (.toml): {error}") from error
-    table = found.get("keys", found) if isinstance(found, dict) else found
-    if not isinstance(table, dict | list):
-        raise ConfigurationError("keys", f"{path} holds no table of keys: {_FORM}")
-    return table
-
-
-_FORM = 'wanted {"ArrowLeft": 1, …}, or a list with a table for every part of the action'
+    space, nothing = game.users_spaces(seat)[0], game.default_action(seat)
+    return controls_for(space, env=game.env.unwrapped, agent=seat, keys=keys, nothing=nothing, fps=fps)
 
 
 def _given(space: Space[Any], keys: KeysOption, nothing: Any, fps: float) -> Controls:
     if isinstance(keys, Mapping):
         bindings, no_key = _bindings(space, keys)
         return Choice(tuple(bindings), nothing if no_key is None else no_key)
-    if not isinstance(keys, Sequence) or isinstance(keys, str | bytes):
-        raise ConfigurationError("keys", f"{_FORM}; got {keys!r}")
+    if not isinstance(keys, Sequence) or isinstance(keys, bytes):
+        raise ConfigurationError("keys", f"{FORM}; got {keys!r}")
     if isinstance(space, spaces.Box):
         return _axes(space, keys, nothing, fps)
     parts = _parts(space)
@@ -114,8 +112,9 @@ def _given(space: Space[Any], keys: KeysOption, nothing: Any, fps: float) -> Con
         raise ConfigurationError("keys", f"{space} wants {wanted}, got a list of {len(keys)}")
     rest = np.asarray(nothing).flat
     choices = []
-    for part, table, none in zip(parts, keys, rest, strict=True):
-        bindings, no_key = _bindings(part, _mapping(table))
+    for number, (part, table, none) in enumerate(zip(parts, keys, rest, strict=True), 1):
+        with told_of(f"table {number} of the list"):
+            bindings, no_key = _bindings(part, _mapping(table))
         choices.append(Choice(tuple(bindings), int(none) if no_key is None else no_key))
     return Parts(tuple(choices), np.dtype(space.dtype))
 
@@ -136,25 +135,29 @@ def _axes(space: spaces.Box, keys: Sequence[Any], nothing: Any, fps: float) -> A
         raise ConfigurationError("keys", f"{space} has {rest.size} numbers, got {len(keys)} pairs of keys")
     axes = {}
     for place, pair in enumerate(keys):
-        table = _mapping(pair)
-        if unknown := table.keys() - _OF_AN_AXIS:
-            raise ConfigurationError(
-                "keys", f"wanted {', '.join(_OF_AN_AXIS)} for an axis, got {', '.join(map(repr, unknown))}"
-            )
-        low, high = bounds_of(space, place)
-        down, up = _several(table.get("down", ())), _several(table.get("up", ()))
-        if both := down & up:
-            raise ConfigurationError("keys", f"{min(both)} is to lower and to raise one number: {table!r}")
-        axes[place] = Axis(
-            down=down,
-            up=up,
-            low=_bound(space, place, table.get("low", low)),
-            high=_bound(space, place, table.get("high", high)),
-            rest=float(rest.flat[place]),
-            step=max((high - low) / max(1.0, SWING_S * fps), 1e-9),
-            label=_label(table),
-        )
+        with told_of(f"table {place + 1} of the list"):
+            axes[place] = _axis(space, place, _mapping(pair), float(rest.flat[place]), fps)
     return Axes(axes, rest)
+
+
+def _axis(space: spaces.Box, place: int, table: Mapping[Any, Any], rest: float, fps: float) -> Axis:
+    if unknown := table.keys() - _OF_AN_AXIS:
+        raise ConfigurationError(
+            "keys", f"wanted {', '.join(_OF_AN_AXIS)} for an axis, got {', '.join(map(repr, unknown))}"
+        )
+    low, high = bounds_of(space, place)
+    down, up = _several(table.get("down", ())), _several(table.get("up", ()))
+    if both := down & up:
+        raise ConfigurationError("keys", f"{min(both)} is to lower and to raise one number: {table!r}")
+    return Axis(
+        down=down,
+        up=up,
+        low=_bound(space, place, table.get("low", low)),
+        high=_bound(space, place, table.get("high", high)),
+        rest=rest,
+        step=max((high - low) / max(1.0, SWING_S * fps), 1e-9),
+        label=_label(table),
+    )
 
 
 _OF_AN_AXIS = ("down", "up", "low", "high", "label")
@@ -163,16 +166,19 @@ _OF_AN_AXIS = ("down", "up", "low", "high", "label")
 def _bound(space: spaces.Box, place: int, value: Any) -> float:
     """Return how far an axis is to go, which its number of the action has to allow."""
     least, most = float(space.low.flat[place]), float(space.high.flat[place])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ConfigurationError(
-            "keys", f"an axis of {space} goes from {least:g} to {most:g}, and not to {value!r}"
-        )
-    return float(value)
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            number = float(value)
+    if not (least <= number <= most and math.isfinite(number)):
+        wanted = f"from {least:g} to {most:g}"
+        raise ConfigurationError("keys", f"an axis of {space} goes {wanted}, and not to {shown(value)}")
+    return number
 
 
 def _mapping(table: Any) -> Mapping[Any, Any]:
     if not isinstance(table, Mapping):
-        raise ConfigurationError("keys", f"{_FORM}; one of the list is {table!r}")
+        raise ConfigurationError("keys", f"{FORM}; got {table!r}")
     return table
 
 
@@ -183,14 +189,17 @@ def _several(keys: Any) -> frozenset[str]:
 def _bindings(space: Space[Any], table: Mapping[Any, Any]) -> tuple[list[Binding], Any]:
     """Return a table's bindings, and the action of no key: ``None`` where it does not say."""
     bindings: dict[frozenset[str], Binding] = {}
+    names: dict[frozenset[str], Any] = {}
     for key, said in table.items():
         action, label = (said["action"], _label(said)) if _is_named(space, said) else (said, "")
         codes = _combination(key)
         binding = Binding(codes, _as_action(space, action, key), label)
         if not _same_action(bindings.setdefault(codes, binding), binding):
+            one, actions = names[codes], f"{bindings[codes].action} and {binding.action}"
             raise ConfigurationError(
-                "keys", f"{key!r} is for two actions: {bindings[codes].action} and {binding.action}"
+                "keys", f"{one!r} and {key!r} are the same keys, for two actions: {actions}"
             )
+        names.setdefault(codes, key)
     nothing = bindings.pop(frozenset(), None)
     return list(bindings.values()), None if nothing is None else nothing.action
 
@@ -239,36 +248,37 @@ def _as_action(space: Space[Any], action: Any, key: Any) -> Any:
     Raises:
         ConfigurationError: it is none of the space.
     """
-    found = _cast(space, action)
-    if found is None:
-        raise ConfigurationError("keys", f"{key!r} is for {action!r}, which is no action of {space}")
-    return found
+    try:
+        return _cast(space, action)
+    except ActionProblem as problem:
+        raise ConfigurationError("keys", f"{key!r} is for no action of {space}: {problem}") from None
 
 
 def _cast(space: Space[Any], action: Any) -> Any:
-    """Return an action as its space has it; ``None`` where it is none of it."""
-    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
-        try:
-            wide = np.asarray(action)
-            action = np.broadcast_to(wide, space.shape).astype(space.dtype)
-            if not np.array_equal(action, wide) and not isinstance(space, spaces.Box):
-                return None
-        except (TypeError, ValueError):
-            return None
+    """Return an action as its space has it, of one number for all of them, too. Raises ActionProblem."""
     try:
-        found = encoding_of(space).check(action)
-    except (ActionProblem, UnsupportedSpace):
-        return None
-    return int(found) if isinstance(space, spaces.Discrete) else found
+        check = encoding_of(space).check
+    except UnsupportedSpace as problem:
+        raise ActionProblem(f"it has {problem}") from None
+    if not isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+        found = check(action)
+        return int(found) if isinstance(space, spaces.Discrete) else found
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        wide = np.asarray(action)
+        cast = np.broadcast_to(wide, space.shape).astype(space.dtype)
+        if isinstance(space, spaces.Box) or np.array_equal(cast, wide):
+            return check(cast)
+    return check(action)
 
 
 def _offered(space: Space[Any], offer: Offer, nothing: Any) -> Choice | None:
     """Return the controls that an environment offers; ``None`` where they do not fit the space."""
-    bindings = [Binding(one.codes, _cast(space, one.action), one.label) for one in offer.bindings]
-    no_key = nothing if offer.nothing is None else _cast(space, offer.nothing)
-    if not bindings or no_key is None or any(one.action is None for one in bindings):
+    try:
+        bindings = [Binding(one.codes, _cast(space, one.action), one.label) for one in offer.bindings]
+        no_key = nothing if offer.nothing is None else _cast(space, offer.nothing)
+    except ActionProblem:
         return None
-    return Choice(tuple(bindings), no_key)
+    return Choice(tuple(bindings), no_key) if bindings else None
 
 
 def _to_fill_in(space: Space[Any]) -> str:

@@ -117,6 +117,7 @@ function list(controls) {
 
 /** Say how the game stands. All of it comes as texts and numbers, and is put there as text. */
 function tell(state) {
+  if (state.title) $("title").textContent = state.title; // where it is over, nobody welcomes
   seats(state.seats ?? []);
   $("message").textContent = state.text ?? "";
   document.body.dataset.phase = state.phase;
@@ -128,7 +129,8 @@ function tell(state) {
     card([head, text(state.waiting?.others ?? null)], waited(), "", audible());
   } else if (state.phase === "countdown") {
     if (last.phase !== "countdown") sound.ring();
-    card([String(state.countdown), texts.countdown], "", "big");
+    const before = texts.before[state.before];
+    card([String(state.countdown), [before, texts.countdown].filter(Boolean).join(" ")], "", "big");
   } else if (state.phase === "paused" && state.partner) {
     const { who, why, leftS } = state.partner;
     card([texts.paused, texts.partner[why](state.seats.length > 2 ? who : null, leftS)]);
@@ -142,7 +144,8 @@ function tell(state) {
   greyOut(document.body, state.illegal ?? []);
   last = state;
   document.body.classList.toggle("turn", state.phase === "playing" && state.turn === true);
-  const head = state.phase === "playing" ? state.turn && texts.turn.inTitle : texts.inTitle[state.phase];
+  const phase = state.gone ? "over" : state.phase;
+  const head = phase === "playing" ? state.turn && texts.turn.inTitle : texts.inTitle[phase];
   document.title = [head, $("title").textContent].filter(Boolean).join(" · ");
   status();
   quiet();
@@ -163,7 +166,7 @@ function quiet() {
 
 /** What is next when it is over, as a button; null is nothing. */
 function onwards({ next, again }) {
-  if (again) return [texts.tryAgain, () => location.reload()];
+  if (again) return [texts.tryAgain, anew];
   return next ? [texts.next, () => location.assign(next)] : null;
 }
 
@@ -209,13 +212,14 @@ function note(text) {
   }, NOTICE_MS);
 }
 
-function line({ quality, turn, phase: now }) {
+function line({ quality, turn, away, seats: all, phase: now }) {
   if (finished || !link.open) return "";
   if (notice) return notice;
   if (!board.focused && ["playing", "paused", "countdown"].includes(now)) return texts.unfocused[$("pad").hidden ? "keys" : "touch"];
   if (now !== "playing") return "";
   const whose = { true: texts.turn.yours, false: texts.turn.others }[turn];
-  return [whose, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");
+  const gone = away && texts.away[away.by](all.length > 2 ? away.who : null);
+  return [whose, gone, screen.simplified ? texts.simplified : texts.quality[quality]].filter(Boolean).join(" ");
 }
 
 /** Lay a card over the game: a head, a text, perhaps a code and a button; null takes it away. */
@@ -247,18 +251,37 @@ function set(element, text) {
 }
 
 function ended(why) {
-  const again = () => location.reload();
-  if (why === "taken") card(texts.taken, "", "", [texts.takeBack, again]);
-  else if (why === "version") card(texts.version, "", "", [texts.reload, again]);
-  else if (why === "crashed") card(texts.crashed, "", "", last.again === false ? null : [texts.tryAgain, again]);
-  else if (why === "full") {
-    card(texts.full);
-    setTimeout(again, FULL_AGAIN_MS);
-  } else if (!finished) card(texts[why] ?? texts.over);
-  if (!finished) document.title = $("card-head").textContent;
+  if (why === "taken") lastWords(texts.taken, [texts.takeBack, anew]);
+  else if (why === "version") lastWords(texts.version, [texts.reload, anew]);
+  else if (why === "crashed") lastWords(texts.crashed, last.again === false ? null : [texts.tryAgain, anew]);
+  else if (!finished || why === "full") lastWords(texts[why] ?? texts.over);
+  if (why === "full") setTimeout(untilServed, FULL_AGAIN_MS);
   finished = true;
   status();
   quiet();
+}
+
+/** Say why nothing more happens here by itself; what is said of how the game ended has a title already. */
+function lastWords(words, button = null) {
+  card(words, "", "", button);
+  if (!finished) document.title = words[0];
+}
+
+/** Load the page anew where it is still served, and return whether; else the browser would show a page of its own. */
+async function served() {
+  const answer = await fetch(location.href, { method: "HEAD" }).catch(() => null);
+  if (answer?.ok) location.reload();
+  return answer?.ok ?? false;
+}
+
+async function anew() {
+  if (await served()) return;
+  card(texts.unreachable);
+  document.title = texts.unreachable[0];
+}
+
+async function untilServed() {
+  if (!(await served())) setTimeout(untilServed, FULL_AGAIN_MS);
 }
 
 const leave = $("leave");

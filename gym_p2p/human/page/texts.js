@@ -24,6 +24,11 @@ export const texts = {
   inTitle: { waiting: "Waiting", countdown: "Get ready", paused: "One moment", over: "Over" },
   turn: { yours: "It is your turn.", others: "Another player's turn.", inTitle: "Your turn" },
   countdown: "Get ready",
+  before: {
+    won: "You won the last round.",
+    lost: "You lost the last round.",
+    drawn: "The last round was a draw.",
+  },
   paused: "One moment",
   between: ["This round is over", "The next one starts when everybody is ready."],
   over: ["The game is over", "Thank you for playing."],
@@ -80,6 +85,10 @@ export const texts = {
         : `The connection to ${who} is being restored, ${seconds} s left.`,
     away: (who, seconds) => `${who ?? "Your partner"} is gone for now and may come back, up to ${seconds} s more.`,
     reset: (who, seconds) => `Waiting until ${who ?? "your partner"} is ready, up to ${seconds} s more.`,
+  },
+  away: {
+    default_action: (who) => `${who ?? "Your partner"} is gone for now, and the game goes on meanwhile.`,
+    stand_in: (who) => `${who ?? "Your partner"} is gone for now: a program plays meanwhile.`,
   },
   quality: {
     good: "Your connection is good.",
