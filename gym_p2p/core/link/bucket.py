@@ -17,12 +17,13 @@ class Bucket:
         """Return from when on so much more is within the rate, if nothing is taken before."""
         return self._paid_until + size_bytes / self._bytes_per_s - self._burst_s
 
+    def has(self, size_bytes: int, now: float) -> bool:
+        """Whether so much more is within the rate; nothing is taken off."""
+        return max(self._paid_until, now) + size_bytes / self._bytes_per_s - now <= self._burst_s
+
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        paid_until = self._paid_until
-        if paid_until < now:
-            paid_until = now
-        paid_until += size_bytes / self._bytes_per_s
+        paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
         if paid_until - now > self._burst_s:
             return False
         self._paid_until = paid_until
