@@ -239,7 +239,8 @@ class HandshakeRefused(PeerError):
 
     Attributes:
         peer: the other player's id.
-        differences: ``(what, ours, theirs)`` for every difference.
+        differences: ``(what, ours, theirs)`` for every difference. Of a file the contents are compared; its
+            name, without the folder, stands with their digest.
     """
 
     _fields = ("peer", "differences")

@@ -21,6 +21,9 @@ __all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action"]
 class InformedStandIn(abc.ABC):
     """A stand-in that is told what the environment says beside an observation: a mask of actions, say."""
 
+    file_name: str | None = None
+    """Of the file whose contents all players compare, without its folder; ``None`` where there is none."""
+
     @abc.abstractmethod
     def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:
         """Return the action of a seat."""

@@ -33,7 +33,9 @@ class PolicyStandIn(InformedStandIn):
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
-        self._compared = _compared(read_spec(policy), policy)
+        spec = read_spec(policy)
+        self.file_name = None if spec.file is None else spec.file.name
+        self._compared = _compared(spec, policy)
         self._seats: dict[SeatId, SeatPolicy] = {}
 
     def __repr__(self) -> str:
