@@ -6,12 +6,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gym_p2p.core.match.events import Leave, Left, PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.return_events import SeatTaken
 from gym_p2p.core.wire.messages import Cause, Channel, Goodbye, Holdings, decode, encode
 from gym_p2p.core.wire.past import Recall
+from tests.core.examples import examples
 from tests.core.match.acting_table import ACTING_SYNC, acting_lockstep, acting_rollback, sent_of
 from tests.core.match.cut_table import assert_nobody_differs
 from tests.core.match.pairs import goodbye, outputs_of
@@ -66,6 +69,31 @@ def test_who_alone_hears_that_somebody_will_not_come_tells_the_others(make: Any)
     assert (first.reason, first.source) == ("peer_left", Source.GOODBYE)
     assert (second.reason, second.source, second.via) == ("peer_left", Source.PEER, 1)
     assert first.frames == second.frames
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    make=st.sampled_from([acting_lockstep, acting_rollback, lockstep, rollback]),
+    players=st.integers(2, 4),
+    who=st.integers(0, 1),
+    leaves_s=st.floats(2.9, 5.6),
+    other=st.none() | st.tuples(st.floats(0.5, 5.0), st.none() | st.floats(0.5, 3.0), st.booleans()),
+)
+def test_whenever_they_leave_on_the_way_back_nobody_differs_and_nobody_hangs(
+    make: Any, players: int, who: int, leaves_s: float, other: tuple[float, float | None, bool] | None
+) -> None:
+    deaths = [Death(who, 1.5, 1.5, slowly_s=SLOWLY_S)]
+    if other is not None and players > 2:
+        deaths.append(Death(players - 1, other[0], other[1], word=other[2]))
+    table: MortalTable = long(make, players, deaths)
+    table.clock.call_at(leaves_s, partial(leave, table, who))
+    assert table.run(120)
+    table.seats[who].played.clear()
+    table.seats[who].confirmed.clear()
+    for seat in table.seats:
+        assert not seat.events_of(ProtocolErrorSeen)
+    assert_nobody_differs(table)
 
 
 # By itself.
