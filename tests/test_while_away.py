@@ -164,7 +164,9 @@ def test_who_closes_while_they_play_again_what_was_played_is_missed_at_once(
         "room_timeout_s": 60.0,
         "sync": "lockstep",
     }
-    options = lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
+    options: dict[str, Any] = dict(
+        lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
+    )
     env = P2PEnv(gymnasium.make(BLEND, length=LENGTH), seat="b", **lobby.options(fps=100, **common))
     went_on = threading.Event()
 
