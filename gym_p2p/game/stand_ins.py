@@ -21,8 +21,10 @@ __all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action"]
 class InformedStandIn(abc.ABC):
     """A stand-in that is told what the environment says beside an observation: a mask of actions, say."""
 
-    file_name: str | None = None
-    """Of the file whose contents all players compare, without its folder; ``None`` where there is none."""
+    @property
+    def file_name(self) -> str | None:
+        """The name, without its folder, of the file that all players compare; ``None`` without one."""
+        return None
 
     @abc.abstractmethod
     def act(self, seat: SeatId, observation: Any, info: Mapping[Any, Any], frame: int) -> Any:

@@ -33,9 +33,7 @@ class PolicyStandIn(InformedStandIn):
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
-        spec = read_spec(policy)
-        self.file_name = None if spec.file is None else spec.file.name
-        self._compared = _compared(spec, policy)
+        self._compared = _compared(read_spec(policy), policy)
         self._seats: dict[SeatId, SeatPolicy] = {}
 
     def __repr__(self) -> str:
@@ -64,6 +62,12 @@ class PolicyStandIn(InformedStandIn):
         if policy is None:
             raise UsageError(f"no stand-in for seat {seat!r}")
         return policy.act(observation, info, frame)
+
+    @property
+    def file_name(self) -> str | None:
+        """The name, without its folder, of the file that all players compare; ``None`` without one."""
+        file = read_spec(self._policy).file
+        return None if file is None else file.name
 
 
 def _compared(spec: PolicySpec, policy: str) -> str:
