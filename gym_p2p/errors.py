@@ -239,7 +239,8 @@ class HandshakeRefused(PeerError):
 
     Attributes:
         peer: the other player's id.
-        differences: ``(what, ours, theirs)`` for every difference.
+        differences: ``(what, ours, theirs)`` for every difference. Of a file the contents are compared; its
+            name, without the folder, stands with their digest.
     """
 
     _fields = ("peer", "differences")
@@ -254,19 +255,29 @@ class HandshakeRefused(PeerError):
 
 
 class PeerLost(PeerError):
-    """A player is gone for good (raised only where ``on_peer_loss="raise"``, or while connecting).
+    """A player is gone for good.
+
+    Raised while connecting, after which ``reset`` may be called again; by ``reset`` where another episode was
+    to begin, whatever ``on_peer_loss`` is, for that is about the episode that runs; and by ``step`` where it
+    is ``"raise"``. In these two cases the match is over: make a new wrapper to play on with whoever is left.
 
     Attributes:
         peer: the lost player's id; ``None`` if nobody knows whose loss it was.
         reason: why they are believed lost.
+        match_over: whether a match had begun, which is over by that.
     """
 
-    _fields = ("peer", "reason")
+    _fields = ("peer", "reason", "match_over")
 
-    def __init__(self, peer: str | int | None, reason: str) -> None:
-        super().__init__(f"player {peer!r} is gone: {reason}")
+    def __init__(self, peer: str | int | None, reason: str, *, match_over: bool = False) -> None:
+        advice = (
+            "; no other episode begins without them, whatever on_peer_loss says: make a new wrapper to play "
+            "another match"
+        )
+        super().__init__(f"player {peer!r} is gone: {reason}{advice if match_over else ''}")
         self.peer = peer
         self.reason = reason
+        self.match_over = match_over
 
 
 class MatchRefused(PeerError):

@@ -146,7 +146,8 @@ class P2PEnv(Copied, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         Raises:
             HandshakeRefused: the others play something else, or insist on another seed.
             NetworkError: the service or a peer cannot be reached; it may be tried again.
-            PeerLost: a peer left while everybody was to begin.
+            PeerLost: a peer left while everybody was to begin, or before: also with an ``on_peer_loss`` that
+                has played the last episode on without them, the next one takes a new wrapper.
             MatchOver: the match has ended.
 
         Directly after the step in which the environment ended the episode, a reset that finds nobody to go on

@@ -48,6 +48,7 @@ EXAMPLES = [
     NoMatch("duel", "nobody_near_enough", 60.0),
     NotWritten("m.csv", "the disk is full"),
     PeerLost("right", "nothing came for 2 s"),
+    PeerLost("right", "they have left the match", match_over=True),
     PersonGone("page_closed", "their page was closed"),
     ProtocolError("malformed action"),
     ServiceRefused("room_full", "it has two players", retry_after_s=3.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from gym_p2p.exports import schema
 from gym_p2p.human.standing import standing_in_match
 from tests.lone_player import lone_player
 from tests.players import Lobby, act, together
-from tests.toys import BLEND
-from tests.waiting import PATIENCE_S
+from tests.toys import BLEND, Blend
+from tests.waiting import PATIENCE_S, in_time
 
 LENGTH = 100_000
 """Frames: more than anybody plays here; it ends when the player is back."""
@@ -142,3 +143,65 @@ def test_the_match_goes_on_while_a_killed_player_is_away(
     hashes = min(len(mine["allHashes"]), len(his["allHashes"]))
     assert hashes > 3
     assert mine["allHashes"][:hashes] == his["allHashes"][:hashes]
+
+
+def _play_until_it_ends(env: P2PEnv, went_on: threading.Event) -> tuple[Any, float]:
+    """Play on; return why the match ended, and when."""
+    env.reset()
+    for frame in range(LENGTH):
+        _, _, _, truncated, info = env.step(act(env.action_space, frame, salt=7))
+        if frame > 300 and env.p2p.progress.away:
+            went_on.set()
+        if truncated:
+            break
+    ended_at = time.monotonic()
+    env.close()
+    return info["p2p"], ended_at
+
+
+def test_who_closes_while_they_play_again_what_was_played_is_missed_at_once(
+    lobby: Lobby, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common: dict[str, Any] = {
+        "rejoin_timeout_s": 30.0,
+        "while_away": "default_action",
+        "room_timeout_s": 60.0,
+        "sync": "lockstep",
+    }
+    options: dict[str, Any] = dict(
+        lobby.options(exports=str(tmp_path / "theirs"), network="process", **common)
+    )
+    env = P2PEnv(gymnasium.make(BLEND, length=LENGTH), seat="b", **lobby.options(fps=100, **common))
+    went_on = threading.Event()
+
+    def die_and_change_their_mind() -> float:
+        with lone_player("a", options, length=LENGTH) as player:
+            player.wait_until_it_says("frame 60")
+            player.process.send_signal(signal.SIGKILL)
+            player.process.wait(PATIENCE_S)
+        assert went_on.wait(PATIENCE_S)
+        again = P2PEnv(gymnasium.make(BLEND, length=LENGTH), seat="a", **{**options, "fps": 100})
+        played, step = again.unwrapped, Blend.step
+
+        def breaks_off(self: Blend, action: Any) -> Any:
+            if self is played:
+                raise KeyboardInterrupt
+            return step(self, action)
+
+        monkeypatch.setattr(Blend, "step", breaks_off)
+        with pytest.raises(KeyboardInterrupt):
+            again.reset()
+        monkeypatch.setattr(Blend, "step", step)
+        closed_at = time.monotonic()
+        again.close()
+        return closed_at
+
+    play = partial(_play_until_it_ends, env, went_on)
+    ended, closed_at = together(play, die_and_change_their_mind, timeout_s=3 * PATIENCE_S)
+    assert isinstance(closed_at, float), (ended, closed_at)
+    assert isinstance(ended, tuple), ended
+    told, ended_at = ended
+    assert told == {"reason": "peer_left", "player": "a"}
+    with in_time():
+        assert ended_at - closed_at < 10.0
+    assert not list((tmp_path / "state").rglob("*.json")), "nobody comes back"

@@ -253,11 +253,15 @@ class _PlayerProcess:
 
     @property
     def killed_by(self) -> str | None:
-        """The signal that ended it before it had a summary, by its name; ``None`` where none did."""
+        """The signal that ended it before it had a summary, by its name or, without one, its number.
+
+        ``None`` where none did.
+        """
         code = self._process.returncode
         if self.summary is not None or self._stopping or code is None or code >= 0:
             return None
-        return signal.Signals(-code).name
+        named = {number.value: number.name for number in signal.Signals}  # most realtime ones have no name
+        return named.get(-code, f"signal {-code}")
 
     def stop(self) -> None:
         """Let it say goodbye and write its exports."""

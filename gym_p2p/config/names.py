@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["did_you_mean", "load_callable", "load_named", "name_of"]
+__all__ = ["did_you_mean", "load_callable", "load_named", "name_of", "without_addresses"]
+
+_ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]+")
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, list_all: bool = True) -> str:
@@ -78,6 +81,17 @@ def name_of(function: Any) -> str:
     >>> import json
     >>> name_of(json.JSONDecoder.decode)
     'json.decoder:JSONDecoder.decode'
+
+    What has no name of its own, an object that is called, is shown as its ``repr``, without addresses.
     """
-    module, name = getattr(function, "__module__", "?"), getattr(function, "__qualname__", repr(function))
-    return f"{module}:{name}"
+    module, name = getattr(function, "__module__", "?"), getattr(function, "__qualname__", None)
+    return f"{module}:{without_addresses(repr(function)) if name is None else name}"
+
+
+def without_addresses(shown: str) -> str:
+    """Return what ``repr`` shows without addresses, which are others in every process.
+
+    >>> without_addresses("<my_lab.Greedy object at 0x7f5c3a2b1d90>")
+    '<my_lab.Greedy object>'
+    """
+    return _ADDRESS.sub("", shown)

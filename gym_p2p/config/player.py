@@ -99,9 +99,10 @@ class SyncConfig:
     on_peer_loss: Literal["truncate", "raise", "default_action", "stand_in"] = attrs.field(
         default="truncate", validator=one_of("truncate", "raise", "default_action", "stand_in")
     )
-    """When a player is gone: end the episode, raise ``PeerLost``, or play on, with the seats taken by their
-    default actions (or the first that an action mask allows) or by ``stand_in``. Without a player whose seats
-    were all over before, the episode is played on in any case."""
+    """When a player is gone: end the episode, raise ``PeerLost``, or play it on, with the seats taken by
+    their default actions (or the first that an action mask allows) or by ``stand_in``. Without a player whose
+    seats were all over before, the episode is played on in any case. The next one begins without them in no
+    case: ``reset`` raises ``PeerLost``, and those who are left play on with new wrappers."""
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone, or away: ``stand_in(seat, observation, frame) -> action``, a
     function of its arguments alone and the same one at every player; a callable, or ``module:function``."""

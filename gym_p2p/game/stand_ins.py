@@ -22,6 +22,11 @@ __all__ = ["InformedStandIn", "StandIn", "legal_default", "stand_in_action", "st
 class InformedStandIn(abc.ABC):
     """A stand-in that is told what the environment says beside an observation: a mask of actions, say."""
 
+    @property
+    def file_name(self) -> str | None:
+        """The name, without its folder, of the file that all players compare; ``None`` without one."""
+        return None
+
     @abc.abstractmethod
     def in_game(self, game: Game) -> Self:
         """Return what plays in a game; only that may be asked for actions. This one stays as it is.

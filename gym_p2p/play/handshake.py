@@ -26,6 +26,7 @@ from gym_p2p.core.wire.messages import MAX_OPTIONS_BYTES
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, NetworkError, ProtocolError, UnsupportedEnvironment
 from gym_p2p.game.env.game import Game
+from gym_p2p.game.stand_ins import InformedStandIn
 from gym_p2p.net.worker.messages import PlayerPlan
 from gym_p2p.play.exported import introduction
 from gym_p2p.play.kept_match import KeptMatch
@@ -110,6 +111,7 @@ def make_plan(
         "input_delay": sync.input_delay,
         "fps": sync.fps,
         "sync": offer.as_sent(),
+        "files": _file_names(game, sync),
         "game_transport": [way.value for way in GameTransport],
     }
     plan = PlayerPlan(
@@ -244,6 +246,12 @@ def _gone(game: Game, sync: SyncConfig) -> str:
     how = sync.on_peer_loss if goes_on else "truncate or raise (the episode ends)"
     defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
     return f"{how}, default actions {json.dumps(defaults)}"
+
+
+def _file_names(game: Game, sync: SyncConfig) -> dict[str, str]:
+    """Return the names of files whose contents are compared, for people to read where these differ."""
+    name = sync.stand_in.file_name if isinstance(sync.stand_in, InformedStandIn) else None
+    return dict(game.files) | ({} if name is None else {Term.STAND_IN.value: name})
 
 
 def _without_callables(config: P2PConfig) -> P2PConfig:

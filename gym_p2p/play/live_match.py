@@ -113,6 +113,8 @@ class LiveMatch:
                 "The others must call reset() too, each in a process or thread of their own.",
                 meanwhile=self.waits.for_resets,
             )
+        except PeerLost as lost:
+            raise PeerLost(lost.peer, lost.reason, match_over=True) from None
         finally:
             self.waits.over()
         self.settle()  # what came at the barrier made frames of the episode before final

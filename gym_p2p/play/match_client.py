@@ -25,6 +25,7 @@ from gym_p2p.core.match.events import (
 )
 from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.match.ways import WayChanged
+from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, MatchRefused, NetworkEnded, PeerLost
 from gym_p2p.net.worker.backends import open_bridge
@@ -216,11 +217,16 @@ class MatchClient:
                 self._raise_if_final(event)
         raise ConnectFailed(what, waited_s=waited_s, seen=self._seen(), advice=advice)
 
-    def close(self, ending: Ending) -> None:
-        """Say goodbye, for the others to know how it ended here, and stop the network half. Idempotent."""
+    def close(self, ending: Ending, *, comes_back: bool = False) -> None:
+        """Say goodbye, for the others to know how it ended here, and stop the network half. Idempotent.
+
+        Args:
+            ending: how it ended.
+            comes_back: whether another process of this player's may come: nothing is said then.
+        """
         self.queue_status = None
         cause, lost = ending.loss, ending.player
-        leave = Leave(ending.reason)
+        leave = Leave(ending.reason, cause=Cause.CRASHED if comes_back else Cause.LEFT)
         if cause is not None and lost is not None:
             leave = Leave(ending.reason, self._player_ids.index(lost), cause)
         self._bridge.close(leave, lambda stamped: self._take(*stamped))

@@ -94,7 +94,7 @@ class Session:
             HandshakeRefused: the players want different seeds or options of this episode, which can be tried
                 again; or, at the first reset, they play different games.
             NetworkError, PeerError: no match came about; nothing is left running, and reset may be called
-                again. Once a match has begun, its loss is final.
+                again. Once a match has begun, its loss is final (``PeerLost.match_over``).
             MatchOver: the match has ended.
         """
         seed = seed_of(seed)
@@ -343,7 +343,7 @@ class Session:
             return
         self._over(ending)
         if self.config.sync.on_peer_loss == "raise" and ending.loss is not None:
-            raise PeerLost(ending.player, ending.reason)
+            raise PeerLost(ending.player, ending.reason, match_over=True)
 
     def _over(self, ending: Ending) -> None:
         self.state = SessionState.OVER

@@ -126,7 +126,7 @@ class MatchSetup:
                 match = self._agree(client, *client.meet(), offer, environment)
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "connect_failed"
-            client.close(Ending(reason))
+            client.close(Ending(reason), comes_back=kept is not None)
             if kept is None:
                 file.remove()  # the others were told that this player does not play
             else:

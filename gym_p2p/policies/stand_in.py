@@ -63,6 +63,12 @@ class PolicyStandIn(InformedStandIn):
             raise UsageError(f"no stand-in for seat {seat!r}")
         return policy.act(observation, info, frame)
 
+    @property
+    def file_name(self) -> str | None:
+        """The name, without its folder, of the file that all players compare; ``None`` without one."""
+        file = read_spec(self._policy).file
+        return None if file is None else file.name
+
 
 def _compared(spec: PolicySpec, policy: str) -> str:
     """Return what stands for a policy: equal where it does the same."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.match.terms import Term, term_differences
+from gym_p2p.core.match.terms import Term, file_names, term_differences
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import HandshakeRefused
 from gym_p2p.game.env.game import Game
@@ -28,11 +28,13 @@ class WatchedTerms:
 
     Attributes:
         agreed: what the players agreed on, by field.
+        files: the names of files whose contents they compared, as they were received.
         checked_every: frames between two that they compare; ``None`` if that is not known.
         isolates_random: whether their games have global random generators of their own.
     """
 
     agreed: Mapping[str, Any]
+    files: Any = None
     checked_every: int | None
     isolates_random: bool
 
@@ -42,6 +44,7 @@ class WatchedTerms:
         agreed, every = description.get("must"), description.get("checked_every")
         return cls(
             agreed=agreed if isinstance(agreed, Mapping) else {},
+            files=file_names(description),
             checked_every=every if isinstance(every, int) and every > 0 else None,
             isolates_random=description.get("isolates_random") is True,
         )
@@ -52,6 +55,7 @@ class WatchedTerms:
         Raises:
             HandshakeRefused: with what differs.
         """
-        differences = term_differences(game_terms(game), self.agreed, only=_BINDING)
+        files = (game.files, self.files)
+        differences = term_differences(game_terms(game), self.agreed, only=_BINDING, files=files)
         if differences:
             raise HandshakeRefused("the players" if source is None else source, differences)

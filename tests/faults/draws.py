@@ -16,7 +16,6 @@ __all__ = [
     "FPS",
     "Draw",
     "Fault",
-    "as_another_returns",
     "at",
     "at_barrier",
     "at_once",
@@ -186,31 +185,18 @@ def at_once(what: str, *, seconds: float) -> Draw:
     return draw
 
 
-def coming_back(what: str, *, seconds: float) -> Draw:
-    """Strike a player in the middle of play, and the process that comes after it on its way back."""
+def coming_back(what: str, *, seconds: float, another: bool = False) -> Draw:
+    """Strike a player in the middle of play, and the process that comes after it on its way back.
+
+    Args:
+        what: the act.
+        seconds: after which each is undone.
+        another: whether another player is struck then, and not the one who comes back.
+    """
 
     def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        struck, frame = rng.choice(list(hosts)), _FIRST_FRAME + rng.randrange(FPS)
-        return [
-            Fault(what=what, hosts=(struck,), seconds=seconds, frame=frame),
-            Fault(
-                what=what,
-                hosts=(struck,),
-                seconds=seconds,
-                frame=frame,
-                when="returning",
-                delay_s=rng.uniform(0, 0.8),
-            ),
-        ]
-
-    return draw
-
-
-def as_another_returns(what: str, *, seconds: float) -> Draw:
-    """Strike a player in the middle of play, and another one as the next process of theirs comes back."""
-
-    def draw(rng: random.Random, hosts: Sequence[str]) -> list[Fault]:
-        (first, second), frame = rng.sample(list(hosts), 2), _FIRST_FRAME + rng.randrange(FPS)
+        first, second = rng.sample(list(hosts), 2) if another else [rng.choice(list(hosts))] * 2
+        frame = _FIRST_FRAME + rng.randrange(FPS)
         return [
             Fault(what=what, hosts=(first,), seconds=seconds, frame=frame),
             Fault(
@@ -220,7 +206,7 @@ def as_another_returns(what: str, *, seconds: float) -> Draw:
                 frame=frame,
                 when="returning",
                 delay_s=rng.uniform(0, 0.8),
-                awaits=first,
+                awaits=first if another else None,
             ),
         ]
 

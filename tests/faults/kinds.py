@@ -14,7 +14,6 @@ import attrs
 from tests.faults.draws import (
     EPISODE_FRAMES,
     FPS,
-    as_another_returns,
     at,
     at_barrier,
     at_once,
@@ -245,7 +244,7 @@ KINDS: Mapping[str, Kind] = {
     "killed as another comes back": Kind(
         about="kill -9 of one of three players, and of another one within 0.8 s of the first socket of the "
         "process that comes back, where nobody passes messages on; both start again",
-        draw=as_another_returns("player killed", seconds=1.0),
+        draw=coming_back("player killed", seconds=1.0, another=True),
         expected=_COMES_BACK,
         stage=Stage(join=(*_REJOIN, "--relay", "none")),
         games=("tally", "tally"),

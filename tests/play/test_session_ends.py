@@ -5,56 +5,31 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import gymnasium
-import jsonschema
 import pytest
 
 from gym_p2p import HandshakeRefused, MatchOver, P2PEnv, P2PParallelEnv, PeerLost, UsageError
-from gym_p2p.exports import KINDS, Exporter, schema
+from gym_p2p.exports import KINDS, Exporter
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.progress import SessionState
 from tests.game.environments import LastOneStanding
-from tests.players import Episode, Lobby, Wrapped, act, assert_all_played_the_same, play_episode, together
-from tests.toys import BLEND
-from tests.waiting import PATIENCE_S, in_time
-
-WELL_BEFORE_S = 10.0
-"""Half of what a reset or a step would wait for the others."""
-
-
-def _blends(lobby: Lobby, *, kind: str = "dict", seats: Sequence[Any] = ("a", "b"), **changes: Any) -> Any:
-    return [P2PEnv(gymnasium.make(BLEND, kind=kind), seat=seat, **lobby.options(**changes)) for seat in seats]
-
-
-def _begun(envs: Sequence[Wrapped], frames: int = 5) -> None:
-    """Play the first frames of an episode with everybody."""
-    played = together(*(partial(play_episode, env, frames=frames) for env in envs))
-    assert all(isinstance(episode, Episode) for episode in played), played
-
-
-def _assert_partial(env: P2PEnv, reason: str, gone: Any) -> None:
-    for kind in KINDS:
-        jsonschema.validate(env.p2p.document(kind), schema(kind))
-    status = env.export_multiplayer_metrics()["sessionStatus"]
-    assert (status["isPartial"], status["terminationReason"]) == (True, reason)
-    assert status["disconnectedPlayerId"] == gone
-
+from tests.play.blends import assert_partial, begun, blends
+from tests.players import Episode, Lobby, act, assert_all_played_the_same, play_episode, together
+from tests.waiting import PATIENCE_S
 
 # Seeds and options.
 
 
 def test_without_a_seed_everybody_gets_one_equal_integer(lobby: Lobby) -> None:
-    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
+    envs = blends(lobby, kind="three", seats=(0, 1, 2))
     seeds = []
     for _ in range(2):
-        _begun(envs)
+        begun(envs)
         assert len({env.p2p.seed for env in envs}) == 1
         seeds.append(envs[0].p2p.seed)
     assert all(isinstance(seed, int) for seed in seeds)
@@ -63,7 +38,7 @@ def test_without_a_seed_everybody_gets_one_equal_integer(lobby: Lobby) -> None:
 
 
 def test_who_insists_on_a_seed_gets_it_and_what_follows_it_is_reproducible(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
+    a, b = blends(lobby)
     seeds = []
     for seed in (123, None, None, 123, None, None):
         together(partial(a.reset, seed=seed), b.reset)
@@ -76,19 +51,19 @@ def test_who_insists_on_a_seed_gets_it_and_what_follows_it_is_reproducible(lobby
 
 
 def test_two_seeds_are_refused_on_both_sides_naming_both_and_can_be_tried_again(lobby: Lobby) -> None:
-    envs = _blends(lobby)
+    envs = blends(lobby)
     refused = together(partial(envs[0].reset, seed=1), partial(envs[1].reset, seed=2))
     for error, ours, theirs in zip(refused, "12", "21", strict=True):
         assert isinstance(error, HandshakeRefused)
         assert error.differences == (("seed of episode 1", ours, theirs),)
         assert f"ours {ours}, theirs {theirs}" in str(error)
-    _begun(envs)
+    begun(envs)
     together(*(env.close for env in envs))
     assert envs[0].export_multiplayer_metrics()["validation"]["totalEpisodes"] == 1
 
 
 def test_options_travel_to_every_players_environment(lobby: Lobby) -> None:
-    envs = _blends(lobby)
+    envs = blends(lobby)
     together(partial(envs[0].reset, options={"wind": [1, 2.5]}), envs[1].reset)
     assert [env.unwrapped.options for env in envs] == [{"wind": [1, 2.5]}] * 2
     together(*(env.close for env in envs))
@@ -98,7 +73,7 @@ def test_options_travel_to_every_players_environment(lobby: Lobby) -> None:
 
 
 def test_a_reset_in_the_middle_ends_the_episode_for_the_others_and_all_go_on(lobby: Lobby) -> None:
-    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
+    envs = blends(lobby, kind="three", seats=(0, 1, 2))
 
     def leave_early() -> Episode:
         play_episode(envs[0], frames=7)
@@ -127,7 +102,7 @@ def test_the_loop_in_the_tutorial_goes_on_after_a_reset_of_somebody_else(lobby: 
     (loop,) = re.findall(r"```python\n(def play\(.*?)```", tutorial, re.DOTALL)
     told: dict[str, Any] = {}
     exec(loop, told)  # noqa: S102  # what the documentation shows
-    a, b = _blends(lobby)
+    a, b = blends(lobby)
     endings: list[Ending | None] = []
 
     def plays() -> None:
@@ -197,8 +172,8 @@ def test_who_is_out_early_plays_the_episode_out_with_their_next_reset(lobby: Lob
 
 
 def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
-    _begun([a, b])
+    a, b = blends(lobby)
+    begun([a, b])
     name = a.p2p.progress.player_id
     a.close()
     before = b.p2p.outcome.observations
@@ -211,14 +186,14 @@ def test_close_in_the_middle_truncates_the_other_with_the_reason(lobby: Lobby) -
         b.step(act(b.action_space, 0))
     with pytest.raises(MatchOver, match="peer_left"):
         b.reset()
-    _assert_partial(b, "peer_left", name)
+    assert_partial(b, "peer_left", name)
     b.close()
-    _assert_partial(b, "peer_left", name)
+    assert_partial(b, "peer_left", name)
 
 
 def test_who_closes_on_guesses_has_ended_at_the_last_final_frame(lobby: Lobby) -> None:
-    a, b = _blends(lobby, sync="rollback", input_delay=0)
-    _begun([a, b])
+    a, b = blends(lobby, sync="rollback", input_delay=0)
+    begun([a, b])
     for frame in range(5, 8):
         b.step(act(b.action_space, frame))
     assert b.p2p.progress.frame == 8  # three of them on guesses
@@ -229,73 +204,6 @@ def test_who_closes_on_guesses_has_ended_at_the_last_final_frame(lobby: Lobby) -
     a.close()
 
 
-def test_a_lost_peer_is_raised_where_that_is_wanted(lobby: Lobby) -> None:
-    a, b = _blends(lobby, on_peer_loss="raise")
-    _begun([a, b])
-    name = a.p2p.progress.player_id
-    a.close()
-    with pytest.raises(PeerLost) as lost:
-        b.step(act(b.action_space, 0))
-    assert lost.value.peer == name
-    b.close()
-    _assert_partial(b, "peer_left", name)
-
-
-def test_who_left_between_two_episodes_is_missed_at_once_by_the_next_reset(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
-    _begun([a, b], frames=50)
-    a.close()
-    time.sleep(0.2)
-    assert b.p2p.latency() is not None  # folds the goodbye
-    name = a.p2p.progress.player_id
-    began = time.monotonic()
-    assert b.reset()[1]["p2p"] == {"reason": "peer_left", "player": name}
-    with in_time():
-        assert time.monotonic() - began < WELL_BEFORE_S
-    with pytest.raises(PeerLost):
-        b.reset()
-    b.close()
-
-
-def test_a_goodbye_during_the_last_frame_is_not_forgotten_by_the_next_reset(lobby: Lobby) -> None:
-    a, b, c = _blends(lobby, kind="three", seats=(0, 1, 2), input_delay=1)
-    _begun([a, b, c], frames=49)
-    # With a delay a's last input is there already. So b takes in a's goodbye while it waits for c.
-    a.close()
-
-    def last() -> None:
-        b.step(act(b.action_space, 49))
-        assert b.reset()[1]["p2p"] == {"reason": "peer_left", "player": 0}
-        b.step(act(b.action_space, 50))
-
-    def late() -> None:
-        time.sleep(0.3)
-        c.step(act(c.action_space, 49))
-
-    began = time.monotonic()
-    error, _ = together(last, late)
-    assert isinstance(error, PeerLost), error
-    assert error.peer == 0
-    with in_time():
-        assert time.monotonic() - began < WELL_BEFORE_S
-    together(b.close, c.close)
-
-
-def test_three_players_agree_on_who_it_was_that_left(lobby: Lobby) -> None:
-    envs = _blends(lobby, kind="three", seats=(0, 1, 2))
-    _begun(envs)
-    name = envs[0].p2p.progress.player_id
-    envs[0].close()
-    infos = together(*(partial(_step_and_close, env) for env in envs[1:]))
-    assert infos == [{"frame": 5, "p2p": {"reason": "peer_left", "player": name}}] * 2
-
-
-def _step_and_close(env: P2PEnv) -> Any:
-    info = env.step(act(env.action_space, 0))[4]
-    env.close()
-    return info
-
-
 # Desyncs.
 
 
@@ -303,7 +211,7 @@ def _step_and_close(env: P2PEnv) -> Any:
 def test_a_desync_ends_the_match_where_that_is_wanted_and_both_exports_hold_it(
     network: str, lobby: Lobby
 ) -> None:
-    a, b = _blends(lobby, on_desync="truncate", checksum_interval=5, network=network)
+    a, b = blends(lobby, on_desync="truncate", checksum_interval=5, network=network)
     b.unwrapped.skew = 1e-9
     played = together(partial(play_episode, a), partial(play_episode, b))
     for episode, peer in zip(played, (b, a), strict=True):
@@ -314,7 +222,7 @@ def test_a_desync_ends_the_match_where_that_is_wanted_and_both_exports_hold_it(
     events = [env.export_validation_data()["desyncEvents"][0] for env in (a, b)]
     assert [event["frame"] for event in events] == [4, 4]
     assert events[0]["ourHash"] == events[1]["peerHash"] != events[0]["peerHash"]
-    _assert_partial(a, "desync", b.p2p.progress.player_id)
+    assert_partial(a, "desync", b.p2p.progress.player_id)
 
 
 def test_a_match_that_a_desync_ends_is_closed_once_the_states_are_exchanged_and_compared(
@@ -322,9 +230,9 @@ def test_a_match_that_a_desync_ends_is_closed_once_the_states_are_exchanged_and_
 ) -> None:
     for limit in ("EXCHANGE_LIMIT_S", "COMPARE_LIMIT_S"):  # however busy the machine is
         monkeypatch.setattr(f"gym_p2p.play.live_match.{limit}", PATIENCE_S)
-    a, b = _blends(lobby, sync="rollback", on_desync="truncate", checksum_interval=5)
+    a, b = blends(lobby, sync="rollback", on_desync="truncate", checksum_interval=5)
     b.unwrapped.skew = 1e-9
-    _begun([a, b], frames=50)
+    begun([a, b], frames=50)
     together(a.close, b.close)
     for env in (a, b):
         event = env.p2p.document("multiplayer")["validation"]["allDesyncEvents"][0]
@@ -333,9 +241,9 @@ def test_a_match_that_a_desync_ends_is_closed_once_the_states_are_exchanged_and_
 
 
 def test_by_default_a_match_goes_on_after_a_desync_and_counts_it(lobby: Lobby) -> None:
-    a, b = _blends(lobby, checksum_interval=10)
+    a, b = blends(lobby, checksum_interval=10)
     b.unwrapped.skew = 1e-9
-    _begun([a, b], frames=50)
+    begun([a, b], frames=50)
     together(a.close, b.close)
     for env in (a, b):
         assert env.export_validation_data()["summary"]["desyncCount"] == 5
@@ -346,10 +254,10 @@ def test_by_default_a_match_goes_on_after_a_desync_and_counts_it(lobby: Lobby) -
 
 
 def test_a_step_needs_an_episode_that_runs(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
+    a, b = blends(lobby)
     with pytest.raises(UsageError, match="reset"):
         a.step(act(a.action_space, 0))
-    _begun([a, b], frames=50)
+    begun([a, b], frames=50)
     with pytest.raises(UsageError, match="reset"):
         a.step(act(a.action_space, 0))
     together(a.close, b.close)
@@ -377,7 +285,7 @@ def test_who_is_interrupted_while_their_exports_begin_has_their_documents(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Exporter, "begin", interrupted)
-    envs = _blends(lobby)
+    envs = blends(lobby)
     for error in together(*(env.reset for env in envs)):
         assert isinstance(error, KeyboardInterrupt | PeerLost)
     written = sorted(path.name for path in lobby.exports.rglob("*.*.json"))
@@ -386,7 +294,7 @@ def test_who_is_interrupted_while_their_exports_begin_has_their_documents(
 
 
 def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
-    a, b = _blends(lobby)
+    a, b = blends(lobby)
     together(a.reset, b.reset)
 
     def close(_number: int, frame: FrameType | None) -> None:
@@ -408,7 +316,7 @@ def test_a_signal_handler_may_close_what_it_interrupts(lobby: Lobby) -> None:
 
 
 def test_who_leaves_after_their_last_step_has_what_they_played_in_their_record(lobby: Lobby) -> None:
-    envs = _blends(lobby, kind="three", seats=(0, 1, 2), fps=30, sync="rollback")
+    envs = blends(lobby, kind="three", seats=(0, 1, 2), fps=30, sync="rollback")
 
     def play(env: P2PEnv) -> None:
         time.sleep(0.008 * envs.index(env))  # not in step

@@ -17,10 +17,13 @@ class Bucket:
         """Return from when on so much more is within the rate, if nothing is taken before."""
         return self._paid_until + size_bytes / self._bytes_per_s - self._burst_s
 
+    def has(self, size_bytes: int, now: float) -> bool:
+        """Whether so much more is within the rate; nothing is taken off."""
+        return size_bytes / self._bytes_per_s <= self._burst_s and self.takes_at(size_bytes) <= now
+
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        takes_s = size_bytes / self._bytes_per_s
-        if takes_s > self._burst_s or self.takes_at(size_bytes) > now:
+        if not self.has(size_bytes, now):
             return False
-        self._paid_until = max(self._paid_until, now) + takes_s
+        self._paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
         return True

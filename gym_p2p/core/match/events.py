@@ -171,7 +171,8 @@ class Leave(msgspec.Struct, frozen=True):
     Attributes:
         reason: why, in the exports' words.
         lost: the player whose loss it is for; ``None`` without one.
-        cause: how the lost player came to be gone, or the local one.
+        cause: how the lost player came to be gone, or the local one: who has crashed, and may come back,
+            goes without a word.
     """
 
     reason: str

@@ -11,7 +11,7 @@ from typing import Any
 from gym_p2p.core.match.events import Connected, Difference, HandshakeMismatch
 from gym_p2p.core.match.peer import Peer, PeerState
 from gym_p2p.core.match.seals import Seals
-from gym_p2p.core.match.terms import term_differences
+from gym_p2p.core.match.terms import file_names, term_differences
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.fragments import MAX_CTRL_BYTES
 from gym_p2p.core.wire.messages import MAX_DIFFERENCES, PROTOCOL_VERSION, Hello, Refuse, encode
@@ -132,7 +132,9 @@ def handshake_differences(ours: Mapping[str, Any], hello: Hello) -> tuple[Differ
     theirs = hello.description.get("must")
     if not isinstance(theirs, dict):
         raise ProtocolError("handshake without a description")
-    return term_differences(ours.get("must", {}), theirs)
+    return term_differences(
+        ours.get("must", {}), theirs, files=(file_names(ours), file_names(hello.description))
+    )
 
 
 def refusal(differences: Sequence[Difference]) -> Refuse:

@@ -14,7 +14,7 @@ from gym_p2p.core.match.claims import check_frames
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.deadlines import Deadlines
-from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed
+from gym_p2p.core.match.events import Connected, HandshakeMismatch, ProtocolErrorSeen, Resumed, Source
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.handshake import Handshake, refusal
 from gym_p2p.core.match.input_exchange import InputExchange
@@ -63,7 +63,7 @@ __all__ = ["Inbox"]
 _PLAYING = PeerState.PLAYING
 _NOT_GREETED = frozenset({PeerState.CONNECTING, PeerState.GREETING})
 _BEFORE_HANDSHAKE = frozenset({Hello, Refuse, Goodbye, Continue, Ping, Pong})
-_OF_WHO_LOOKS_ON = _BEFORE_HANDSHAKE - {Goodbye} | {Recall, PastWord, Past, TookSeat, Inputs, ForwardedGame}
+_OF_WHO_LOOKS_ON = _BEFORE_HANDSHAKE | {Recall, PastWord, Past, TookSeat, Inputs, ForwardedGame}
 """Of the last two are those that have overtaken a :class:`TookSeat`."""
 _NOT_COUNTED = frozenset({Inputs, Ping, Pong, Resume, Continue, ForwardedGame})
 """All but the control messages."""
@@ -306,6 +306,9 @@ class Inbox:
         self._course.pass_barrier(now)
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
+        if self._returning.will_not_come(peer, message):
+            self._course.lose(peer, Loss(Cause.LEFT, Source.GOODBYE), now)
+            return
         self._checksum_post.flush(now)  # they wait for ours before they go
         self._course.carry_out(self._departures.leave(peer, message, now), now)
         self._outputs.emit(*self._comparison.leave(peer.index))

@@ -284,8 +284,7 @@ class Match:
             self._rerouting.woke_up(now)
         deadlines = self._deadlines
         deadlines.forget()
-        at = deadlines.next()
-        if at is not None and at <= now:
+        if (at := deadlines.next()) is not None and at <= now:
             for peer in self._peers.values():
                 for due in deadlines.due(peer, now) if peer.present else ():
                     self._do(peer, due, now)
@@ -325,8 +324,7 @@ class Match:
             if peer.playing:
                 self._outputs.send(peer, exchange.message(peer, now), now)
         self._deadlines.input_given(now)
-        if events:
-            self._outputs.emit(*events)
+        self._outputs.emit(*events)
 
     def _do(self, peer: Peer, due: Due, now: float) -> None:
         match due:
@@ -382,14 +380,16 @@ class Match:
             return
         self._barrier.step_back()
         self._keeping.seated = False
+        if self._taking_seat is not None:
+            self._taking_seat.give_up()
         self._course.carry_out(self._departures.share_all(), now)
         goodbye = self._leaving.goodbye(command)
         self._outputs.tell_all(self._peers.values(), goodbye, now)
         self._finish_leaving(now)
 
     def _vanishes(self, command: Leave) -> bool:
-        """Whether we go without a word: who may come back is awaited, and who never came is not missed."""
-        if self._reaching.superseded or not (self._taking_seat is None or self._taking_seat.knows):
+        """Whether we go without a word: who may come back is awaited, and who found no way is not missed."""
+        if self._reaching.superseded or (self._taking_seat is not None and self._taking_seat.found_no_way):
             return True  # of who was superseded a goodbye would be taken for one of the process that has come
         return command.cause is Cause.CRASHED and command.lost is None and self._handshake.rejoin_s > 0
 

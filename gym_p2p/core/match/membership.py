@@ -247,8 +247,9 @@ class Departures:
         They are told so, in case that they are there: nobody plays on who is not played with.
         """
         if peer.goodbye is None:
-            count = peer.remote_inputs.count
-            yield peer, Holdings(self._exchange.episode, ((peer.index, count, loss.cause),))
+            held = ((peer.index, peer.remote_inputs.count, loss.cause),)
+            if loss.source is not Source.GOODBYE:
+                yield peer, Holdings(self._exchange.episode, held)
             if peer.passed_on is not None:
                 peer.goodbye, peer.carrier = peer.passed_on
         peer.state, peer.loss = PeerState.GONE, loss

@@ -125,7 +125,7 @@ class PassedOn:
                 return
             if message.number != ways.taken + 1:
                 if message.number > ways.taken:
-                    self._rerouting.mend(peer, now)
+                    self._rerouting.take_gap(peer, now)
                 return
             ways.taken, is_new = message.number, True
         if is_new and peer.state is PeerState.AWAY:

@@ -40,6 +40,7 @@ class Ways:
         told: what was emitted last.
         lost_told: whether the loss of the direct path was.
         behind: how many of our control messages the player says to hold, and since when that is too few.
+        mended_at: when a gap in what came over this way made us begin it anew, last.
         suspect: whether the direct path is pinged often, for it may be bad.
         by_service: whether what is taken in just now came by the service.
         early_by_service: whether the newest inputs of an episode that has not begun here did.
@@ -67,9 +68,28 @@ class Ways:
     told: Way = DIRECT
     lost_told: bool = False
     behind: tuple[int, float] | None = None
+    mended_at: float = -math.inf
     suspect: bool = False
     by_service: bool = False
     early_by_service: bool = False
     not_bad_before: float = 0.0
     owed_since: float | None = None
     asked: Recall | None = None
+
+    @property
+    def why_direct(self) -> Why:
+        """Why messages go directly from now on."""
+        return Why.GOOD_AGAIN if self.had_direct else Why.CARRIES
+
+    def why_followed(self, way: Way, *, interrupted: bool) -> Why:
+        """Return why the player took a way, as far as it can be seen from here.
+
+        Args:
+            way: the one.
+            interrupted: whether nothing had arrived of them for too long.
+        """
+        if way is DIRECT:
+            return self.why_direct
+        if not self.link_open and not self.had_direct:
+            return Why.NO_DIRECT_PATH
+        return Why.LOST if interrupted else Why.OTHER_PLAYER

@@ -23,7 +23,8 @@ Why each control message arrives once, in order: what comes before the other sid
 change is of before, and is dropped; who sends one has left whatever was before it, so that its count is
 final; and what follows one is in order, because each way is: a link's channel by itself, and what others pass
 on by its numbers, which begin anew with every change. A gap in them is mended by one more change to the same
-way, and so is a count in their pings that stays behind ours.
+way, and so is a count in their pings that stays behind ours. That is how what was dropped, by a line that
+broke or for want of budget, arrives: nobody who passes messages on repeats them.
 Why both end on the same way: numbers only grow, the higher one wins, and of two equal ones the same.
 
 Game messages may be lost and doubled, and change their way without any of this. Inputs go directly as well
@@ -50,7 +51,7 @@ from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayCha
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Continue
 
-__all__ = ["BESIDE_S", "INSIST_S", "LEFT_AFTER_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
+__all__ = ["BESIDE_S", "INSIST_S", "LEFT_AFTER_S", "MEND_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
 
 LEFT_AFTER_S = 0.5
 """Beyond the notice (``disconnect_notice_s``): most paths that fall silent carry again by then."""
@@ -70,6 +71,11 @@ RETRY_AFTER_S = 10.0
 
 BEHIND_S = 2 * PING_INTERVAL_S
 """For so long a player's count of our control messages may stay behind: their pings take turns with ours."""
+
+MEND_S = 2.0
+"""Between two repairs of a gap at least. Who passes on drops what is beyond a budget: sent again at once, it
+would be dropped again, and of a long message never more would get through than its beginning. In so long the
+longest one fits into what the service passes on (:mod:`gym_p2p.core.api.relaying`)."""
 
 _GREETING = PeerState.GREETING
 
@@ -130,7 +136,7 @@ class Rerouting:
         ways = peer.ways
         ways.link_open, ways.direct_heard_at, ways.lost_told = True, now, False
         if peer.interrupted or peer.control.held_back:
-            self._take(peer, DIRECT, _why_direct(peer), now)
+            self._take(peer, DIRECT, peer.ways.why_direct, now)
         else:
             ways.beside = _due_beside(peer.pings.over_another_path(ways.beside), now)
 
@@ -233,18 +239,18 @@ class Rerouting:
             if way != ways.now:
                 if self._local < peer.index:
                     return
-                self._go(peer, way, _why_followed(peer, way), now)
+                self._go(peer, way, peer.ways.why_followed(way, interrupted=peer.interrupted), now)
             elif not peer.control.held_back:
                 return
         else:
             ways.change = message.change
-            self._go(peer, way, _why_followed(peer, way), now)
+            self._go(peer, way, peer.ways.why_followed(way, interrupted=peer.interrupted), now)
         self._agree(peer, message.control_count, now)
 
     def follow(self, peer: Peer, way: Way, now: float) -> None:
         """Take the way on which somebody is heard, of whom none other is known to carry."""
         if peer.control.held_back or way != peer.ways.now:
-            self._take(peer, way, _why_followed(peer, way), now)
+            self._take(peer, way, peer.ways.why_followed(way, interrupted=peer.interrupted), now)
 
     def tell_gone(self, peer: Peer, way: Way, message: Continue) -> None:
         """Send what waits for somebody to take a way, who is gone for us by now: it tells them so.
@@ -266,6 +272,12 @@ class Rerouting:
         elif ways.behind is None or ways.behind[0] != control_count:
             ways.behind = control_count, now
         elif ways.behind[1] + BEHIND_S <= now:
+            self.mend(peer, now)
+
+    def take_gap(self, peer: Peer, now: float) -> None:
+        """Begin the same way anew, for a control message of theirs was lost on it; not again and again."""
+        if peer.ways.mended_at + MEND_S <= now:
+            peer.ways.mended_at = now
             self.mend(peer, now)
 
     def mend(self, peer: Peer, now: float) -> None:
@@ -367,7 +379,7 @@ class Rerouting:
         condition = ways.beside.condition
         good = condition.is_good(self._rtt_most_s, now) if ways.had_direct else condition.carries()
         if good and not peer.control.held_back:
-            self._take(peer, DIRECT, _why_direct(peer), now)
+            self._take(peer, DIRECT, peer.ways.why_direct, now)
         elif ways.direct_heard_at + self._lost_s <= now:
             self._tell_lost(peer)
 
@@ -381,16 +393,3 @@ def _due_beside(pings: Pings, now: float) -> Pings:
     """Have the next ping beside sent now, and not be late: that would look as if we had stood still."""
     pings.sent_at = now - BESIDE_S
     return pings
-
-
-def _why_direct(peer: Peer) -> Why:
-    return Why.GOOD_AGAIN if peer.ways.had_direct else Why.CARRIES
-
-
-def _why_followed(peer: Peer, way: Way) -> Why:
-    """Return why another one took a way, as far as it can be seen from here."""
-    if way is DIRECT:
-        return _why_direct(peer)
-    if not peer.ways.link_open and not peer.ways.had_direct:
-        return Why.NO_DIRECT_PATH
-    return Why.LOST if peer.interrupted else Why.OTHER_PLAYER

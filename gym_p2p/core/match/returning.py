@@ -46,7 +46,7 @@ from gym_p2p.core.match.return_events import PlayerAway, PlayerReturned
 from gym_p2p.core.match.ways import DIRECT, Way, WayChanged, Why
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.fragments import MAX_MESSAGE_BYTES
-from gym_p2p.core.wire.messages import Cause, encode
+from gym_p2p.core.wire.messages import Cause, Goodbye, encode
 from gym_p2p.core.wire.past import PAST_BYTES, Past, PastWord, Recall, TookSeat
 from gym_p2p.errors import ProtocolError
 
@@ -182,6 +182,21 @@ class Returning:
         """Wait on for a player whose other process plays something else."""
         peer.closed_at = now  # nothing more is taken over this link
         self.await_return(peer, peer.away_loss, now)
+
+    @staticmethod
+    def will_not_come(peer: Peer, message: Goodbye) -> bool:
+        """Whether a goodbye is of a process that does not know what was played, and ends for good.
+
+        It names no episode, and so no count: how far there is its player those who are left agree on.
+
+        Raises:
+            ProtocolError: it says what nobody can say who looks on.
+        """
+        if peer.incarnation and not message.episode and peer.state is not PeerState.PLAYING:
+            return True
+        if peer.looks_on:
+            raise ProtocolError("message of somebody who looks on")
+        return False
 
     def answer(self, peer: Peer, recall: Recall, now: float) -> None:
         """Send a player what they lack of an episode, and of the next ones as far as there is room.

@@ -7,6 +7,7 @@
     LOOKING_ON     --LearnMore-->                  ASKING
     ASKING         --everybody has answered-->     PLAYING_AGAIN   the user's half gets every episode
     PLAYING_AGAIN  --TakeSeat, nothing differs-->  SEATED          the others get TookSeat
+    any but SEATED --give_up()-->                  FAILED
 
 While the user's half plays again, the match takes in whatever comes as at any other time. Of its digests
 those are compared that the others had; none is sent before the seat is taken, and then only the newest, which
@@ -111,6 +112,17 @@ class TakingSeat:
     def asks(self) -> bool:
         """Whether it is not known yet what was played, and may be."""
         return self._state is _State.ASKING or self._state is _State.LOOKING_ON
+
+    @property
+    def found_no_way(self) -> bool:
+        """Whether it will never be known what was played; the others count us as gone, or wait for us."""
+        return self._state is _State.FAILED and not self.knows
+
+    def give_up(self) -> None:
+        """Ask for nothing any more, and take no seat that is not taken: we leave."""
+        if not self.seated:
+            self._state = _State.FAILED
+            self._catching_up.failed = True
 
     @property
     def seated(self) -> bool:

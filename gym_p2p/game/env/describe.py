@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from gymnasium.wrappers import (
 )
 from pettingzoo.utils import OrderEnforcingWrapper
 
+from gym_p2p.config.names import without_addresses
 from gym_p2p.core.record.plain import plain
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.game.checksum import checksum
@@ -37,6 +37,7 @@ __all__ = [
     "LOCAL_ARGUMENTS",
     "RECORDERS",
     "describe",
+    "files_of",
     "game_layers",
     "layers",
     "made_of",
@@ -45,10 +46,10 @@ __all__ = [
 
 _VERSION_OF = "version of "
 
+_ROM = "game ROM"
+
 _MAX_ITEMS = 10_000
 """Of an array as an argument; of a larger one its digest is kept."""
-
-_ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]+")
 
 _MAX_TEXT = 160  # longer ones end in a digest of the whole
 
@@ -82,10 +83,16 @@ def describe(env: Any, seat_spaces: _Spaces) -> dict[str, str]:
     topics |= {f"argument {key}": _shortened(_as_text(value)) for key, value in _arguments(base).items()}
     topics |= _per_seat("action space", {seat: pair[0] for seat, pair in seat_spaces.items()})
     topics |= _per_seat("observation space", {seat: pair[1] for seat, pair in seat_spaces.items()})
-    rom_path = getattr(base, "rom_path", None)
-    if isinstance(rom_path, str) and Path(rom_path).is_file():
-        topics["game ROM"] = hashlib.blake2b(Path(rom_path).read_bytes(), digest_size=8).hexdigest()
+    rom = _rom(base)
+    if rom is not None:
+        topics[_ROM] = hashlib.blake2b(rom.read_bytes(), digest_size=8).hexdigest()
     return topics | {f"{_VERSION_OF}{name}": version for name, version in _versions(env).items()}
+
+
+def files_of(env: Any) -> dict[str, str]:
+    """Return the names, without folders, of files whose contents :func:`describe` compares, by topic."""
+    rom = _rom(env.unwrapped)
+    return {} if rom is None else {_ROM: rom.name}
 
 
 def made_of(env: Any) -> dict[str, Any]:
@@ -121,6 +128,11 @@ def layers(env: Any) -> Iterator[Any]:
         yield layer
         own = _attributes(layer)
         layer = own.get("env", own.get("aec_env"))
+
+
+def _rom(base: Any) -> Path | None:
+    path = getattr(base, "rom_path", None)
+    return Path(path) if isinstance(path, str) and Path(path).is_file() else None
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
@@ -227,7 +239,7 @@ def _space_data(space: gymnasium.Space[Any]) -> Any:  # noqa: PLR0911 one for ea
 
 def _space_text(space: gymnasium.Space[Any]) -> str:
     """Return a space's ``repr`` without addresses, which are others in every process."""
-    return _ADDRESS.sub("", " ".join(repr(space).split()))
+    return without_addresses(" ".join(repr(space).split()))
 
 
 def _shortened(text: str, *, digest_of: Any = None) -> str:

@@ -16,7 +16,7 @@ import gymnasium
 
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import ConfigurationError, UsageError
-from gym_p2p.game.env.describe import describe, made_of
+from gym_p2p.game.env.describe import describe, files_of, made_of
 from gym_p2p.game.env.screen import Screen
 from gym_p2p.game.outcome import Outcome
 from gym_p2p.game.spaces.codec import ActionCodec
@@ -42,6 +42,7 @@ class Game(abc.ABC):
         watchers: how many of the seats only watch.
         split: which parts of the action are whose, where that was said, as plain JSON data; else ``None``.
         made_of: what the environment is: its ``id``, ``arguments`` and ``packages`` as plain JSON data.
+        files: names, without folders, of files whose contents are compared, by :meth:`describe`'s topics.
         takes_turns: whether a step is one seat's turn, and what the others do in it is ignored.
     """
 
@@ -66,6 +67,7 @@ class Game(abc.ABC):
         # Now and once: some environments change their own arguments while being played.
         self._description = describe(env, self._spaces)
         self.made_of: Mapping[str, Any] = made_of(env)
+        self.files: Mapping[str, str] = files_of(env)
         self._closed = False
 
     def action_space(self, seat: SeatId) -> gymnasium.Space[Any]:
@@ -181,6 +183,7 @@ class GameAround(Game):
         self.screen = game.screen
         self.seats = game.seats
         self.made_of = game.made_of
+        self.files = game.files
         self.watchers, self.split, self.takes_turns = game.watchers, game.split, game.takes_turns
 
     @property

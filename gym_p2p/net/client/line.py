@@ -37,7 +37,9 @@ _WANTED_MAX_S = 0.5
 _MAX_WAITING = 256
 """Events that wait for a line that is being taken up again."""
 _MOST_BEFORE = 64
-"""Behind so many nothing is put that is worth something now or not at all."""
+"""Behind so many nothing is put that may be lost."""
+_MOST_BEFORE_MESSAGES = 192
+"""Behind so many no message of a match is put that is sent again: the rest is for events, which are not."""
 
 
 # Of ``_up`` and ``_broken`` at most one is set. ``_broken`` is set by the library alone, when a line that
@@ -148,13 +150,20 @@ class Line:
         """Do not take the line up again when it breaks."""
         self._given_up = True
 
-    def send_now(self, payload: Payload) -> bool:
+    def send_now(self, payload: Payload, *, may_be_lost: bool) -> bool:
         """Send an event unless there is no line, or much waits for it already; no answer is wanted.
+
+        What is not taken is lost here: whoever gave it sends it again, or can do without.
+
+        Args:
+            payload: the event.
+            may_be_lost: whether it is worth something now or not at all; it then gives way to others.
 
         Returns:
             Whether it was taken.
         """
-        if not self.up or self._outgoing.qsize() >= _MOST_BEFORE:
+        most = _MOST_BEFORE if may_be_lost else _MOST_BEFORE_MESSAGES
+        if not self.up or self._outgoing.qsize() >= most:
             return False
         self._outgoing.put_nowait((payload, False))
         return True

@@ -263,9 +263,12 @@ class SignalingClient:
         """Send a connection signal to another player, or to a spectator, of a match; see :meth:`send`."""
         self.send(SendMatchSignal(game_id, target, type, None if payload is None else dict(payload)))
 
-    def relay(self, game_id: str, target: SeatId, data: str) -> bool:
-        """Have a message passed on to another player of a match; return whether it was sent."""
-        return self._line.send_now(RelayMessage(game_id, target, data))
+    def relay(self, game_id: str, target: SeatId, data: str, *, may_be_lost: bool) -> bool:
+        """Have a message passed on to another player of a match; return whether it was sent.
+
+        Nothing here sends it again; where much waits for the line, what may be lost gives way to the rest.
+        """
+        return self._line.send_now(RelayMessage(game_id, target, data), may_be_lost=may_be_lost)
 
     async def request(self, payload: Payload) -> Mapping[str, Any]:
         """Send an event and return the accepted answer's fields.

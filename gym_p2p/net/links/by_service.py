@@ -1,9 +1,11 @@
 """Links to the other players over which the service passes messages on, as text over Socket.IO.
 
 They are there as long as the line to the service is, and carry what that budget lets through
-(:mod:`gym_p2p.core.api.relaying`): what is beyond is not sent, for the service would refuse it. What is lost
-with a line is the match's to send again. Knows bytes, text and rates; refuses to know when such a link is
-used, and what it carries.
+(:mod:`gym_p2p.core.api.relaying`): what is beyond is not sent, for the service would refuse it, and of that
+game messages are the first (:mod:`gym_p2p.core.link.relay_budget`). What is lost with a line, or not sent, is
+the match's to send again, control messages too.
+
+Knows bytes, text and rates; refuses to know when such a link is used, and what it carries.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import binascii
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from gym_p2p.core.api.relaying import (
     BYTES_BURST,
@@ -20,7 +23,7 @@ from gym_p2p.core.api.relaying import (
     MESSAGES_PER_S,
     RelayedMessage,
 )
-from gym_p2p.core.link.bucket import Bucket
+from gym_p2p.core.link.relay_budget import RelayBudget
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.net.links.driver import Driver
@@ -33,21 +36,12 @@ _log = logging.getLogger(__name__)
 _SHARE = 0.9
 """Of what the service grants: its clock is not ours."""
 
-Send = Callable[[SeatId, str], bool]
 
+class Send(Protocol):
+    """Has a text passed on to a player."""
 
-class _Budget:
-    """What may still be sent, of all links together."""
-
-    def __init__(self, time: Callable[[], float]) -> None:
-        self._time = time
-        self._messages = Bucket(round(_SHARE * MESSAGES_PER_S), round(_SHARE * MESSAGES_BURST))
-        self._bytes = Bucket(round(_SHARE * BYTES_PER_S), round(_SHARE * BYTES_BURST))
-
-    def takes(self, size_chars: int) -> bool:
-        """Whether so much more may be sent; it is then taken off."""
-        now = self._time()
-        return self._messages.takes(1, now) and self._bytes.takes(size_chars, now)
+    def __call__(self, player_id: SeatId, text: str, /, *, may_be_lost: bool) -> bool:
+        """Return whether it was sent; what may be lost gives way to what must arrive."""
 
 
 class ServiceLink:
@@ -56,18 +50,25 @@ class ServiceLink:
     binding = b""
     """There is nothing that its ends have in common and the service has not: messages bear seals instead."""
 
-    def __init__(self, player_id: SeatId, send: Send, budget: _Budget) -> None:
+    def __init__(self, player_id: SeatId, send: Send, budget: RelayBudget, time: Callable[[], float]) -> None:
         self._player_id = player_id
         self._send = send
         self._budget = budget
+        self._time = time
         self.state = LinkState.OPEN
 
-    def send(self, channel: Channel, data: bytes | str) -> bool:  # noqa: ARG002 - the message itself says which
-        """Send one message; see :meth:`gym_p2p.net.links.transport.Link.send`."""
+    def send(self, channel: Channel, data: bytes | str) -> bool:
+        """Send one message; see :meth:`gym_p2p.net.links.transport.Link.send`.
+
+        A control message that was not sent is sent again once the player's count of what they hold stays
+        behind, or shows a gap (:mod:`gym_p2p.core.match.rerouting`).
+        """
         if self.state is not LinkState.OPEN or isinstance(data, str):
             return False
         text = binascii.b2a_base64(data, newline=False).decode()
-        return self._budget.takes(len(text)) and self._send(self._player_id, text)
+        may_be_lost = channel is Channel.GAME
+        within = self._budget.takes(len(text), self._time(), may_be_lost=may_be_lost)
+        return within and self._send(self._player_id, text, may_be_lost=may_be_lost)
 
     async def close(self) -> None:
         """Close it."""
@@ -80,7 +81,7 @@ class ServiceLinks:
     Args:
         driver: carries the match.
         players: everybody's id, by their index.
-        send: has a text passed on to a player; says whether it was sent.
+        send: has a text passed on to a player.
         time: monotonic seconds.
     """
 
@@ -89,9 +90,14 @@ class ServiceLinks:
     ) -> None:
         self._driver = driver
         self._players = players
-        budget = _Budget(time)
+        budget = RelayBudget(
+            messages_per_s=round(_SHARE * MESSAGES_PER_S),
+            messages_burst=round(_SHARE * MESSAGES_BURST),
+            size_per_s=round(_SHARE * BYTES_PER_S),
+            size_burst=round(_SHARE * BYTES_BURST),
+        )
         for player_id, player in players.items():
-            driver.service_link(player, ServiceLink(player_id, send, budget))
+            driver.service_link(player, ServiceLink(player_id, send, budget, time))
 
     def receive(self, message: RelayedMessage) -> None:
         """Hand over what the service passed on; what is no message is dropped."""

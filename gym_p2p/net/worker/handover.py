@@ -4,7 +4,7 @@ Values pass by two deques, and a byte through a socket pair wakes whoever waits 
 that is woken is run at once, often in place of the one that wakes it, and the interpreter lets go of its
 lock for a system call of a socket: so it can go on. ``call_soon_threadsafe`` and the queues of the standard
 library wake with the lock held. Whoever is woken by them waits for it, the other one is run again to let go
-of it, and the system switches to and fro between them several times a step.
+of it, and so the system switches from one to the other several times a step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A blocking socket whose short waits the system ends: one that Python ends is a system call more.
 
-The system counts a wait anew after each signal, Python does not: so a wait that is to end by its deadline, come
-what may, is Python's.
+The system counts a wait anew after each signal, Python does not: so a wait that has to end by its deadline is
+Python's.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gym_p2p.core.api.relaying import BYTES_BURST, BYTES_PER_S, MESSAGES_BURST, MESSAGES_PER_S
-from gym_p2p.core.link.bucket import Bucket
+from gym_p2p.core.link.relay_budget import RelayBudget
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import LinkState
 from tests.core.tables import Table
@@ -26,7 +26,7 @@ class ServedTable(Table):
     service_there = True
     passed_on = 0
     refused = 0
-    _budgets: dict[int, tuple[Bucket, Bucket]] | None = None
+    _budgets: dict[int, RelayBudget] | None = None
     loses: Callable[[bytes], bool] | None = None
 
     def connect(self) -> None:
@@ -46,14 +46,18 @@ class ServedTable(Table):
         """Let it pass on no more of each player than a real one does."""
         self._budgets = {}
 
-    def is_within_budget(self, here: int, data: bytes) -> bool:
+    def is_within_budget(self, here: int, channel: Channel, data: bytes) -> bool:
         """Whether a player may have this passed on, which is taken off then; else a link does not send it."""
         if self._budgets is None:
             return True
-        fresh = Bucket(MESSAGES_PER_S, MESSAGES_BURST), Bucket(BYTES_PER_S, BYTES_BURST)
-        messages, sizes = self._budgets.setdefault(here, fresh)
-        now, size_chars = self.clock.time(), -(-len(data) // 3) * 4
-        within = messages.takes(1, now) and sizes.takes(size_chars, now)
+        fresh = RelayBudget(
+            messages_per_s=MESSAGES_PER_S,
+            messages_burst=MESSAGES_BURST,
+            size_per_s=BYTES_PER_S,
+            size_burst=BYTES_BURST,
+        )
+        budget, size_chars = self._budgets.setdefault(here, fresh), -(-len(data) // 3) * 4
+        within = budget.takes(size_chars, self.clock.time(), may_be_lost=channel is Channel.GAME)
         self.refused += not within
         return within
 
@@ -73,12 +77,12 @@ class _ByService:
     def __init__(self, table: ServedTable, here: int, there: int) -> None:
         self._table, self._here, self._there = table, here, there
 
-    def send(self, _channel: Channel, data: bytes | str) -> bool:
+    def send(self, channel: Channel, data: bytes | str) -> bool:
         table = self._table
         if not table.service_there or table.seats[self._here].stopped:
             return False
         assert isinstance(data, bytes)
-        if not table.is_within_budget(self._here, data):
+        if not table.is_within_budget(self._here, channel, data):
             return False
         table.passed_on += 1
         if table.loses is not None and table.loses(data):

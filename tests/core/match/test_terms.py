@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.core.match.terms import Term, label_of, term_differences
+from gym_p2p.core.match.terms import Term, file_names, label_of, term_differences
 
 GAME, RELEASE = Term.GAME.value, Term.RELEASE.value
 
@@ -36,6 +36,31 @@ def test_only_the_fields_that_bind_are_compared() -> None:
 def test_a_game_that_is_no_mapping_differs_as_a_whole(game: object) -> None:
     ((what, ours, theirs),) = term_differences({GAME: {"a": "1"}}, {GAME: game})
     assert (what, ours, theirs) == ("game", "{'a': '1'}", str(game))
+
+
+def test_of_files_with_other_contents_the_names_on_both_sides_are_told_and_not_compared() -> None:
+    ours, theirs = {Term.STAND_IN: "1", GAME: {"rom": "a"}}, {Term.STAND_IN: "2", GAME: {"rom": "b"}}
+    names = {"stand_in": "left.onnx"}, {"stand_in": "right.onnx", "rom": "pong.bin"}
+    assert term_differences(ours, theirs, files=names) == (
+        ("stand_in", "1, of file 'left.onnx'", "2, of file 'right.onnx'"),
+        ("rom", "a", "b, of file 'pong.bin'"),
+    )
+    assert term_differences(ours, dict(ours), files=names) == ()
+
+
+@pytest.mark.parametrize("names", [None, 3, "x", [], {"stand_in": 3}, {"stand_in": ["x"]}, {3: "x"}])
+def test_names_of_files_that_are_none_are_as_if_they_were_not_there(names: object) -> None:
+    assert term_differences({"stand_in": "1"}, {"stand_in": "2"}, files=(None, names)) == (
+        ("stand_in", "1", "2"),
+    )
+    assert file_names({"about": {"files": names}}) == names
+    assert file_names({"about": names}) is None
+
+
+@pytest.mark.parametrize("path", ["/home/ann/right.onnx", "C:\\models\\right.onnx"])
+def test_no_path_of_another_machine_is_told(path: str) -> None:
+    ((_, _, theirs),) = term_differences({"stand_in": "1"}, {"stand_in": "2"}, files=({}, {"stand_in": path}))
+    assert theirs == "2, of file 'right.onnx'"
 
 
 def test_every_difference_can_be_printed_whatever_came() -> None:

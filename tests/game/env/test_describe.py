@@ -11,6 +11,7 @@ from gymnasium.utils import EzPickle
 from gymnasium.wrappers import ClipReward, RecordEpisodeStatistics, TimeLimit
 from pettingzoo.classic import tictactoe_v3
 
+from gym_p2p.game.env.describe import files_of
 from gym_p2p.game.env.seats import make_game
 from tests.game.environments import Echo, LastOneStanding
 
@@ -128,6 +129,7 @@ def test_the_content_of_a_rom_counts_and_its_place_does_not(tmp_path: Path) -> N
 
     assert not _differences(env("one", b"pong"), env("two", b"pong"))
     assert _differences(env("one", b"pong"), env("two", b"ping")) == {"game ROM"}
+    assert files_of(env("one", b"pong")) == {"game ROM": "game.bin"}
 
 
 def test_a_name_that_classes_share_and_overwrite_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,15 +55,17 @@ def test_a_line_that_is_wanted_is_tried_at_once_and_twice_a_second_for_as_long(
     on_virtual_time(main)
 
 
-def test_what_is_worth_something_now_or_not_at_all_waits_for_no_line_and_behind_little_else() -> None:
+def test_what_may_be_lost_waits_for_no_line_and_behind_little_and_gives_way_to_what_must_arrive() -> None:
     async def main(_loop: VirtualTimeLoop) -> None:
         line, message = Line(lambda *_event: None, EventNames()), RelayMessage("m", 1, "eA==")
-        assert not line.send_now(message)
+        assert not line.send_now(message, may_be_lost=True)
+        assert not line.send_now(message, may_be_lost=False)
         line._up.set()
-        assert line.send_now(message)
-        for _ in range(lines._MOST_BEFORE - 1):
-            line.send(message)
-        assert not line.send_now(message)
-        assert line._outgoing.qsize() == lines._MOST_BEFORE
+        inputs = [line.send_now(message, may_be_lost=True) for _ in range(lines._MAX_WAITING)]
+        assert sum(inputs) == line._outgoing.qsize() == lines._MOST_BEFORE
+        words = [line.send_now(message, may_be_lost=False) for _ in range(lines._MAX_WAITING)]
+        assert sum(words) == lines._MOST_BEFORE_MESSAGES - lines._MOST_BEFORE
+        line.send(message)
+        assert line._outgoing.qsize() == lines._MOST_BEFORE_MESSAGES + 1
 
     on_virtual_time(main)

@@ -30,7 +30,7 @@ class Carrying:
 def links(*, up: bool = True) -> tuple[ServiceLinks, Carrying, list[tuple[Any, str]], list[float]]:
     driver, sent, now = Carrying(), list[tuple[Any, str]](), [0.0]
 
-    def send(player_id: Any, text: str) -> bool:
+    def send(player_id: Any, text: str, *, may_be_lost: bool) -> bool:  # noqa: ARG001 - of both kinds alike
         sent.append((player_id, text))
         return up
 
@@ -59,11 +59,21 @@ def test_what_is_no_message_is_dropped(message: RelayedMessage) -> None:
 
 def test_no_more_is_sent_than_the_service_grants_to_all_players_together() -> None:
     _, driver, sent, now = links()
-    answers = [driver.links[number % 2].send(Channel.GAME, b"x") for number in range(2 * MESSAGES_BURST)]
+    answers = [driver.links[number % 2].send(Channel.CTRL, b"x") for number in range(2 * MESSAGES_BURST)]
     assert len(sent) == sum(answers) == round(0.9 * MESSAGES_BURST)
     now[0] = 1.0
-    answers = [driver.links[0].send(Channel.GAME, b"x") for _ in range(2 * MESSAGES_BURST)]
+    answers = [driver.links[0].send(Channel.CTRL, b"x") for _ in range(2 * MESSAGES_BURST)]
     assert sum(answers) == pytest.approx(0.9 * MESSAGES_PER_S, abs=1)
+
+
+def test_game_messages_leave_half_of_what_may_come_at_once_to_control_messages() -> None:
+    _, driver, _, now = links()
+    for _ in range(10):
+        now[0] += 1.0
+        for _ in range(2 * MESSAGES_BURST):
+            driver.links[0].send(Channel.GAME, b"x")
+    words = [driver.links[1].send(Channel.CTRL, b"x") for _ in range(MESSAGES_BURST)]
+    assert sum(words) == pytest.approx(0.45 * MESSAGES_BURST, abs=1)
 
 
 def test_nothing_is_sent_without_a_line_or_once_it_is_closed() -> None:
