@@ -4,9 +4,8 @@
 ``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-Four stand apart: ``PersonGone``, whoever was to play at a page; ``DamagedReplay``, a file that is no longer
-what was written; ``WatchDiverged``, a spectator's copy that is no longer what was played; and ``NotWritten``,
-a file that a disk does not take.
+Four stand apart: ``PersonGone`` (whoever was to play at a page), ``DamagedReplay`` (no longer what was written),
+``WatchDiverged`` (a spectator's copy is not what was played) and ``NotWritten`` (a disk does not take a file).
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
@@ -239,8 +238,7 @@ class HandshakeRefused(PeerError):
 
     Attributes:
         peer: the other player's id.
-        differences: ``(what, ours, theirs)`` for every difference. Of a file the contents are compared; its
-            name, without the folder, stands with their digest.
+        differences: ``(what, ours, theirs)`` for every difference; of files, the contents' digests and names.
     """
 
     _fields = ("peer", "differences")
@@ -255,25 +253,20 @@ class HandshakeRefused(PeerError):
 
 
 class PeerLost(PeerError):
-    """A player is gone for good.
+    """A player is gone for good: while connecting, after which ``reset`` may be called again; or in a match.
 
-    Raised while connecting, after which ``reset`` may be called again; by ``reset`` where another episode was
-    to begin, whatever ``on_peer_loss`` is, for that is about the episode that runs; and by ``step`` where it
-    is ``"raise"``. In these two cases the match is over: make a new wrapper to play on with whoever is left.
+    That is over then, in ``step`` where ``on_peer_loss="raise"``, and at the next ``reset`` whatever it is.
 
     Attributes:
         peer: the lost player's id; ``None`` if nobody knows whose loss it was.
         reason: why they are believed lost.
-        match_over: whether a match had begun, which is over by that.
+        match_over: whether it was in a match.
     """
 
     _fields = ("peer", "reason", "match_over")
 
     def __init__(self, peer: str | int | None, reason: str, *, match_over: bool = False) -> None:
-        advice = (
-            "; no other episode begins without them, whatever on_peer_loss says: make a new wrapper to play "
-            "another match"
-        )
+        advice = "; no other episode begins without them, whatever on_peer_loss says: make a new wrapper"
         super().__init__(f"player {peer!r} is gone: {reason}{advice if match_over else ''}")
         self.peer = peer
         self.reason = reason
@@ -295,9 +288,8 @@ class MatchRefused(PeerError):
     def __init__(self, queue: str, subjects: Sequence[str], worst_rtt_ms: float | None) -> None:
         measured = "nothing was measured" if worst_rtt_ms is None else f"at most {worst_rtt_ms:.1f} ms apart"
         self.problem = f"pre_match refused a match of {', '.join(subjects)} ({measured})"
-        super().__init__(
-            f"{self.problem}; call reset() to wait in queue {queue!r} again, or pass on_refusal='requeue'"
-        )
+        advice = f"call reset() to wait in queue {queue!r} again, or pass on_refusal='requeue'"
+        super().__init__(f"{self.problem}; {advice}")
         self.queue = queue
         self.subjects = tuple(subjects)
         self.worst_rtt_ms = worst_rtt_ms
@@ -321,10 +313,8 @@ class ServiceUnreachable(NetworkError):
     _fields = ("url",)
 
     def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            f"no gym_p2p service answers at {url} ({problem}); start one with `gym-p2p serve`, "
-            "or check the address"
-        )
+        advice = "start one with `gym-p2p serve`, or check the address"
+        super().__init__(f"no gym_p2p service answers at {url} ({problem}); {advice}")
         self.url = url
 
 
