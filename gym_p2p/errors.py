@@ -4,8 +4,8 @@
 ``PeerError``: another player, or what runs on their machine.
 ``NetworkError``: the way between us: the service, the sockets, the path.
 
-Four stand apart: ``PersonGone`` (whoever was to play at a page), ``DamagedReplay`` (no longer what was written),
-``WatchDiverged`` (a spectator's copy is not what was played) and ``NotWritten`` (a disk does not take a file).
+Apart: ``PersonGone`` (who was to play at a page), ``DamagedReplay`` (no longer what was written),
+``WatchDiverged`` (a spectator's copy is not what was played), ``NotWritten`` (a disk does not take a file).
 
 Errors carry their data in fields, so that a program can act on them without reading the text.
 """
