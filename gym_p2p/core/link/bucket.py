@@ -17,6 +17,10 @@ class Bucket:
         """Return from when on so much more is within the rate, if nothing is taken before."""
         return self._paid_until + size_bytes / self._bytes_per_s - self._burst_s
 
+    def left(self, now: float) -> float:
+        """Return how much is within the rate at once."""
+        return (self._burst_s - max(0.0, self._paid_until - now)) * self._bytes_per_s
+
     def has(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; nothing is taken off."""
         return size_bytes / self._bytes_per_s <= self._burst_s and self.takes_at(size_bytes) <= now
@@ -25,5 +29,9 @@ class Bucket:
         """Whether so much more is within the rate; it is then taken off."""
         if not self.has(size_bytes, now):
             return False
-        self._paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s
+        self.take_off(size_bytes, now)
         return True
+
+    def take_off(self, size_bytes: int, now: float) -> None:
+        """Take so much off, whether it is within the rate or not."""
+        self._paid_until = max(self._paid_until, now) + size_bytes / self._bytes_per_s

@@ -14,10 +14,11 @@ from gym_p2p.core.match.ways import SERVICE
 
 __all__ = ["SERVICE_BURST_BYTES", "SERVICE_BYTES_PER_S", "Pace"]
 
-SERVICE_BYTES_PER_S = 32_768
-SERVICE_BURST_BYTES = 98_304
+SERVICE_BYTES_PER_S = 24_576
+SERVICE_BURST_BYTES = 65_536
 """Of all that one player may send by the service (:mod:`gym_p2p.core.api.relaying`, in base64), to all who
-come back: well below it, so that the match goes on beside it."""
+come back: less than its share of control messages (:mod:`gym_p2p.core.link.relay_budget`), so that none is
+dropped, and the match goes on beside it."""
 
 _SHARE = 3 / 4
 """Of what a third player passes on from one to another."""

@@ -10,6 +10,7 @@ import math
 
 import attrs
 
+from gym_p2p.core.match.gap_repairs import GapRepairs
 from gym_p2p.core.match.pings import Pings
 from gym_p2p.core.match.ways import DIRECT, Way, Why
 from gym_p2p.core.wire.past import Recall
@@ -40,7 +41,7 @@ class Ways:
         told: what was emitted last.
         lost_told: whether the loss of the direct path was.
         behind: how many of our control messages the player says to hold, and since when that is too few.
-        mended_at: when a gap in what came over this way made us begin it anew, last.
+        gaps: the repairs of gaps in what comes over this way.
         suspect: whether the direct path is pinged often, for it may be bad.
         by_service: whether what is taken in just now came by the service.
         early_by_service: whether the newest inputs of an episode that has not begun here did.
@@ -68,7 +69,7 @@ class Ways:
     told: Way = DIRECT
     lost_told: bool = False
     behind: tuple[int, float] | None = None
-    mended_at: float = -math.inf
+    gaps: GapRepairs = attrs.field(factory=GapRepairs)
     suspect: bool = False
     by_service: bool = False
     early_by_service: bool = False

@@ -23,8 +23,8 @@ Why each control message arrives once, in order: what comes before the other sid
 change is of before, and is dropped; who sends one has left whatever was before it, so that its count is
 final; and what follows one is in order, because each way is: a link's channel by itself, and what others pass
 on by its numbers, which begin anew with every change. A gap in them is mended by one more change to the same
-way, and so is a count in their pings that stays behind ours. That is how what was dropped, by a line that
-broke or for want of budget, arrives: nobody who passes messages on repeats them.
+way (:mod:`gym_p2p.core.match.gap_repairs`), and so is a count in their pings that stays behind ours. That is
+how what was dropped, by a line that broke or for want of budget, arrives: nobody who passes it on repeats it.
 Why both end on the same way: numbers only grow, the higher one wins, and of two equal ones the same.
 
 Game messages may be lost and doubled, and change their way without any of this. Inputs go directly as well
@@ -40,6 +40,7 @@ import math
 from collections.abc import Mapping
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.gap_repairs import GapRepairs
 from gym_p2p.core.match.handshake import Handshake
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.outputs import Outputs
@@ -51,7 +52,7 @@ from gym_p2p.core.match.ways import DIRECT, SERVICE, DirectPathLost, Way, WayCha
 from gym_p2p.core.match.ways_round import WaysRound
 from gym_p2p.core.wire.messages import Continue
 
-__all__ = ["BESIDE_S", "INSIST_S", "LEFT_AFTER_S", "MEND_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
+__all__ = ["BESIDE_S", "INSIST_S", "LEFT_AFTER_S", "RETRY_AFTER_S", "TRY_S", "Rerouting"]
 
 LEFT_AFTER_S = 0.5
 """Beyond the notice (``disconnect_notice_s``): most paths that fall silent carry again by then."""
@@ -71,11 +72,6 @@ RETRY_AFTER_S = 10.0
 
 BEHIND_S = 2 * PING_INTERVAL_S
 """For so long a player's count of our control messages may stay behind: their pings take turns with ours."""
-
-MEND_S = 2.0
-"""Between two repairs of a gap at least. Who passes on drops what is beyond a budget: sent again at once, it
-would be dropped again, and of a long message never more would get through than its beginning. In so long the
-longest one fits into what the service passes on (:mod:`gym_p2p.core.api.relaying`)."""
 
 _GREETING = PeerState.GREETING
 
@@ -174,6 +170,7 @@ class Rerouting:
                 at = min(at, max(ways.owed_since, ways.tried_at) + INSIST_S)
             if not self._ways_round.leads_on(ways.now):
                 at = min(at, ways.tried_at + INSIST_S)
+            at = min(at, ways.gaps.due_at)
         return at if ways.beside is None or not ways.link_open else min(at, ways.beside.sent_at + BESIDE_S)
 
     def handle_timeout(self, peer: Peer, now: float) -> None:
@@ -275,14 +272,15 @@ class Rerouting:
             self.mend(peer, now)
 
     def take_gap(self, peer: Peer, now: float) -> None:
-        """Begin the same way anew, for a control message of theirs was lost on it; not again and again."""
-        if peer.ways.mended_at + MEND_S <= now:
-            peer.ways.mended_at = now
+        """Begin the same way anew, now or soon, for a control message of theirs was lost on it."""
+        peer.ways.gaps.seen(now)
+        if peer.ways.gaps.due_at <= now:
             self.mend(peer, now)
 
     def mend(self, peer: Peer, now: float) -> None:
         """Begin the same way anew: a control message was lost on it."""
         if not peer.control.held_back:
+            peer.ways.gaps.mended(now)
             self._take(peer, peer.ways.now, peer.ways.why, now)
 
     # How a way is taken.
@@ -306,6 +304,7 @@ class Rerouting:
         ways = peer.ways
         if way != ways.now:
             self._change_pings(peer, way, now)
+            ways.gaps = GapRepairs()
         ways.had_direct = ways.had_direct or (ways.now is DIRECT and ways.link_open)
         ways.now, ways.why, ways.seen = way, why, (None, None)
         ways.tried_at = ways.heard_at = now

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, GiveState, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.events import (
+    BeginEpisode,
+    EpisodeBegan,
+    GiveState,
+    Interrupted,
+    PlayerGone,
+    ProtocolErrorSeen,
+)
 from gym_p2p.core.wire.forwarded import ForwardedControl
 from gym_p2p.core.wire.messages import decode
 from tests.core.match.test_rerouting import BegunByService
@@ -81,4 +88,33 @@ def test_each_control_message_that_is_dropped_on_the_way_to_the_service_is_sent_
     table.loses = loses
     seconds_until_the_next_episode(table)
     assert len(dropped) == lost + 1
+    assert_all_are_there(table)
+
+
+@pytest.mark.parametrize("size", [200_000, 400_000, 1_000_000])
+def test_a_long_state_that_is_handed_over_by_the_service_leaves_room_for_the_game(size: int) -> None:
+    table = by_service_alone(2, frames=1_200, frames_per_s=60)
+    table.run(3.0)
+    log = table.seats[0].match._peers[1].control
+    table.seats[0].driver.command(GiveState(1, 1, 9, bytes(size)))
+    assert table.run(PLENTY_S), "all frames are played"
+    for seat in table.seats:
+        assert not seat.events_of(PlayerGone)
+        assert not seat.events_of(Interrupted)
+    assert table.run(PLENTY_S, until=lambda: log.delivered == log.sent)
+
+
+def test_two_gaps_that_follow_each_other_are_mended_soon() -> None:
+    table = by_service_alone(2, frames=60, frames_per_s=60)
+    assert table.run(PLENTY_S)
+    seen: list[bytes] = []
+
+    def loses(data: bytes) -> bool:
+        if isinstance(decode(data), ForwardedControl):
+            seen.append(data)
+            return len(seen) in {3, 6}
+        return False
+
+    table.loses = loses
+    assert seconds_until_the_next_episode(table) < 1.0
     assert_all_are_there(table)
