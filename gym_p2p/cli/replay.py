@@ -40,8 +40,9 @@ examples:
   gym-p2p replay match.p2preplay --env my_games:arena     where the file does not name the environment
 
 What --to writes is one row a frame and seat, with the columns episode, frame, seat, action, observation,
-reward, terminated, truncated, next_observation, last. There, and in what --json prints, episodes count
-from 0; in the documents and in what is said here, from 1.
+reward, terminated, truncated, next_observation, last. Where an episode is a number, there and in what
+--json prints, episodes count from 0; in words, also in the texts of --json (damage, missing), and in the
+documents, from 1.
 """
 
 

@@ -312,13 +312,15 @@ class HumanSeat:
     def _count_down(self) -> None:
         """Let the person get ready, as long as they are there; what they press meanwhile is not played."""
         until = time.monotonic() + self._countdown_s
-        while (left_s := until - time.monotonic()) > 0:
-            self._countdown = -int(-left_s // 1)
-            self._tell()
-            with self._server.lock:
-                self._require_person()
-                self._server.changed.wait(left_s % 1.0 or 1.0)
-        self._countdown = None
+        try:
+            while (left_s := until - time.monotonic()) > 0:
+                self._countdown = -int(-left_s // 1)
+                self._tell()
+                with self._server.lock:
+                    self._require_person()
+                    self._server.changed.wait(left_s % 1.0 or 1.0)
+        finally:
+            self._countdown = None
         with self._server.lock:
             self._person.forget_presses()
         self._tell()

@@ -169,6 +169,8 @@ def _ending(session: Session, seat: SeatId | None, record: MatchRecord | None) -
 def _result(session: Session, seat: SeatId | None, record: MatchRecord | None, *, ago: int = 0) -> str | None:
     """Return ``won``, ``lost`` or ``drawn`` where what one earns another one loses; else ``None``.
 
+    An episode that was broken off has no result, whoever was ahead.
+
     Args:
         session: of the match.
         seat: whose result it is.
@@ -177,9 +179,11 @@ def _result(session: Session, seat: SeatId | None, record: MatchRecord | None, *
     """
     if record is None or len(record.episodes) <= ago or seat is None:
         return None
-    returns = record.episodes[-1 - ago].totals.returns
+    episode = record.episodes[-1 - ago]
+    returns = episode.totals.returns
     if (
-        len(returns) != len(session.game.seats)
+        not episode.completed
+        or len(returns) != len(session.game.seats)
         or not any(returns)
         or not math.isclose(math.fsum(returns), 0.0, abs_tol=1e-6)
     ):

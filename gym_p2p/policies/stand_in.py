@@ -65,7 +65,7 @@ class PolicyStandIn(InformedStandIn):
 
     @property
     def file_name(self) -> str | None:
-        """The name, without its folder, of the file that all players compare; ``None`` without one."""
+        """See :class:`InformedStandIn`."""
         file = read_spec(self._policy).file
         return None if file is None else file.name
 

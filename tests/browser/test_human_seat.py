@@ -11,7 +11,7 @@ from gym_p2p import PersonGone
 from tests.browser.driver import Driver
 from tests.browser.lone_person import Alone, Painter
 from tests.browser.seat_page import DRAWN, Page
-from tests.browser.states import Stage, picture
+from tests.browser.states import TOLD, Stage, picture
 from tests.waiting import PATIENCE_S, until
 
 
@@ -61,7 +61,7 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
     assert alone.error is None
 
 
-def test_a_tab_that_was_taken_over_says_that_the_game_is_closed_once_it_is(browser: Driver) -> None:
+def test_a_tab_that_was_taken_over_says_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
     with Alone(Painter()) as alone:
         page = Page(browser, alone.seat.url)
         page.until(DRAWN)
@@ -69,19 +69,82 @@ def test_a_tab_that_was_taken_over_says_that_the_game_is_closed_once_it_is(brows
         page.until("document.body.innerText.includes('another tab')")
         second.until(DRAWN)
     page.ask("click", selector="#card-button")  # and nobody is there any more
-    page.until("document.body.innerText.includes('The program that runs it has ended')")
-    assert page.ask("value", expression="document.title") == "The game is closed"
-    assert page.ask("value", expression="document.getElementById('card-button').hidden") is True
+    page.until("document.body.innerText.includes('the program that runs the game has ended')")
+    assert page.ask("value", expression="document.title") == "No answer"
+    assert page.ask("value", expression=BUTTON) == "Try again"
+
+
+@pytest.mark.parametrize("answer", ["no network", "silence", 404, 429, 502])
+def test_who_tries_again_in_vain_may_do_so_once_more_unless_the_link_is_not_good_any_more(
+    browser: Driver, answer: str | int
+) -> None:
+    with Stage(browser, picture(), init=HASTE) as stage:
+        page = stage.page
+        stage.tell(TOLD["gone"])
+        assert page.ask("value", expression=BUTTON) == "Try again"
+        page.ask("value", expression=ANSWERING[answer])
+        page.ask("click", selector="#card-button")
+        page.until("window.disabled === true")  # as long as it asks
+        head = HEADS.get(answer, "No answer")
+        page.until(f"document.getElementById('card-head').textContent === '{head}'")
+        assert page.ask("value", expression="document.title") == head
+        assert page.ask("value", expression=BUTTON) == ("" if answer == 404 else "Try again")
+        if answer != 404:
+            page.ask("value", expression="window.fetch = window.fetchOnce; 0")
+            page.ask("press", code="Enter")  # the button has the focus
+            page.until("Boolean(window.page?.link.open) && window.fetchOnce === undefined")  # loaded anew
 
 
 def test_a_page_that_asks_for_a_place_by_itself_goes_on_asking_while_nobody_answers(browser: Driver) -> None:
-    told = {"phase": "waiting"}
     with Stage(browser, picture(), init=HASTE) as stage:
-        stage.tell(told)
+        stage.tell(TOLD["waiting"])
         stage.close_with("full")
-        stage.page.ask("value", expression="window.fetch = () => Promise.reject(new Error('nobody'))")
+        stage.page.ask("value", expression=ANSWERING["no network"])
         stage.page.until("window.asked > 2")
         assert stage.page.head() == "All places are taken"
+
+
+def test_a_page_that_asks_for_a_place_asks_no_more_once_its_link_is_not_good(browser: Driver) -> None:
+    with Stage(browser, picture(), init=HASTE) as stage:
+        stage.tell(TOLD["waiting"])
+        stage.page.ask("value", expression=ANSWERING[404])
+        stage.close_with("full")
+        stage.page.until("document.title === 'This link is not good any more'")
+        assert stage.page.ask("value", expression="window.asked") == 1
+
+
+HEADS: dict[int | str, str] = {
+    404: "This link is not good any more",
+    429: "Not just now",
+    502: "Not just now",
+}
+"""What stands on the card, by the answer."""
+
+BUTTON = """(() => {
+  const button = document.getElementById("card-button");
+  return button.hidden || button.disabled ? "" : button.textContent;
+})()"""
+"""What stands on the card's button; "" where there is none to press."""
+
+_ANSWER = """{{
+  window.fetchOnce = window.fetch;
+  window.fetch = (_, how) => {{
+    window.disabled = document.getElementById("card-button").disabled;
+    return {answer};
+  }};
+}}"""
+
+ANSWERING: dict[int | str, str] = {
+    "no network": _ANSWER.format(answer='Promise.reject(new Error("nobody"))'),
+    "silence": _ANSWER.format(
+        answer='new Promise((_, no) => how.signal.addEventListener("abort", () => no(how.signal.reason)))'
+    ),
+    **{
+        status: _ANSWER.format(answer=f"Promise.resolve(new Response(null, {{ status: {status} }}))")
+        for status in HEADS
+    },
+}
+"""What has a page's questions answered so."""
 
 
 HASTE = """{
@@ -91,6 +154,8 @@ HASTE = """{
     if (ms === 10000) window.asked += 1;
     return wait(what, ms === 10000 ? 50 : ms, ...rest);
   };
+  const limit = AbortSignal.timeout;
+  AbortSignal.timeout = (ms) => limit.call(AbortSignal, ms / 100);
 }"""
 """Ten seconds are over at once."""
 

@@ -60,7 +60,8 @@ def states(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     stage.page.ask(
         "value", expression="{ const now = performance.now(); performance.now = () => now + 60000; }"
     )
-    stage.page.until("document.getElementById('card-head').textContent === 'The game is closed'")
+    stage.page.until("document.getElementById('card-head').textContent === 'No answer'")
+    assert not stage.page.ask("value", expression="document.getElementById('card-button').hidden")
     yield "nobody answers"
 
 

@@ -308,13 +308,14 @@ def test_a_person_who_leaves_while_they_get_ready_is_gone_before_that_is_over() 
         leaving = threading.Thread(target=leave)
         leaving.start()
         try:
-            person.action()
+            with pytest.raises(PersonGone) as caught:
+                person.action()
         finally:
             leaving.join(PATIENCE_S)
+        assert caught.value.reason == "left"
+        until(lambda: person.told["gone"] == "left" and person.told["phase"] != "countdown")
 
-    with pytest.raises(PersonGone) as caught:
-        opened(person, play)
-    assert caught.value.reason == "left"
+    opened(person, play)
 
 
 def test_a_person_who_leaves_ends_a_wait_and_is_gone_from_then_on() -> None:

@@ -109,9 +109,12 @@ def test_two_people_play_each_other_over_a_long_path_and_the_documents_say_so(lo
     assert left_running() == []
 
 
-def _two_rounds(lobby: Lobby, name: str) -> tuple[list[float], list[str | None]]:
-    """Play two rounds of a point each; return who got what in them, and what the page's countdowns said."""
-    game = gymnasium.make(RALLY, render_mode="rgb_array", points=1)
+def _two_rounds(lobby: Lobby, name: str, *, whole: bool) -> tuple[list[float], list[str | None]]:
+    """Play two rounds of a point each; return who got what in them, and what the page's countdowns said.
+
+    Rounds that are not whole go on for another point, and are broken off after the first one.
+    """
+    game = gymnasium.make(RALLY, render_mode="rgb_array", points=1 if whole else 2)
     env = P2PEnv(game, seat=name, **lobby.options(fps=120, sync="lockstep"))
     returns = [0.0, 0.0]
     before: list[str | None] = []
@@ -123,7 +126,7 @@ def _two_rounds(lobby: Lobby, name: str) -> tuple[list[float], list[str | None]]
             while not over:
                 _, reward, terminated, truncated, _ = env.step(person.action())
                 returns[number] += float(reward)
-                over = terminated or truncated
+                over = terminated or truncated or (not whole and returns[number] != 0)
         before.extend(state["before"] for state in page.states if state["phase"] == "countdown")
 
     try:
@@ -133,12 +136,19 @@ def _two_rounds(lobby: Lobby, name: str) -> tuple[list[float], list[str | None]]
     return returns, before
 
 
-def test_who_gets_ready_for_another_round_is_told_how_the_one_before_it_ended(lobby: Lobby) -> None:
-    ends = together(lambda: _two_rounds(lobby, "left"), lambda: _two_rounds(lobby, "right"))
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_gets_ready_for_another_round_is_told_how_the_one_before_it_ended_if_it_was_whole(
+    lobby: Lobby,
+    whole: bool,  # noqa: FBT001 - a case
+) -> None:
+    ends = together(
+        lambda: _two_rounds(lobby, "left", whole=whole), lambda: _two_rounds(lobby, "right", whole=whole)
+    )
     for end in ends:
         assert isinstance(end, tuple), end
         (first, _), before = end
-        assert before == [None, "won" if first > 0 else "lost"]
+        assert first in {1.0, -1.0}
+        assert before == [None, ("won" if first > 0 else "lost") if whole else None]
 
 
 def test_who_cannot_write_documents_is_told_before_a_person_is_asked_to_come(

@@ -20,6 +20,8 @@ let notice = ""; // what is said for a moment, of a gamepad
 let said = ""; // what was read aloud last
 let last = {}; // what was told of the game last
 const FULL_AGAIN_MS = 10_000;
+const ANSWER_LIMIT_MS = 10_000;
+const NOT_FOUND = 404;
 
 const link = new Link({
   opened: () => {
@@ -233,6 +235,7 @@ function card(words, code = "", kind = "", button = null) {
   set($("card-code"), code);
   $("card-button").hidden = button === null;
   if (button !== null) {
+    $("card-button").disabled = false;
     $("card-button").textContent = button[0];
     $("card-button").onclick = button[1];
   }
@@ -254,6 +257,7 @@ function ended(why) {
   if (why === "taken") lastWords(texts.taken, [texts.takeBack, anew]);
   else if (why === "version") lastWords(texts.version, [texts.reload, anew]);
   else if (why === "crashed") lastWords(texts.crashed, last.again === false ? null : [texts.tryAgain, anew]);
+  else if (why === "unreachable" && !finished) notServed(texts.unreachable);
   else if (!finished || why === "full") lastWords(texts[why] ?? texts.over);
   if (why === "full") setTimeout(untilServed, FULL_AGAIN_MS);
   finished = true;
@@ -267,21 +271,41 @@ function lastWords(words, button = null) {
   if (!finished) document.title = words[0];
 }
 
-/** Load the page anew where it is still served, and return whether; else the browser would show a page of its own. */
-async function served() {
-  const answer = await fetch(location.href, { method: "HEAD" }).catch(() => null);
-  if (answer?.ok) location.reload();
-  return answer?.ok ?? false;
+/**
+ * Load the page anew where it is served, and return null; else return the words for why it is not: the browser would show
+ * a page of its own.
+ */
+async function load() {
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const answer = await fetch(location.href, { method: "HEAD", signal: limit }).catch(() => null);
+  if (answer === null) return texts.unreachable;
+  if (answer.status === NOT_FOUND) return texts.invalid;
+  if (!answer.ok) return texts.unready;
+  location.reload();
+  return null;
 }
 
+/** Load the page anew, on a button. */
 async function anew() {
-  if (await served()) return;
-  card(texts.unreachable);
-  document.title = texts.unreachable[0];
+  const button = $("card-button");
+  button.disabled = true;
+  const words = await load();
+  if (words === null) return;
+  notServed(words);
+  button.focus(); // it lost it as it was disabled
 }
 
+/** Load the page anew by itself as soon as it is served. */
 async function untilServed() {
-  if (!(await served())) setTimeout(untilServed, FULL_AGAIN_MS);
+  const words = await load();
+  if (words === texts.invalid) notServed(words);
+  else if (words !== null) setTimeout(untilServed, FULL_AGAIN_MS);
+}
+
+/** Say why the page is not served; there is a button for another time, unless the link is not good any more. */
+function notServed(words) {
+  card(words, "", "", words === texts.invalid ? null : [texts.tryAgain, anew]);
+  document.title = words[0];
 }
 
 const leave = $("leave");

@@ -13,7 +13,9 @@ export const texts = {
   connecting: ["Just a moment", "The page is connecting to the game."],
   leaving: ["Leaving the game", "The game is told when the connection is back. You can close this page."],
   reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
-  unreachable: ["The game is closed", "The program that runs it has ended. You can close this page."],
+  unreachable: ["No answer", "Either the connection is lost, or the program that runs the game has ended."],
+  unready: ["Not just now", "The game cannot be opened at the moment. Please try again a little later."],
+  invalid: ["This link is not good any more", "Please ask whoever gave it to you for a new one."],
   waiting: ["Waiting for the others", (others) =>
     others === null ? "The game starts by itself when everybody is here."
     : others === 0 ? "Nobody else is here yet. The game starts by itself."
