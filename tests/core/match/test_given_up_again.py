@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.core.match.events import Leave, Left, PlayerGone, ProtocolErrorSeen, Source
+from gym_p2p.core.match.farewell import agreed_loss, gone_event
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PeerState
 from gym_p2p.core.match.return_events import SeatTaken
@@ -161,6 +162,15 @@ def test_who_will_not_come_says_for_whose_loss() -> None:
     match.receive(2, encode(Holdings(1, ((1, held, Cause.LEFT),))), 3.6)
     (gone,) = [one for one in outputs_of(match) if isinstance(one, PlayerGone)]
     assert gone == PlayerGone(1, "peer_lost", held, "peer_lost", 2, Source.GOODBYE)
+
+
+def test_who_catches_up_meanwhile_keeps_the_words_too() -> None:
+    match = coming_back(ACTING_SYNC)
+    match.receive(2, encode(goodbye("interrupted", 0)), 3.2)
+    peer = match._peers[2]
+    gone = gone_event(peer, 0, local=0, players=3)
+    assert gone == PlayerGone(2, "peer_left", 0, "interrupted", source=Source.GOODBYE)
+    assert agreed_loss(peer, {1: Holdings(1, ((2, 0, Cause.CRASHED),))}) == peer.loss
 
 
 def test_who_came_back_and_played_says_goodbye_once() -> None:
