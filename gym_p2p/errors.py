@@ -258,19 +258,19 @@ class PeerLost(PeerError):
     That is over then, in ``step`` where ``on_peer_loss="raise"``, and at the next ``reset`` whatever it is.
 
     Attributes:
-        peer: the lost player's id; ``None`` if nobody knows whose loss it was.
+        peer: the id of who is lost, or of who counts this player as gone; ``None`` if nobody knows.
         reason: why they are believed lost.
         match_over: whether it was in a match.
     """
 
     _fields = ("peer", "reason", "match_over")
 
-    def __init__(self, peer: str | int | None, reason: str, *, match_over: bool = False) -> None:
-        advice = "; no other episode begins without them, whatever on_peer_loss says: make a new wrapper"
-        super().__init__(f"player {peer!r} is gone: {reason}{advice if match_over else ''}")
-        self.peer = peer
-        self.reason = reason
-        self.match_over = match_over
+    def __init__(
+        self, peer: str | int | None, reason: str, *, match_over: bool = False, text: str = ""
+    ) -> None:
+        over = "; the match is over: make a new wrapper to play another one" if match_over else ""
+        super().__init__(text or f"player {peer!r} is gone: {reason}{over}")
+        self.peer, self.reason, self.match_over = peer, reason, match_over
 
 
 class MatchRefused(PeerError):

@@ -202,6 +202,8 @@ def test_who_closes_while_they_play_again_what_was_played_is_missed_at_once(
     assert isinstance(ended, tuple), ended
     told, ended_at = ended
     assert told == {"reason": "peer_left", "player": "a"}
+    assert env.p2p.ending is not None
+    assert env.p2p.ending.stated_reason == "interrupted"
     with in_time():
         assert ended_at - closed_at < 10.0
     assert not list((tmp_path / "state").rglob("*.json")), "nobody comes back"

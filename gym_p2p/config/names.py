@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import pkgutil
 import re
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 from gym_p2p.errors import ConfigurationError
 
-__all__ = ["did_you_mean", "load_callable", "load_named", "name_of", "without_addresses"]
+__all__ = ["compared_name", "did_you_mean", "load_callable", "load_named", "name_of", "without_addresses"]
 
-_ADDRESS = re.compile(r"(?: at)? 0x[0-9a-fA-F]+")
+_ADDRESS = re.compile(r"( at)? 0x[0-9a-fA-F]+")
+
+_FUNCTION = re.compile(r"(<(?:built-in )?function [\w.<>]+) at 0x[0-9a-fA-F]+>")
+"""As it is shown within something else."""
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, list_all: bool = True) -> str:
@@ -94,4 +99,56 @@ def without_addresses(shown: str) -> str:
     >>> without_addresses("<my_lab.Greedy object at 0x7f5c3a2b1d90>")
     '<my_lab.Greedy object>'
     """
-    return _ADDRESS.sub("", shown)
+
+    def kept(found: re.Match[str]) -> str:
+        within = shown.count("<", 0, found.start()) > shown.count(">", 0, found.start())
+        return "" if within or found[1] else found[0]  # elsewhere it is a number, or part of a text
+
+    return _ADDRESS.sub(kept, shown)
+
+
+def compared_name(option: str, function: Any) -> str:
+    """Return the name by which players compare a function; of what does something else it is another one.
+
+    A function's is that of :func:`name_of`. An object, that of a method, and what a ``functools.partial``
+    holds are told by their ``repr``, with all that stands in it.
+
+    >>> import json
+    >>> compared_name("stand_in", functools.partial(json.dumps, indent=2))
+    'functools:partial(json:dumps, indent=2)'
+
+    Args:
+        option: what the function was given for, for the error's text.
+        function: it.
+
+    Raises:
+        ConfigurationError: the ``repr`` of one of these objects is the default one, which says nothing of it.
+    """
+    kind = type(function)
+    if isinstance(function, functools.partial):
+        held = [_shown(option, argument) for argument in function.args]
+        held += [f"{name}={_shown(option, value)}" for name, value in sorted(function.keywords.items())]
+        inner = ", ".join([compared_name(option, function.func), *held])
+        return f"{kind.__module__}:{kind.__qualname__}({inner})"
+    if not hasattr(function, "__qualname__"):
+        return f"{kind.__module__}:{_shown(option, function)}"
+    owner = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, type | ModuleType):
+        return name_of(function)
+    return f"{name_of(function)} of {_shown(option, owner)}"
+
+
+def _shown(option: str, value: Any) -> str:
+    """Return what an object says of itself; of functions their names.
+
+    Raises:
+        ConfigurationError: it says nothing.
+    """
+    if isinstance(value, functools.partial) or hasattr(value, "__qualname__"):
+        return compared_name(option, value)
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__:
+        silent = f"players compare it, and a {kind.__module__}:{kind.__qualname__} does not say what it does"
+        advice = "give it a __repr__ that does, or pass the name of a function, 'module:function'"
+        raise ConfigurationError(option, f"{silent}: {advice}")
+    return _FUNCTION.sub(r"\1>", repr(value))

@@ -102,10 +102,13 @@ class SyncConfig:
     """When a player is gone: end the episode, raise ``PeerLost``, or play it on, with the seats taken by
     their default actions (or the first that an action mask allows) or by ``stand_in``. Without a player whose
     seats were all over before, the episode is played on in any case. The next one begins without them in no
-    case: ``reset`` raises ``PeerLost``, and those who are left play on with new wrappers."""
+    case: ``reset`` raises ``PeerLost``, or directly after the step that ended the episode gives its outcome
+    once more, and the next call raises; those who are left play on with new wrappers."""
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone, or away: ``stand_in(seat, observation, frame) -> action``, a
-    function of its arguments alone and the same one at every player; a callable, or ``module:function``."""
+    function of its arguments alone and the same one at every player; a callable, or ``module:function``.
+    Players compare functions by their names, and objects (also of methods, and in ``functools.partial``) by
+    their ``repr``: one that has the default one is refused. It has to say all that makes them act."""
     on_desync: Literal["continue", "truncate"] = attrs.field(
         default="continue", validator=one_of("continue", "truncate")
     )

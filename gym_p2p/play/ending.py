@@ -10,9 +10,9 @@ from gym_p2p.core.match.events import EXCLUDED, PlayerGone
 from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import PersonGone
+from gym_p2p.errors import PeerLost, PersonGone
 
-__all__ = ["SUPERSEDED_WORDS", "Ending", "gone_in_words", "why_closed", "why_dropped"]
+__all__ = ["SUPERSEDED_WORDS", "Ending", "gone_in_words", "no_more_episodes", "why_closed", "why_dropped"]
 
 SUPERSEDED_WORDS = "this seat was taken up again by another process of this player's"
 
@@ -98,6 +98,27 @@ def _reason_of(error: BaseException | None, *, otherwise: str) -> str:
 def gone_in_words(gone: PlayerGone) -> str:
     """Return why somebody is gone, as it may stand in an error."""
     return _in_words(gone.reason, gone.stated_reason)
+
+
+def no_more_episodes(lost: PeerLost, gone: PlayerGone | None, *, first: bool) -> PeerLost:
+    """Return what ``reset`` raises where no episode begins in a match, with what is true of that.
+
+    Args:
+        lost: how it was learnt.
+        gone: who is gone, or for whom this player is; ``None`` where that is not known.
+        first: whether it was to be the first episode.
+    """
+    text, reason = "", None if gone is None else gone.reason
+    if reason == SUPERSEDED:
+        text = f"{SUPERSEDED_WORDS}, says {lost.peer!r}: the match goes on there"
+    elif reason == EXCLUDED:
+        counts = f"player {lost.peer!r} counts this player as gone"
+        stated = "" if gone is None or gone.stated_reason is None else f" ({gone.stated_reason})"
+        text = f"{counts}{stated}; the match is over here: make a new wrapper to play another one"
+    elif not first:
+        begins = "no other episode begins without them, whatever on_peer_loss says: make a new wrapper"
+        text = f"player {lost.peer!r} is gone: {lost.reason}; {begins}"
+    return PeerLost(lost.peer, lost.reason, match_over=True, text=text)
 
 
 def _in_words(reason: str, stated: str | None) -> str:

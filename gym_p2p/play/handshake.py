@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex
 import attrs
 
 from gym_p2p.config import P2PConfig, SyncConfig
-from gym_p2p.config.names import name_of
+from gym_p2p.config.names import compared_name
 from gym_p2p.core.api.rooms import MatchFound
 from gym_p2p.core.link.game_records import GameTransport
 from gym_p2p.core.match.terms import Term
@@ -94,6 +94,9 @@ def make_plan(
         offer: the sync modes that this player can play in.
         seated: who acts for this player.
         kept: the match that is taken up again; ``None`` where one is looked for.
+
+    Raises:
+        ConfigurationError: a stand-in does not say what it does.
     """
     sync = config.sync
     must = {
@@ -102,7 +105,7 @@ def make_plan(
         Term.CHECKSUM_INTERVAL.value: f"{sync.checked_every} frames",
         Term.ABSENT_PLAYERS.value: _gone(game, sync),
         Term.WHILE_AWAY.value: sync.while_away,
-        Term.STAND_IN.value: name_of(sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in),
+        Term.STAND_IN.value: _stand_in(sync),
     }
     names = unique_names(game.seats)
     by_seat = {names[seat]: who for seat, who in seated.others().items()}
@@ -246,6 +249,11 @@ def _gone(game: Game, sync: SyncConfig) -> str:
     how = sync.on_peer_loss if goes_on else "truncate or raise (the episode ends)"
     defaults = {str(s): game.codec(s).to_json(game.default_action(s)) for s in game.seats}
     return f"{how}, default actions {json.dumps(defaults)}"
+
+
+def _stand_in(sync: SyncConfig) -> str:
+    """Return who stands in, which has to be the same for all."""
+    return compared_name("stand_in", sync.stand_in) if callable(sync.stand_in) else str(sync.stand_in)
 
 
 def _file_names(game: Game, sync: SyncConfig) -> dict[str, str]:

@@ -17,7 +17,7 @@ from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.play.coming_back import ComeBack, Stretch, stretches, take_seat
-from gym_p2p.play.ending import Ending
+from gym_p2p.play.ending import Ending, no_more_episodes
 from gym_p2p.play.episode import LiveEpisode
 from gym_p2p.play.kept_match import KeptFile
 from gym_p2p.play.match_client import MatchClient
@@ -96,6 +96,12 @@ class LiveMatch:
             HandshakeRefused: the players want different seeds or options.
             PeerLost, NetworkError: there will be no episode.
         """
+        try:
+            return self._await_episode(seed, options)
+        except PeerLost as lost:
+            raise no_more_episodes(lost, self.client.gone, first=self.episode is None) from None
+
+    def _await_episode(self, seed: int | None, options: Mapping[str, Any] | None) -> EpisodeBegan:
         come_back, self.come_back, self._waits = self.come_back, None, False
         if come_back is not None:
             running = self._play_again(come_back)
@@ -113,8 +119,6 @@ class LiveMatch:
                 "The others must call reset() too, each in a process or thread of their own.",
                 meanwhile=self.waits.for_resets,
             )
-        except PeerLost as lost:
-            raise PeerLost(lost.peer, lost.reason, match_over=True) from None
         finally:
             self.waits.over()
         self.settle()  # what came at the barrier made frames of the episode before final

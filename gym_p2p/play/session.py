@@ -89,7 +89,7 @@ class Session:
         (:mod:`gym_p2p.play.last_step`).
 
         Raises:
-            ConfigurationError: a seed or options that cannot travel.
+            ConfigurationError: a seed or options that cannot travel; at the first one, what cannot be played.
             UsageError: another player is to be played in this very thread.
             HandshakeRefused: the players want different seeds or options of this episode, which can be tried
                 again; or, at the first reset, they play different games.

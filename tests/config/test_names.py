@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from gym_p2p.config.names import did_you_mean, load_callable, load_named, name_of
+from gym_p2p.config.names import did_you_mean, load_callable, load_named, name_of, without_addresses
 from gym_p2p.errors import ConfigurationError
 
 
@@ -44,6 +44,27 @@ def test_a_name_that_comes_near_is_proposed_and_all_are_listed_where_none_does()
 def test_what_documents_call_a_function_leads_back_to_it() -> None:
     assert load_named("hook", name_of(shutil.which)) is shutil.which
     assert load_named("hook", name_of(json.JSONDecoder.decode)) is json.JSONDecoder.decode
+
+
+@pytest.mark.parametrize(
+    ("shown", "left"),
+    [
+        ("<lab.Greedy object at 0x7f5c3a2b1d90>", "<lab.Greedy object>"),
+        (
+            "<bound method Greedy.act of <lab.Greedy object at 0x7f5c>>",
+            "<bound method Greedy.act of <lab.Greedy object>>",
+        ),
+        ("<Greedy 0x7f5c>", "<Greedy>"),
+        (
+            "functools.partial(<function act at 0x7f5c>, ' 0x1f')",
+            "functools.partial(<function act>, ' 0x1f')",
+        ),
+        ("partial(f, 0x1f, g=<function g at 0x7f5c>)", "partial(f, 0x1f, g=<function g>)"),
+        ("<A at 0x1 of <function f.<locals>.<lambda> at 0x2>>", "<A of <function f.<locals>.<lambda>>>"),
+    ],
+)
+def test_addresses_are_left_out_and_arguments_are_not(shown: str, left: str) -> None:
+    assert without_addresses(shown) == left
 
 
 def test_a_function_is_taken_as_it_is_or_by_its_name() -> None:

@@ -6,11 +6,13 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gym_p2p.config import P2PConfig, SyncConfig
 from gym_p2p.core.match.handshake import handshake_differences
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello
-from gym_p2p.errors import HandshakeRefused
+from gym_p2p.errors import ConfigurationError, HandshakeRefused
 from gym_p2p.game.env.game import Game
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.play.handshake import make_plan
@@ -70,20 +72,67 @@ def test_of_two_roms_both_sides_read_which_file_is_where(tmp_path: Path) -> None
 
 
 class _Greedy:
+    """Shows itself as every object does that says nothing else."""
+
+    def __init__(self, greed: int) -> None:
+        self.greed = greed
+
     def __call__(self, _seat: Any, _observation: Any, _frame: int) -> int:
-        return 0
+        return self.greed
 
 
-def _heuristic(_seat: Any, _observation: Any, _frame: int, *, _greed: int = 0) -> int:
+class _Told(_Greedy):
+    def __repr__(self) -> str:
+        return f"greedy({self.greed})"
+
+
+def _heuristic(_seat: Any, _observation: Any, _frame: int, *_args: Any, **_options: Any) -> int:
     return 0
 
 
-def test_a_stand_in_that_is_an_object_is_compared_by_what_it_is_and_not_by_where_it_lies() -> None:
-    assert not _differences(_description(_Greedy()), _description(_Greedy()))
-    half, whole = (functools.partial(_heuristic, _greed=greed) for greed in (1, 2))
-    assert not _differences(_description(half), _description(functools.partial(_heuristic, _greed=1)))
-    ((what, ours, theirs),) = _differences(_description(half), _description(whole))
+@pytest.mark.parametrize(
+    "make",
+    [
+        _Told,
+        lambda greed: _Told(greed).__call__,
+        lambda greed: functools.partial(_Told(greed)),
+        lambda greed: functools.partial(_heuristic, 0, _Told(greed)),
+        lambda greed: functools.partial(_heuristic, greed=greed),
+        lambda greed: functools.partial(_heuristic, [_heuristic, greed]),
+        lambda greed: functools.partial(_heuristic, mask=f" at 0x{greed}"),
+        lambda greed: functools.partial(functools.partial(_heuristic, _Told(greed)), other=_heuristic),
+    ],
+)
+def test_a_stand_in_that_is_an_object_is_compared_by_what_it_says_and_not_by_where_it_lies(make: Any) -> None:
+    assert not _differences(_description(make(1)), _description(make(1)))
+    ((what, ours, theirs),) = _differences(_description(make(1)), _description(make(2)))
     assert what == "stand_in"
-    assert "_greed=1" in ours
-    assert "_greed=2" in theirs
-    assert "0x" not in ours + theirs
+    assert ours != theirs
+    if " at 0x1" not in ours:
+        assert "0x" not in ours + theirs
+
+
+@pytest.mark.parametrize(
+    "stand_in",
+    [
+        _Greedy(1),
+        _Greedy(1).__call__,
+        functools.partial(_Greedy(1)),
+        functools.partial(_heuristic, _Greedy(1)),
+        functools.partial(_heuristic, how=functools.partial(_heuristic, _Greedy(1))),
+    ],
+)
+def test_a_stand_in_that_does_not_say_what_it_does_is_refused_before_anybody_is_met(stand_in: Any) -> None:
+    with pytest.raises(ConfigurationError, match="give it a __repr__ that does, or pass the name") as raised:
+        _description(stand_in)
+    assert raised.value.option == "stand_in"
+    assert "test_handshake_files:_Greedy" in str(raised.value)
+
+
+def test_what_holds_something_that_does_not_say_what_it_does_never_agrees() -> None:
+    assert _differences(*(_description(functools.partial(_heuristic, [_Greedy(greed)])) for greed in (1, 2)))
+
+
+def test_a_function_is_compared_by_its_name_however_it_was_passed() -> None:
+    by_name = _description(f"{__name__}:_heuristic")
+    assert not _differences(_description(_heuristic), by_name)

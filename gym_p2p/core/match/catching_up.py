@@ -158,7 +158,7 @@ class CatchingUp:
             raise ProtocolError("too much at once")
         self.put_off.append((peer, message))
         if isinstance(message, Goodbye) and peer.state is not PeerState.GONE:
-            peer.state, peer.loss = PeerState.GONE, Loss(Cause.LEFT)
+            peer.state, peer.loss = PeerState.GONE, Loss(Cause.LEFT, Source.GOODBYE, words=message)
 
     def are_gone(self, report: Holdings) -> None:
         """Ask those no more who are gone by somebody's account."""

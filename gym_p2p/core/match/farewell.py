@@ -16,7 +16,7 @@ from gym_p2p.core.match.events import EXCLUDED, PlayerGone, Source
 from gym_p2p.core.match.peer import Loss, Peer
 from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.foreign_text import printable
-from gym_p2p.core.wire.messages import Cause, Holdings
+from gym_p2p.core.wire.messages import Cause, Goodbye, Holdings
 
 __all__ = ["OUT", "agreed_loss", "gone_event", "reported_cause"]
 
@@ -44,7 +44,7 @@ def gone_event(peer: Peer, frames: int, *, local: int, players: int) -> PlayerGo
         local: our index.
         players: how many there are.
     """
-    goodbye, loss, excluded = peer.goodbye, peer.loss, peer.excludes_us
+    goodbye, loss, excluded = _own_words(peer), peer.loss, peer.excludes_us
     if excluded is not None:  # whatever is heard of it later: for us the match has ended there
         out = SUPERSEDED if excluded is Cause.SUPERSEDED else EXCLUDED
         return PlayerGone(peer.index, out, frames, excluded.value, None, Source.PEER, peer.index)
@@ -60,13 +60,15 @@ def gone_event(peer: Peer, frames: int, *, local: int, players: int) -> PlayerGo
 
 
 def agreed_loss(peer: Peer, reports: Mapping[int | None, Holdings]) -> Loss:
-    """Return how a player came to be gone, by our own report and those of the others.
+    """Return how a player came to be gone, by their own words, or else by our report and those of the others.
 
     Args:
         peer: they.
         reports: by who made them; ``None`` is ours.
     """
     best = peer.loss
+    if best.words is not None:
+        return best
     for reporter, report in reports.items():
         told = next((cause for player, _, cause in report.held if player == peer.index), best.cause)
         if reporter is not None and _BY_STRENGTH.index(told) > _BY_STRENGTH.index(best.cause):
@@ -76,7 +78,12 @@ def agreed_loss(peer: Peer, reports: Mapping[int | None, Holdings]) -> Loss:
 
 def reported_cause(peer: Peer) -> Cause:
     """Return how a player came to be gone, as it is reported to others."""
-    goodbye = peer.goodbye
+    goodbye = _own_words(peer)
     if goodbye is None:
         return peer.loss.cause
     return goodbye.cause if goodbye.lost is None else Cause.LEFT
+
+
+def _own_words(peer: Peer) -> Goodbye | None:
+    """Return a player's goodbye, also one that promised nothing; ``None`` where there is none."""
+    return peer.loss.words if peer.goodbye is None else peer.goodbye

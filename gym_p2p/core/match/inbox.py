@@ -307,8 +307,10 @@ class Inbox:
 
     def _on_goodbye(self, peer: Peer, message: Goodbye, now: float) -> None:
         if self._returning.will_not_come(peer, message):
-            self._course.lose(peer, Loss(Cause.LEFT, Source.GOODBYE), now)
+            self._course.lose(peer, Loss(Cause.LEFT, Source.GOODBYE, words=message), now)
             return
+        if peer.looks_on:
+            raise ProtocolError("message of somebody who looks on")
         self._checksum_post.flush(now)  # they wait for ours before they go
         self._course.carry_out(self._departures.leave(peer, message, now), now)
         self._outputs.emit(*self._comparison.leave(peer.index))

@@ -244,7 +244,7 @@ class Departures:
     def _drop(self, peer: Peer, loss: Loss, now: float) -> Iterator[DepartureOutput]:
         """Count a player as gone: from now on what there is of them is what others share.
 
-        They are told so, in case that they are there: nobody plays on who is not played with.
+        Unless they left they are told so, should they be there: nobody plays on who is not played with.
         """
         if peer.goodbye is None:
             held = ((peer.index, peer.remote_inputs.count, loss.cause),)

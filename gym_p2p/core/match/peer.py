@@ -72,11 +72,12 @@ _LEAVING, _RETURNING = PeerState.LEAVING, PeerState.RETURNING
 
 @attrs.frozen
 class Loss:
-    """How a peer came to be gone, and who says so."""
+    """How a peer came to be gone, who says so, and in which words, where it promised nothing by these."""
 
     cause: Cause
     source: Source = Source.OBSERVATION
     via: int | None = None
+    words: Goodbye | None = None
 
 
 @attrs.define(eq=False)
@@ -198,7 +199,7 @@ class Peer:
 
     @property
     def plays_directly(self) -> bool:
-        """Whether that goes directly: it can be given what is for somebody else."""
+        """Whether inputs are exchanged with it directly: it can be given what is for somebody else."""
         return self.playing and self.ways.now is DIRECT
 
     def opened(self, now: float) -> None:

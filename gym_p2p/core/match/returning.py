@@ -187,16 +187,11 @@ class Returning:
     def will_not_come(peer: Peer, message: Goodbye) -> bool:
         """Whether a goodbye is of a process that does not know what was played, and ends for good.
 
-        It names no episode, and so no count: how far there is its player those who are left agree on.
-
-        Raises:
-            ProtocolError: it says what nobody can say who looks on.
+        It names no episode, and so no count: how far there is its player those who are left agree on. Who
+        plays, or has said goodbye, knows more.
         """
-        if peer.incarnation and not message.episode and peer.state is not PeerState.PLAYING:
-            return True
-        if peer.looks_on:
-            raise ProtocolError("message of somebody who looks on")
-        return False
+        knows = peer.state is PeerState.PLAYING or peer.goodbye is not None
+        return bool(peer.incarnation) and not message.episode and not knows
 
     def answer(self, peer: Peer, recall: Recall, now: float) -> None:
         """Send a player what they lack of an episode, and of the next ones as far as there is room.

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.core.match.events import Leave, Left, PlayerGone, ProtocolErrorSeen, Source
+from gym_p2p.core.match.farewell import agreed_loss, gone_event
 from gym_p2p.core.match.match import Match, Transmit
+from gym_p2p.core.match.peer import PeerState
 from gym_p2p.core.match.return_events import SeatTaken
 from gym_p2p.core.wire.messages import Cause, Channel, Goodbye, Holdings, decode, encode
-from gym_p2p.core.wire.past import Recall
+from gym_p2p.core.wire.past import Recall, TookSeat
 from tests.core.examples import examples
 from tests.core.match.acting_table import ACTING_SYNC, acting_lockstep, acting_rollback, sent_of
 from tests.core.match.cut_table import assert_nobody_differs
@@ -140,7 +142,48 @@ def test_those_who_are_left_agree_on_how_far_there_is_somebody_who_will_not_come
     held = match._peers[1].remote_inputs.count
     match.receive(2, encode(Holdings(1, ((1, held, Cause.LEFT),))), 3.6)
     (gone,) = [one for one in outputs_of(match) if isinstance(one, PlayerGone)]
-    assert gone == PlayerGone(1, "peer_left", held, source=Source.GOODBYE)
+    assert gone == PlayerGone(1, "peer_left", held, "interrupted", source=Source.GOODBYE)
+
+
+@pytest.mark.parametrize("seen", [Cause.LEFT, Cause.CRASHED, Cause.REMOVED])
+def test_why_somebody_will_not_come_is_theirs_to_say_whatever_others_saw(seen: Cause) -> None:
+    match = looked_at()
+    match.receive(1, encode(goodbye("environment_failed", 0)), 3.5)
+    held = match._peers[1].remote_inputs.count
+    match.receive(2, encode(Holdings(1, ((1, held, seen),))), 3.6)
+    (gone,) = [one for one in outputs_of(match) if isinstance(one, PlayerGone)]
+    assert gone == PlayerGone(1, "peer_left", held, "environment_failed", source=Source.GOODBYE)
+
+
+def test_who_will_not_come_says_for_whose_loss() -> None:
+    match = looked_at()
+    match.receive(1, encode(goodbye("peer_lost", 0, lost=2, cause=Cause.LOST)), 3.5)
+    held = match._peers[1].remote_inputs.count
+    match.receive(2, encode(Holdings(1, ((1, held, Cause.LEFT),))), 3.6)
+    (gone,) = [one for one in outputs_of(match) if isinstance(one, PlayerGone)]
+    assert gone == PlayerGone(1, "peer_lost", held, "peer_lost", 2, Source.GOODBYE)
+
+
+def test_who_catches_up_meanwhile_keeps_the_words_too() -> None:
+    match = coming_back(ACTING_SYNC)
+    match.receive(2, encode(goodbye("interrupted", 0)), 3.2)
+    peer = match._peers[2]
+    gone = gone_event(peer, 0, local=0, players=3)
+    assert gone == PlayerGone(2, "peer_left", 0, "interrupted", source=Source.GOODBYE)
+    assert agreed_loss(peer, {1: Holdings(1, ((2, 0, Cause.CRASHED),))}) == peer.loss
+
+
+def test_who_came_back_and_played_says_goodbye_once() -> None:
+    match = looked_at()
+    match.receive(1, encode(Recall(1, (0, 0, 0), 0, claims=True)), 3.5)
+    match.receive(1, encode(TookSeat(1, 0, 0, 1, 0, b"")), 3.6)
+    match.receive(1, encode(goodbye("normal", 1, 30)), 3.7)
+    assert match._peers[1].state is PeerState.LEAVING
+    assert problems(match) == []
+    match.receive(1, encode(goodbye("interrupted", 0)), 3.8)
+    assert problems(match) == ["wrong goodbye"]
+    assert match._peers[1].state is PeerState.LEAVING
+    assert match._peers[1].goodbye == goodbye("normal", 1, 30)
 
 
 def test_it_is_said_once_and_nothing_of_that_process_counts_any_more() -> None:
