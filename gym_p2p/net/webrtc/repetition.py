@@ -40,12 +40,12 @@ def repeat_soon(client: Any) -> None:
     send_stun = client.send_stun
 
     def send(message: aioice.stun.Message, addr: tuple[str, int]) -> None:
-        transaction: Any = client.transactions.get(message.transaction_id)
+        transaction = client.transactions.get(message.transaction_id)
         if isinstance(transaction, aioice.stun.Transaction):  # else it is an answer, or a measurement
-            repeats: int = transaction._Transaction__tries  # type: ignore[attr-defined]
-            transaction._Transaction__timeout_delay = repeat_after_s(repeats)  # type: ignore[attr-defined]
-            if transaction._Transaction__tries_max > 1:  # type: ignore[attr-defined]
-                transaction._Transaction__tries_max = STUN_TRIES  # type: ignore[attr-defined]
+            private: Any = transaction
+            private._Transaction__timeout_delay = repeat_after_s(private._Transaction__tries)
+            if private._Transaction__tries_max > 1:
+                private._Transaction__tries_max = STUN_TRIES
         send_stun(message, addr)
 
     client.send_stun = send

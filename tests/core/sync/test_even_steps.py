@@ -69,7 +69,7 @@ def test_over_a_path_with_jitter_they_differ_by_half_as_much_and_take_three_in_a
     for even in (False, True):
         chance = random.Random(5)
         found = steps_s(
-            lambda chance=chance: 0.05 + chance.expovariate(1 / jitter_s),  # type: ignore[misc]
+            lambda chance=chance: 0.05 + chance.expovariate(1 / jitter_s),  # type: ignore[misc]  # a default says which
             starts_s=[0.0, 0.04],
             fps=30,
             even=even,
@@ -84,8 +84,8 @@ def test_over_a_path_with_jitter_they_differ_by_half_as_much_and_take_three_in_a
 @given(path_s=st.floats(0.0, 0.02), late=st.floats(0, 1))
 def test_where_the_pace_is_slower_than_the_path_nothing_is_held_back(path_s: float, late: float) -> None:
     arguments = {"starts_s": [0.0, path_s * late], "fps": 30.0, "count": 60}
-    paced = steps_s(lambda: path_s, even=False, **arguments)  # type: ignore[arg-type]
-    assert steps_s(lambda: path_s, even=True, **arguments) == pytest.approx(paced)  # type: ignore[arg-type]
+    paced = steps_s(lambda: path_s, even=False, **arguments)  # type: ignore[arg-type]  # of several
+    assert steps_s(lambda: path_s, even=True, **arguments) == pytest.approx(paced)  # type: ignore[arg-type]  # as above
 
 
 def test_somebody_who_computes_holds_nobody_back_by_more_than_the_path_explains() -> None:
