@@ -27,9 +27,12 @@ class Bucket:
 
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        if not self.has(size_bytes, now):
+        takes_s = (
+            size_bytes / self._bytes_per_s
+        )  # as has and take_off do it, at once: every game message asks
+        if takes_s > self._burst_s or self._paid_until + takes_s - self._burst_s > now:
             return False
-        self.take_off(size_bytes, now)
+        self._paid_until = max(self._paid_until, now) + takes_s
         return True
 
     def take_off(self, size_bytes: int, now: float) -> None:

@@ -115,7 +115,7 @@ class AgentsGame(Game):
             joint = {seat: action for seat, action in joint.items() if seat in acting}
         observation, rewards, terminated, truncated, info = after_step(self.env.step(joint))
         own = info.get("rewards") if isinstance(info, _MAPPING) else None
-        if isinstance(own, _MAPPING) and own.keys() == self._everybody:
+        if own is not None and isinstance(own, _MAPPING) and own.keys() == self._everybody:
             rewards = own
         ends = terminated, truncated
         usual = self._all_go_on(observation, rewards, ends, info)
