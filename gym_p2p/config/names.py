@@ -110,8 +110,9 @@ def without_addresses(shown: str) -> str:
 def compared_name(option: str, function: Any) -> str:
     """Return the name by which players compare a function; of what does something else it is another one.
 
-    A function's is that of :func:`name_of`. An object, that of a method, and what a ``functools.partial``
-    holds are told by their ``repr``, with all that stands in it.
+    A function's is that of :func:`name_of`. An object, and what a ``functools.partial`` holds, are told by
+    their ``repr``, with all that stands in it. So is the object of a method, where it has one of its own: else
+    the method's name is all that is compared.
 
     >>> import json
     >>> compared_name("stand_in", functools.partial(json.dumps, indent=2))
@@ -132,8 +133,8 @@ def compared_name(option: str, function: Any) -> str:
         return f"{kind.__module__}:{kind.__qualname__}({inner})"
     if not hasattr(function, "__qualname__"):
         return f"{kind.__module__}:{_shown(option, function)}"
-    owner = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, type | ModuleType):
+    owner: Any = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, type | ModuleType) or type(owner).__repr__ is object.__repr__:
         return name_of(function)
     return f"{name_of(function)} of {_shown(option, owner)}"
 

@@ -107,8 +107,9 @@ class SyncConfig:
     stand_in: Any = attrs.field(default=None)
     """Plays the seats of players who are gone, or away: ``stand_in(seat, observation, frame) -> action``, a
     function of its arguments alone and the same one at every player; a callable, or ``module:function``.
-    Players compare functions by their names, and objects (also of methods, and in ``functools.partial``) by
-    their ``repr``: one that has the default one is refused. It has to say all that makes them act."""
+    Players compare functions by their names, and objects (also in ``functools.partial``) by their ``repr``,
+    which has to say all that makes them act: one that has the default one is refused. Of a method that of its
+    object is compared where it has one of its own, else the name alone."""
     on_desync: Literal["continue", "truncate"] = attrs.field(
         default="continue", validator=one_of("continue", "truncate")
     )

@@ -116,7 +116,6 @@ def test_a_stand_in_that_is_an_object_is_compared_by_what_it_says_and_not_by_whe
     "stand_in",
     [
         _Greedy(1),
-        _Greedy(1).__call__,
         functools.partial(_Greedy(1)),
         functools.partial(_heuristic, _Greedy(1)),
         functools.partial(_heuristic, how=functools.partial(_heuristic, _Greedy(1))),
@@ -129,8 +128,15 @@ def test_a_stand_in_that_does_not_say_what_it_does_is_refused_before_anybody_is_
     assert "test_handshake_files:_Greedy" in str(raised.value)
 
 
+def test_a_method_of_an_object_that_does_not_say_what_it_does_is_compared_by_its_name() -> None:
+    assert not _differences(_description(_Greedy(1).__call__), _description(_Greedy(1).__call__))
+    ((what, _, _),) = _differences(_description(_Greedy(1).__call__), _description(_heuristic))
+    assert what == "stand_in"
+
+
 def test_what_holds_something_that_does_not_say_what_it_does_never_agrees() -> None:
-    assert _differences(*(_description(functools.partial(_heuristic, [_Greedy(greed)])) for greed in (1, 2)))
+    both = [_Greedy(1), _Greedy(2)]  # at the same time: no two are at one address
+    assert _differences(*(_description(functools.partial(_heuristic, [greedy])) for greedy in both))
 
 
 def test_a_function_is_compared_by_its_name_however_it_was_passed() -> None:
