@@ -111,8 +111,8 @@ def compared_name(option: str, function: Any) -> str:
     """Return the name by which players compare a function; of what does something else it is another one.
 
     A function's is that of :func:`name_of`. An object, and what a ``functools.partial`` holds, are told by
-    their ``repr``, with all that stands in it. So is the object of a method, where it has one of its own: else
-    the method's name is all that is compared.
+    their ``repr``, with all that stands in it. So is the object of a method, where it has one of its own;
+    else the method's name is all that is compared.
 
     >>> import json
     >>> compared_name("stand_in", functools.partial(json.dumps, indent=2))
@@ -134,7 +134,7 @@ def compared_name(option: str, function: Any) -> str:
     if not hasattr(function, "__qualname__"):
         return f"{kind.__module__}:{_shown(option, function)}"
     owner: Any = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, type | ModuleType) or type(owner).__repr__ is object.__repr__:
+    if owner is None or isinstance(owner, type | ModuleType) or _says_nothing(owner):
         return name_of(function)
     return f"{name_of(function)} of {_shown(option, owner)}"
 
@@ -147,9 +147,15 @@ def _shown(option: str, value: Any) -> str:
     """
     if isinstance(value, functools.partial) or hasattr(value, "__qualname__"):
         return compared_name(option, value)
-    kind: Any = type(value)
-    if kind.__repr__ is object.__repr__:
+    if _says_nothing(value):
+        kind = type(value)
         silent = f"players compare it, and a {kind.__module__}:{kind.__qualname__} does not say what it does"
         advice = "give it a __repr__ that does, or pass the name of a function, 'module:function'"
         raise ConfigurationError(option, f"{silent}: {advice}")
     return _FUNCTION.sub(r"\1>", repr(value))
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether an object's ``repr`` is the default one."""
+    kind: Any = type(value)
+    return kind.__repr__ is object.__repr__
