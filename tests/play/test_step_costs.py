@@ -65,7 +65,7 @@ def test_a_step_is_few_calls_of_the_users_half(match: Match) -> None:
 
 def test_a_step_is_few_calls_of_the_networks_half(match: Match) -> None:
     match.play()
-    assert match.per_step(match.given) < 25  # a timer that is due adds one now and then
+    assert match.per_step(match.given) <= 24
     assert match.per_step(match.arrived) <= 39
 
 
