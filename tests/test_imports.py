@@ -96,7 +96,8 @@ ready = set(sys.modules)
 tasks = os.listdir("/proc/self/task")
 descriptors = len(os.listdir("/proc/self/fd"))
 
-from gym_p2p.core.match.events import Connected, Leave
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.factory import make_worker
 

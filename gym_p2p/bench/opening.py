@@ -13,7 +13,8 @@ from typing import Any
 from gym_p2p.bench.anchors import open_aioice, open_aiortc, see_loopback
 from gym_p2p.config import P2PConfig, from_mapping
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.match.events import Connected, Leave
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected
 from gym_p2p.errors import P2PError
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.messages import LinkOpened, PlayerPlan, StampedEvent, WorkerFailed

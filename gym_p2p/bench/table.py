@@ -14,7 +14,8 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, Command, EpisodeBegan
+from gym_p2p.core.match.commands import BeginEpisode, Command
+from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.messages import Channel

@@ -16,16 +16,15 @@ from collections.abc import Iterator
 import attrs
 
 from gym_p2p.core.api.rooms import MatchFound
+from gym_p2p.core.match.commands import LearnMore, TakeSeat
 from gym_p2p.core.match.events import EXCLUDED, HandshakeMismatch, PlayerGone
 from gym_p2p.core.match.return_events import (
     SUPERSEDED,
-    LearnMore,
     PastComplete,
     PastEpisode,
     PastSoFar,
     ReturnFailed,
     SeatTaken,
-    TakeSeat,
 )
 from gym_p2p.errors import ConnectFailed, HandshakeRefused, NetworkError
 from gym_p2p.net.worker.messages import LinkOpened, WorkerEvent, WorkerFailed, WorkerStopped

@@ -13,7 +13,8 @@ from typing import Any
 
 import attrs
 
-from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
+from gym_p2p.core.match.commands import BeginEpisode
+from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.errors import ConnectFailed, NetworkError, PeerLost
 from gym_p2p.game.replay.writer import ReplayWriter
 from gym_p2p.play.coming_back import ComeBack, Stretch, stretches, take_seat

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from gym_p2p.core.api.queues import MatchProposed, QueueAck, QueueStatus, Verdict
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.core.match.events import (
     Connected,
     EpisodeBegan,
     EpisodeRefused,
     HandshakeMismatch,
     InputsArrived,
-    Leave,
     PlayerFinished,
     PlayerGone,
 )

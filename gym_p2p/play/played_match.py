@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Command
+from gym_p2p.core.match.commands import Command
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.sync.time_sync import AutoDelay
 from gym_p2p.game.env.game import Game

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gym_p2p.core.match.commands import GiveChecksum, GiveInput
 from gym_p2p.core.match.events import (
     Desynced,
     EpisodeBegan,
     FramesAhead,
-    GiveChecksum,
-    GiveInput,
     InputsArrived,
     Pinged,
     PlayerFinished,

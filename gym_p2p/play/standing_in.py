@@ -19,8 +19,8 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.acted import ActedFrames
+from gym_p2p.core.match.commands import GiveFor
 from gym_p2p.core.match.events import EpisodeBegan, InputsArrived
-from gym_p2p.core.match.return_events import GiveFor
 from gym_p2p.core.record.episode import Actor
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.seats import SeatId

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
+from gym_p2p.core.match.commands import GiveState
+from gym_p2p.core.match.events import Desynced, StateArrived
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.game.state.dumps import MAX_PLAIN_BYTES, Comparison, NoStateError, compare, pack
 from gym_p2p.game.state.fields import Fields

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
-from gym_p2p.core.match.events import GiveUp
+from gym_p2p.core.match.commands import GiveUp
 from gym_p2p.core.sync.patience import PAUSE_AFTER_S, Patience, Pause
 from gym_p2p.play.match_client import WAIT_SLICE_S, MatchClient
 from gym_p2p.play.paused import Paused, PauseReason

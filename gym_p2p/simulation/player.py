@@ -12,16 +12,8 @@ from typing import Any
 from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import PollStatus
-from gym_p2p.core.match.events import (
-    BeginEpisode,
-    Connected,
-    EpisodeBegan,
-    Event,
-    Interrupted,
-    Pinged,
-    PlayerGone,
-    Resumed,
-)
+from gym_p2p.core.match.commands import BeginEpisode
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, Interrupted, Pinged, PlayerGone, Resumed
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.pacing import Pacer

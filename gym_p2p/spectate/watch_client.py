@@ -12,7 +12,7 @@ from collections import deque
 import attrs
 
 from gym_p2p.core.api.spectators import WatchedMatch
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.core.spectating.messages import EpisodeOver, EpisodeShown, FrameDigest, FramesShown, Standing
 from gym_p2p.core.spectating.subscriber import Welcomed
 from gym_p2p.errors import ConnectFailed, MatchOver, NetworkError

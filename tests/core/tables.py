@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, Leave
 from gym_p2p.core.match.events import (
-    BeginEpisode,
     ChecksumsAgreed,
     Connected,
     Desynced,
     EpisodeBegan,
     Event,
     FramesAhead,
-    GiveChecksum,
     InputsArrived,
-    Leave,
     PlayerFinished,
     PlayerGone,
 )

@@ -13,7 +13,7 @@ import attrs
 import jsonschema
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.core.record.documents import KINDS
 from gym_p2p.core.sync.patience import Patience
 from gym_p2p.errors import ProtocolError

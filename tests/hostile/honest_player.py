@@ -13,18 +13,15 @@ from typing import Any
 import attrs
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveState, Leave
 from gym_p2p.core.match.events import (
-    BeginEpisode,
     Connected,
     Desynced,
     EpisodeBegan,
     EpisodeRefused,
     FramesAhead,
-    GiveChecksum,
-    GiveState,
     HandshakeMismatch,
     InputsArrived,
-    Leave,
     Left,
     PlayerFinished,
     PlayerGone,

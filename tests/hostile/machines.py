@@ -21,7 +21,7 @@ from hypothesis.strategies import SearchStrategy
 from gym_p2p.core.api.payloads import encode as encode_payload
 from gym_p2p.core.api.replies import Accepted, Emit, Refused
 from gym_p2p.core.api.rooms import MatchFound
-from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, Leave
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput, Leave
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.presence.rate_limits import RateLimit
 from gym_p2p.core.service.machines import MachineFailed

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gym_p2p.core.match.checksums import _KEPT
+from gym_p2p.core.match.commands import GiveInput
 from gym_p2p.core.match.events import (
     EXCLUDED,
     ChecksumsAgreed,
     Desynced,
     EpisodeBegan,
-    GiveInput,
     PlayerFinished,
     PlayerGone,
     Source,

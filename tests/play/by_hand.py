@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from gym_p2p.core.api.rooms import JoinAck, MatchFound, MatchPlayer
-from gym_p2p.core.match.events import BeginEpisode, Command, Event, GiveChecksum, GiveInput, Leave
+from gym_p2p.core.match.commands import BeginEpisode, Command, GiveChecksum, GiveInput, Leave
+from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.net.links.driver import Driver, Timer
 from gym_p2p.net.links.transport import Channel, LinkState

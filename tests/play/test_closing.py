@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gym_p2p import P2PEnv
-from gym_p2p.core.match.events import Interrupted, Leave, Left
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Interrupted, Left
 from gym_p2p.core.match.return_events import PlayerAway
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.envs.rally import RallyEnv

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.match.events import Desynced, GiveState, StateArrived
+from gym_p2p.core.match.commands import GiveState
+from gym_p2p.core.match.events import Desynced, StateArrived
 from gym_p2p.core.record.documents import build_document
 from gym_p2p.core.record.episode import Begin
 from gym_p2p.core.record.match_record import MatchRecord

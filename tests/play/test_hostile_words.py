@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import ExportConfig, P2PConfig
 from gym_p2p.core.api.rooms import MatchFound, MatchPlayer
-from gym_p2p.core.match.events import (
-    BeginEpisode,
-    Connected,
-    EpisodeBegan,
-    GiveChecksum,
-    GiveInput,
-    HandshakeMismatch,
-    Leave,
-    ProtocolErrorSeen,
-)
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput, Leave
+from gym_p2p.core.match.events import Connected, EpisodeBegan, HandshakeMismatch, ProtocolErrorSeen
 from gym_p2p.core.match.match import Transmit
 from gym_p2p.core.record.documents import KINDS, Kind
 from gym_p2p.core.record.episode import Begin

@@ -11,8 +11,9 @@ import pytest
 from gymnasium import spaces
 
 from gym_p2p.config import SyncConfig
+from gym_p2p.core.match.commands import GiveFor
 from gym_p2p.core.match.events import EpisodeBegan, InputsArrived
-from gym_p2p.core.match.return_events import ActFor, GiveFor
+from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.record.match_record import MatchRecord
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.envs.rally import RallyEnv

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from gym_p2p.core.match.events import Command, GiveChecksum
+from gym_p2p.core.match.commands import Command, GiveChecksum
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
 from gym_p2p.core.wire.messages import Checksum

@@ -1,9 +1,9 @@
-"""What passes between the two halves of a player: commands down to the match, events up from it.
+"""What the user's half of a player learns from its network half: the events of the match.
 
 The network half (:mod:`gym_p2p.core.match.match`, on the network's thread or process) carries out commands
-and emits events; the user's half gives commands and folds events. All are frozen values of plain data, for
-they may cross a pipe. Players are indices into the match's list of players; frames count from 0 in every
-episode, episodes from 1.
+(:mod:`gym_p2p.core.match.commands`) and emits events; the user's half gives commands and folds events. All
+are frozen values of plain data, for they may cross a pipe. Players are indices into the match's list of
+players; frames count from 0 in every episode, episodes from 1.
 """
 
 from __future__ import annotations
@@ -15,16 +15,13 @@ from typing import Any
 import msgspec
 
 from gym_p2p.core.latency.clock import ClockEstimate
-from gym_p2p.core.match.return_events import ReturnCommand, ReturnEvent
+from gym_p2p.core.match.return_events import ReturnEvent
 from gym_p2p.core.match.ways import DirectPathLost, Forwarding, WayChanged, WayKind
-from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
     "EXCLUDED",
     "OUTCOME_BYTES",
-    "BeginEpisode",
     "ChecksumsAgreed",
-    "Command",
     "Connected",
     "Desynced",
     "Difference",
@@ -33,24 +30,16 @@ __all__ = [
     "EpisodeRefused",
     "Event",
     "FramesAhead",
-    "GiveChecksum",
-    "GiveInput",
-    "GiveState",
-    "GiveUp",
     "HandshakeMismatch",
     "InputsArrived",
     "Interrupted",
-    "Leave",
     "Left",
     "LimitChanged",
-    "LineClosed",
-    "LineOpened",
     "Pinged",
     "PlayerFinished",
     "PlayerGone",
     "ProtocolErrorSeen",
     "Resumed",
-    "SetInputDelay",
     "Source",
     "StateArrived",
 ]
@@ -83,118 +72,6 @@ class Disagreement(enum.StrEnum):
     """Inputs, observations, rewards or ends: they play different games."""
     STATE = "state"
     """Something inside, while all that was given out so far is the same."""
-
-
-# Commands: requests of the user's half.
-
-
-class BeginEpisode(msgspec.Struct, frozen=True):
-    """Wait at the barrier before the next episode.
-
-    Attributes:
-        input_delay: the local player's, as the episode begins.
-    """
-
-    seed: int | None = None
-    options: Mapping[str, Any] | None = None
-    input_delay: int = 0
-
-
-class GiveInput(msgspec.Struct, frozen=True):
-    """The local player's input of a frame; frames come in order from 0, repeats are ignored."""
-
-    frame: int
-    data: bytes
-
-
-class SetInputDelay(msgspec.Struct, frozen=True):
-    """The local player's input delay changed: inputs given from now on take effect so many frames later."""
-
-    frames: int
-
-
-class GiveChecksum(msgspec.Struct, frozen=True):
-    """The local digest up to and including a confirmed frame.
-
-    Attributes:
-        digest: :data:`OUTCOME_BYTES` over what the game gave out; more over states, where those are compared.
-        episode: the one that it is of; ``None`` for the running one.
-    """
-
-    frame: int
-    digest: bytes
-    episode: int | None = None
-
-
-class GiveState(msgspec.Struct, frozen=True):
-    """The local state after a frame at which a player's digest differs, packed; it goes to them alone."""
-
-    player: int
-    episode: int
-    frame: int
-    data: bytes
-
-
-class GiveUp(msgspec.Struct, frozen=True):
-    """Count a player as gone who does not do their part, though they were waited for long enough.
-
-    Attributes:
-        excusable: whether that waits where they may be held up by another one, whose inputs they lack.
-    """
-
-    player: int
-    excusable: bool = False
-
-
-class LineClosed(msgspec.Struct, frozen=True):
-    """The service says that a player's line to it was closed, as it is when their process ends.
-
-    By itself it changes nothing; it says what became of a player from whom nothing arrives any more.
-
-    Attributes:
-        cut_off: whether it was closed without a word.
-    """
-
-    player: int
-    cut_off: bool
-
-
-class LineOpened(msgspec.Struct, frozen=True):
-    """Something came from a player through the service: they have a line to it."""
-
-    player: int
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """Say goodbye; :class:`Left` follows once everybody has what they need, or after a second.
-
-    Attributes:
-        reason: why, in the exports' words.
-        lost: the player whose loss it is for; ``None`` without one.
-        cause: how the lost player came to be gone, or the local one: who has crashed, and may come back,
-            goes without a word.
-    """
-
-    reason: str
-    lost: int | None = None
-    cause: Cause = Cause.LEFT
-
-
-Command = (
-    BeginEpisode
-    | GiveInput
-    | SetInputDelay
-    | GiveChecksum
-    | GiveState
-    | GiveUp
-    | LineClosed
-    | LineOpened
-    | ReturnCommand
-    | Leave
-)
-
-
-# Events.
 
 
 class Connected(msgspec.Struct, frozen=True):

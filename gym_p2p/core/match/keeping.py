@@ -42,12 +42,13 @@ import msgspec
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.claims import AHEAD_MOST
+from gym_p2p.core.match.commands import GiveFor
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer, PeerState
-from gym_p2p.core.match.return_events import ActFor, GiveFor
+from gym_p2p.core.match.return_events import ActFor
 from gym_p2p.core.wire.acting import Keep, Kept, ReadyFor
 from gym_p2p.core.wire.messages import ActedFor, Ready, Share, decode, encode
 from gym_p2p.errors import ProtocolError

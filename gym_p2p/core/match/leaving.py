@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.core.match.comparison import Comparison
-from gym_p2p.core.match.events import Leave
 from gym_p2p.core.match.forwards import Forwards
 from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures

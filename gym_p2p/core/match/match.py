@@ -26,25 +26,27 @@ from typing import Any, Literal
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import (
+from gym_p2p.core.match.commands import (
     BeginEpisode,
     Command,
     GiveChecksum,
+    GiveFor,
     GiveInput,
     GiveState,
     GiveUp,
+    LearnMore,
     Leave,
-    Left,
     LineClosed,
     LineOpened,
     SetInputDelay,
+    TakeSeat,
 )
+from gym_p2p.core.match.events import Left
 from gym_p2p.core.match.outputs import MatchOutput, Transmit
 from gym_p2p.core.match.parts import Parts
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.peer_timers import Due
 from gym_p2p.core.match.reaching import is_met_first
-from gym_p2p.core.match.return_events import GiveFor, LearnMore, TakeSeat
 from gym_p2p.core.match.state_transfer import state_parts
 from gym_p2p.core.match.ways import DIRECT
 from gym_p2p.core.wire.codec import JsonObject

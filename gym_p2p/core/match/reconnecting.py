@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gym_p2p.core.match.events import Interrupted, LimitChanged, LineClosed, LineOpened, Resumed
+from gym_p2p.core.match.commands import LineClosed, LineOpened
+from gym_p2p.core.match.events import Interrupted, LimitChanged, Resumed
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Loss, Peer, PeerState
 from gym_p2p.core.match.rerouting import Rerouting

@@ -1,4 +1,4 @@
-"""What passes between the two halves of a player about players whose process ends, and who come back.
+"""The events of the match about players whose process ends, and who come back.
 
 A part of :mod:`gym_p2p.core.match.events`; values of plain data, for they may cross a pipe.
 """
@@ -10,76 +10,25 @@ from typing import Any
 
 import msgspec
 
-from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.messages import Cause
 
 __all__ = [
     "SUPERSEDED",
     "ActFor",
     "CanReturn",
-    "GiveFor",
-    "LearnMore",
     "PastComplete",
     "PastEpisode",
     "PastSoFar",
     "PlayerAway",
     "PlayerReturned",
-    "ReturnCommand",
     "ReturnEvent",
     "ReturnFailed",
     "SeatTaken",
-    "TakeSeat",
 ]
 
 
 SUPERSEDED = "superseded"
 """The reason of a ``PlayerGone`` who counts *us* as gone, for another process of ours has taken our place."""
-
-
-# Commands.
-
-
-class TakeSeat(msgspec.Struct, frozen=True):
-    """Play on: what was played meanwhile was played again here, so many frames in all.
-
-    :class:`SeatTaken` follows, or :class:`ReturnFailed`.
-    """
-
-    caught_up: int
-
-
-class LearnMore(msgspec.Struct, frozen=True):
-    """Ask for what was played meanwhile, after :class:`PastSoFar`: that was played again here.
-
-    Attributes:
-        claims: whether nobody acts for this player from then on: :class:`PastComplete` follows then, and else
-            :class:`PastSoFar` again.
-    """
-
-    claims: bool
-
-
-class GiveFor(msgspec.Struct, frozen=True):
-    """The input of a frame of a player who is away, where :class:`ActFor` asks for it.
-
-    One that is not the player's next, or not asked for any more, is ignored.
-
-    Attributes:
-        player: whose it is.
-        episode: the running one.
-        frame: theirs in order.
-        data: the input.
-        actor: who chose it.
-    """
-
-    player: int
-    episode: int
-    frame: int
-    data: bytes
-    actor: ActedBy
-
-
-ReturnCommand = LearnMore | TakeSeat | GiveFor
 
 
 # Events at those who are there.

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 
 from gym_p2p.core.match.barrier import Barrier
 from gym_p2p.core.match.catching_up import CatchingUp
+from gym_p2p.core.match.commands import LearnMore, TakeSeat
 from gym_p2p.core.match.comparison import Comparison
 from gym_p2p.core.match.course import Course
 from gym_p2p.core.match.events import Desynced, Disagreement
@@ -33,15 +34,7 @@ from gym_p2p.core.match.input_exchange import InputExchange
 from gym_p2p.core.match.membership import Departures
 from gym_p2p.core.match.outputs import Outputs
 from gym_p2p.core.match.peer import Peer
-from gym_p2p.core.match.return_events import (
-    CanReturn,
-    LearnMore,
-    PastComplete,
-    PastSoFar,
-    ReturnFailed,
-    SeatTaken,
-    TakeSeat,
-)
+from gym_p2p.core.match.return_events import CanReturn, PastComplete, PastSoFar, ReturnFailed, SeatTaken
 from gym_p2p.core.wire.messages import Checksum, Message
 from gym_p2p.core.wire.past import ACTORS_MOST, TookSeat
 

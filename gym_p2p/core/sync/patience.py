@@ -33,7 +33,7 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
-from gym_p2p.core.match.events import GiveUp
+from gym_p2p.core.match.commands import GiveUp
 
 __all__ = ["BUDGET", "FORGIVEN", "GRACE_LEAST_S", "GRACE_MOST_S", "PAUSE_AFTER_S", "Patience", "Pause"]
 

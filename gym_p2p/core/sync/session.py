@@ -33,14 +33,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from gym_p2p.core.match.events import (
-    FramesAhead,
-    GiveInput,
-    InputsArrived,
-    PlayerFinished,
-    PlayerGone,
-    SetInputDelay,
-)
+from gym_p2p.core.match.commands import GiveInput, SetInputDelay
+from gym_p2p.core.match.events import FramesAhead, InputsArrived, PlayerFinished, PlayerGone
 from gym_p2p.core.sync.endings import Endings
 from gym_p2p.core.sync.input_track import InputTrack, Misprediction
 from gym_p2p.core.sync.outputs import (

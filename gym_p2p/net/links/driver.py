@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gym_p2p.core.match.events import Command, Event
+from gym_p2p.core.match.commands import Command
+from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.net.links.transport import Link, LinkState

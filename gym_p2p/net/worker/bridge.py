@@ -12,7 +12,7 @@ import abc
 import time
 from collections.abc import Callable, Sequence
 
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 
 __all__ = ["STOP_TIMEOUT_S", "Bridge"]

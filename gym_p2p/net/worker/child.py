@@ -17,7 +17,8 @@ import subprocess
 import sys
 from typing import cast
 
-from gym_p2p.core.match.events import GiveInput, Leave, Pinged
+from gym_p2p.core.match.commands import GiveInput, Leave
+from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection

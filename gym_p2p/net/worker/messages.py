@@ -1,7 +1,8 @@
 """What the two halves of a player or a spectator exchange beyond the match itself: plans, commands, events.
 
-Values that may cross a pipe. The match's own commands and events are :mod:`gym_p2p.core.match.events`; what
-the service says on the way to a match goes on as it came, as the values of :mod:`gym_p2p.core.api`.
+Values that may cross a pipe. The match's own are :mod:`gym_p2p.core.match.commands` and
+:mod:`gym_p2p.core.match.events`; what the service says on the way to a match goes on as it came, as the
+values of :mod:`gym_p2p.core.api`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from gym_p2p.core.api.rooms import JoinAck, MatchFound, RoomStatus, TurnedAway
 from gym_p2p.core.api.spectators import WatchedMatch
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Command, Event
+from gym_p2p.core.match.commands import Command
+from gym_p2p.core.match.events import Event
 from gym_p2p.core.match.seals import SECRET_BYTES
 from gym_p2p.core.spectating.log import Told
 from gym_p2p.core.spectating.subscriber import SubscriberEvent

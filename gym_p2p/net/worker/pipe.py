@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from gym_p2p.core.match.events import GiveInput, InputsArrived
+from gym_p2p.core.match.commands import GiveInput
+from gym_p2p.core.match.events import InputsArrived
 
 __all__ = ["FrameReader", "pack"]
 

@@ -21,16 +21,13 @@ from gym_p2p.core.api.rooms import CUT_OFF, MatchFound, MatchSignal, PeerLeft, P
 from gym_p2p.core.latency.series import Poll
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails, PollStatus
 from gym_p2p.core.link.game_records import takes_records
+from gym_p2p.core.match.commands import GiveInput, Leave, LineClosed, LineOpened
 from gym_p2p.core.match.events import (
     Connected,
     Event,
-    GiveInput,
     InputsArrived,
     Interrupted,
-    Leave,
     Left,
-    LineClosed,
-    LineOpened,
     Pinged,
     PlayerGone,
     Resumed,

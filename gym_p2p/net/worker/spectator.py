@@ -15,7 +15,7 @@ import attrs
 
 from gym_p2p.core.api.rooms import MatchSignal
 from gym_p2p.core.api.spectators import WatchedMatch, WatchOver
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.core.spectating.messages import Farewell
 from gym_p2p.core.spectating.subscriber import Broken, SendToPlayer, Subscriber
 from gym_p2p.core.wire.foreign_text import printable

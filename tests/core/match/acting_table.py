@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from gym_p2p.core.match.acted import ActedFrames
-from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan, Event, InputsArrived
+from gym_p2p.core.match.commands import BeginEpisode, GiveFor
+from gym_p2p.core.match.events import EpisodeBegan, Event, InputsArrived
 from gym_p2p.core.match.match import Match, Transmit
-from gym_p2p.core.match.return_events import ActFor, GiveFor, PastEpisode
+from gym_p2p.core.match.return_events import ActFor, PastEpisode
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.acting import ActedBy
 from gym_p2p.core.wire.messages import Ready, decode, encode

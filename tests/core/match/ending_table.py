@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gym_p2p.core.match.events import ChecksumsAgreed, Desynced, Event, GiveChecksum, Leave, Left, LineClosed
+from gym_p2p.core.match.commands import GiveChecksum, Leave, LineClosed
+from gym_p2p.core.match.events import ChecksumsAgreed, Desynced, Event, Left
 from tests.core.match.cut_table import Cut, CutTable
 from tests.core.match.served_table import SERVICE_ONE_WAY_S, ServedTable
 from tests.core.tables import Player, Table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, EpisodeBegan
+from gym_p2p.core.match.commands import BeginEpisode
+from gym_p2p.core.match.events import EpisodeBegan
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.codec import JsonObject

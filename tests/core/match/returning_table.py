@@ -10,17 +10,16 @@ import attrs
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, GiveChecksum
+from gym_p2p.core.match.commands import GiveChecksum, LearnMore, TakeSeat
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Event
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.return_events import (
     CanReturn,
-    LearnMore,
     PastComplete,
     PastEpisode,
     PastSoFar,
     ReturnFailed,
     SeatTaken,
-    TakeSeat,
 )
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.net.links.driver import Driver

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.core.match.checksum_post import AHEAD_S, TOGETHER_S
-from gym_p2p.core.match.events import BeginEpisode, Command, GiveChecksum, GiveState, Leave, SetInputDelay
+from gym_p2p.core.match.commands import BeginEpisode, Command, GiveChecksum, GiveState, Leave, SetInputDelay
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.messages import Cause, Channel, Checksum, Goodbye, decode, encode
 from tests.core.match.test_reconnecting import connected

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, EpisodeRefused, HandshakeMismatch, PlayerGone
+from gym_p2p.core.match.commands import BeginEpisode
+from gym_p2p.core.match.events import EpisodeRefused, HandshakeMismatch, PlayerGone
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import Cause, Goodbye, Ready, Refuse, encode

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import BeginEpisode, InputsArrived, Interrupted, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.commands import BeginEpisode
+from gym_p2p.core.match.events import InputsArrived, Interrupted, PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.match.forwards import FORWARD_BURST_BYTES, Forwards
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST, Peer, PeerState

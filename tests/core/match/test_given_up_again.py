@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import Leave, Left, PlayerGone, ProtocolErrorSeen, Source
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Left, PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.farewell import agreed_loss, gone_event
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PeerState

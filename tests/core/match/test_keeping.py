@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import EXCLUDED, GiveInput, PlayerFinished, PlayerGone, ProtocolErrorSeen
+from gym_p2p.core.match.commands import GiveFor, GiveInput
+from gym_p2p.core.match.events import EXCLUDED, PlayerFinished, PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.match.match import Match
-from gym_p2p.core.match.return_events import ActFor, GiveFor, PlayerAway, PlayerReturned, SeatTaken
+from gym_p2p.core.match.return_events import ActFor, PlayerAway, PlayerReturned, SeatTaken
 from gym_p2p.core.wire.acting import ActedBy, Keep, Kept, ReadyFor
 from gym_p2p.core.wire.messages import ActedFor, Inputs, Ready, Relay, encode
 from gym_p2p.net.links.memory import Path

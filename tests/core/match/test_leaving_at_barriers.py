@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, Leave, Left, PlayerGone
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected, EpisodeBegan, Event, Left, PlayerGone
 from gym_p2p.core.sync.outputs import Over, SyncOutput
 from gym_p2p.core.sync.session import SyncSession
 from gym_p2p.core.wire.messages import Cause, Channel

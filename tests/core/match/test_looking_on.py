@@ -10,7 +10,8 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.catching_up import Comeback
-from gym_p2p.core.match.events import Connected, Leave, Left, ProtocolErrorSeen
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected, Left, ProtocolErrorSeen
 from gym_p2p.core.match.history import History
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.return_events import ActFor, PlayerReturned, ReturnFailed, SeatTaken

@@ -6,18 +6,15 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.barrier import episode_seed
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput, Leave
 from gym_p2p.core.match.events import (
-    BeginEpisode,
     ChecksumsAgreed,
     Connected,
     Desynced,
     EpisodeBegan,
     EpisodeRefused,
-    GiveChecksum,
-    GiveInput,
     HandshakeMismatch,
     Interrupted,
-    Leave,
     Left,
     Pinged,
     PlayerFinished,

@@ -9,16 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import (
-    EXCLUDED,
-    BeginEpisode,
-    GiveInput,
-    InputsArrived,
-    Leave,
-    Left,
-    PlayerGone,
-    Source,
-)
+from gym_p2p.core.match.commands import BeginEpisode, GiveInput, Leave
+from gym_p2p.core.match.events import EXCLUDED, InputsArrived, Left, PlayerGone, Source
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.sync.outputs import Over
 from gym_p2p.core.sync.session import SyncSession

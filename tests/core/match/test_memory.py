@@ -10,7 +10,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gym_p2p.core.match.events import BeginEpisode, GiveChecksum, GiveInput, StateArrived
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput
+from gym_p2p.core.match.events import StateArrived
 from gym_p2p.core.match.match import Match
 from gym_p2p.core.match.returning import nothing_past
 from gym_p2p.core.match.state_transfer import MAX_STATE_BYTES

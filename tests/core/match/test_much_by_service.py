@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import (
-    BeginEpisode,
-    EpisodeBegan,
-    GiveState,
-    Interrupted,
-    PlayerGone,
-    ProtocolErrorSeen,
-)
+from gym_p2p.core.match.commands import BeginEpisode, GiveState
+from gym_p2p.core.match.events import EpisodeBegan, Interrupted, PlayerGone, ProtocolErrorSeen
 from gym_p2p.core.wire.forwarded import ForwardedControl
 from gym_p2p.core.wire.messages import decode
 from tests.core.match.test_rerouting import BegunByService

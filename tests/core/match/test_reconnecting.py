@@ -11,18 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gym_p2p.core.match.catching_up import Comeback
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput, Leave, LineClosed, LineOpened
 from gym_p2p.core.match.control_log import CONTROL_KEPT_BYTES, ControlLog
 from gym_p2p.core.match.events import (
-    BeginEpisode,
     EpisodeBegan,
-    GiveChecksum,
-    GiveInput,
     Interrupted,
-    Leave,
     Left,
     LimitChanged,
-    LineClosed,
-    LineOpened,
     PlayerGone,
     ProtocolErrorSeen,
     Resumed,

@@ -6,15 +6,8 @@ import pytest
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.barrier import episode_seed
-from gym_p2p.core.match.events import (
-    BeginEpisode,
-    EpisodeBegan,
-    Leave,
-    PlayerFinished,
-    PlayerGone,
-    ProtocolErrorSeen,
-    Source,
-)
+from gym_p2p.core.match.commands import BeginEpisode, Leave
+from gym_p2p.core.match.events import EpisodeBegan, PlayerFinished, PlayerGone, ProtocolErrorSeen, Source
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.seals import Seals
 from gym_p2p.core.wire.codec import JsonObject

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gym_p2p.core.match.events import Leave, Left, PlayerGone
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Left, PlayerGone
 from gym_p2p.core.match.outputs import Transmit
 from gym_p2p.core.match.return_events import SUPERSEDED, PlayerReturned, SeatTaken
 from gym_p2p.core.wire.messages import Cause, Holdings, encode

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import EpisodeBegan, GiveInput, Interrupted
+from gym_p2p.core.match.commands import GiveInput
+from gym_p2p.core.match.events import EpisodeBegan, Interrupted
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.wire.codec import JsonObject
 from gym_p2p.core.wire.messages import PROTOCOL_VERSION, Hello, Inputs, Ping, decode, encode

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import REPORT_FRESH_S, answer_s
-from gym_p2p.core.match.events import (
-    EXCLUDED,
-    BeginEpisode,
-    GiveInput,
-    GiveUp,
-    Leave,
-    LineClosed,
-    PlayerGone,
-    Source,
-)
+from gym_p2p.core.match.commands import BeginEpisode, GiveInput, GiveUp, Leave, LineClosed
+from gym_p2p.core.match.events import EXCLUDED, PlayerGone, Source
 from gym_p2p.core.match.match import Match, Transmit
 from gym_p2p.core.match.peer import PROTOCOL_ERRORS_MOST
 from gym_p2p.core.sync.outputs import Over

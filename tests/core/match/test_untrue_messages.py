@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 
 from gym_p2p.core.match.checksums import ChecksumHistory
 from gym_p2p.core.match.claims import AHEAD_MOST
+from gym_p2p.core.match.commands import BeginEpisode, GiveChecksum, GiveInput, Leave
 from gym_p2p.core.match.events import (
-    BeginEpisode,
     ChecksumsAgreed,
     Desynced,
-    GiveChecksum,
-    GiveInput,
     HandshakeMismatch,
     InputsArrived,
-    Leave,
     PlayerGone,
     ProtocolErrorSeen,
     Source,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gym_p2p.config import SyncConfig
 from gym_p2p.core.match.answers import answer_s
-from gym_p2p.core.match.events import GiveUp
+from gym_p2p.core.match.commands import GiveUp
 from gym_p2p.core.sync.patience import (
     BUDGET,
     FORGIVEN,

@@ -3,14 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gym_p2p.core.match.events import (
-    EXCLUDED,
-    GiveInput,
-    InputsArrived,
-    PlayerFinished,
-    PlayerGone,
-    SetInputDelay,
-)
+from gym_p2p.core.match.commands import GiveInput, SetInputDelay
+from gym_p2p.core.match.events import EXCLUDED, InputsArrived, PlayerFinished, PlayerGone
 from gym_p2p.core.sync.input_track import Misprediction
 from gym_p2p.core.sync.outputs import (
     Advance,

@@ -4,15 +4,8 @@ from functools import partial
 from typing import Any
 
 from gym_p2p.config import SyncConfig
-from gym_p2p.core.match.events import (
-    Connected,
-    Event,
-    Interrupted,
-    Leave,
-    PlayerGone,
-    ProtocolErrorSeen,
-    Resumed,
-)
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected, Event, Interrupted, PlayerGone, ProtocolErrorSeen, Resumed
 from gym_p2p.core.match.match import Match
 from gym_p2p.net.links.driver import Driver
 from gym_p2p.net.links.memory import MemoryNetwork, Path, VirtualClock

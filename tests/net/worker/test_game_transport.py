@@ -23,7 +23,8 @@ from gym_p2p.config import (
 )
 from gym_p2p.core.latency.webrtc_stats import ConnectionDetails
 from gym_p2p.core.link import game_records
-from gym_p2p.core.match.events import Connected, Leave
+from gym_p2p.core.match.commands import Leave
+from gym_p2p.core.match.events import Connected
 from gym_p2p.game.env.seats import make_game
 from gym_p2p.net.worker.messages import PathRebuilt, PlayerPlan, Polled, WorkerEvent
 from gym_p2p.net.worker.player import PlayerWorker

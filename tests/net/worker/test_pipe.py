@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gym_p2p.core.match.events import EpisodeBegan, GiveInput, InputsArrived, Leave
+from gym_p2p.core.match.commands import GiveInput, Leave
+from gym_p2p.core.match.events import EpisodeBegan, InputsArrived
 from gym_p2p.errors import HandshakeRefused, P2PError, ServiceRefused
 from gym_p2p.net.worker.messages import WorkerFailed
 from gym_p2p.net.worker.pipe import FrameReader, pack

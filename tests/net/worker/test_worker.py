@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gym_p2p.config import P2PConfig
-from gym_p2p.core.match.events import Leave
+from gym_p2p.core.match.commands import Leave
 from gym_p2p.errors import MatchOver, NetworkError
 from gym_p2p.net.worker.messages import WorkerCommand, WorkerEvent, WorkerFailed, WorkerStopped
 from gym_p2p.net.worker.worker import NetworkWorker
