@@ -22,6 +22,8 @@ let last = {}; // what was told of the game last
 const FULL_AGAIN_MS = 10_000;
 const ANSWER_LIMIT_MS = 10_000;
 const NOT_FOUND = 404;
+const NOT_LET_IN = [401, 403];
+const OURS = "Gym-P2P"; // a header of every answer of the game's own; any other answer is of somebody in front of it
 
 const link = new Link({
   opened: () => {
@@ -277,9 +279,11 @@ function lastWords(words, button = null) {
  */
 async function load() {
   const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const answer = await fetch(location.href, { method: "HEAD", signal: limit }).catch(() => null);
+  const how = { method: "HEAD", redirect: "manual", signal: limit };
+  const answer = await fetch(location.href, how).catch(() => null);
   if (answer === null) return texts.unreachable;
-  if (answer.status === NOT_FOUND) return texts.invalid;
+  if (answer.status === NOT_FOUND && answer.headers.has(OURS)) return texts.invalid;
+  if (NOT_LET_IN.includes(answer.status) || answer.type === "opaqueredirect") return texts.refused;
   if (!answer.ok) return texts.unready;
   location.reload();
   return null;
@@ -298,13 +302,17 @@ async function anew() {
 /** Load the page anew by itself as soon as it is served. */
 async function untilServed() {
   const words = await load();
-  if (words === texts.invalid) notServed(words);
+  if (words === texts.invalid || words === texts.refused) notServed(words);
   else if (words !== null) setTimeout(untilServed, FULL_AGAIN_MS);
 }
 
-/** Say why the page is not served; there is a button for another time, unless the link is not good any more. */
+/**
+ * Say why the page is not served; there is a button for another time, unless the link is not good any more. Who does not let
+ * the person in says why on a page of its own.
+ */
 function notServed(words) {
-  card(words, "", "", words === texts.invalid ? null : [texts.tryAgain, anew]);
+  const buttons = new Map([[texts.invalid, null], [texts.refused, [texts.reload, () => location.reload()]]]);
+  card(words, "", "", buttons.has(words) ? buttons.get(words) : [texts.tryAgain, anew]);
   document.title = words[0];
 }
 

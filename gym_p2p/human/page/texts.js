@@ -15,6 +15,7 @@ export const texts = {
   reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
   unreachable: ["No answer", "Either the connection is lost, or the program that runs the game has ended."],
   unready: ["Not just now", "The game cannot be opened at the moment. Please try again a little later."],
+  refused: ["You are not let in", "The server in front of the game wants something first: perhaps that you sign in, or come from another network. Reload the page to see what it says."],
   invalid: ["This link is not good any more", "Please ask whoever gave it to you for a new one."],
   waiting: ["Waiting for the others", (others) =>
     others === null ? "The game starts by itself when everybody is here."
