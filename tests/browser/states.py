@@ -124,6 +124,11 @@ class Stage:
         self.page.ask("close")
         self._server.close()
 
+    @property
+    def url(self) -> str:
+        """The link."""
+        return self._server.url
+
     def show(self) -> None:
         """Show the game."""
         self._do(lambda: self._person.offer(self._pictured, frame=0, seq=0, now=0.0))

@@ -62,11 +62,27 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
     assert alone.error is None
 
 
-def test_a_tab_that_was_taken_over_says_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
+def test_a_tab_that_was_taken_over_says_how_the_game_ended_in_the_other_one(browser: Driver) -> None:
+    with Stage(browser, picture()) as stage:
+        stage.tell(TOLD["playing"])
+        first = stage.page
+        stage.page = Page(browser, stage.url, beside=first.number)
+        first.until("document.body.innerText.includes('another tab')")
+        stage.tell(TOLD["between"])
+        assert first.head() == "Open in another tab", "there is a game to be played on in yet"
+        stage.tell(TOLD["over, and what is next"])
+        first.until("document.getElementById('card-head').textContent === 'The game is over'")
+        assert first.ask("value", expression=BUTTON) == "Continue"
+        assert "Code of this game: 7f3a-91c2" in first.text()
+        assert first.ask("value", expression="document.title") == "Over · Rally"
+        first.ask("close")
+
+
+def test_who_plays_elsewhere_reads_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
     with Alone(Painter()) as alone:
         page = Page(browser, alone.seat.url)
         page.until(DRAWN)
-        second = Page(browser, alone.seat.url, beside=page.number)
+        second = Page(browser, alone.seat.url)  # in another window, of whose tabs this one hears nothing
         page.until("document.body.innerText.includes('another tab')")
         second.until(DRAWN)
     page.ask("click", selector="#card-button")  # and nobody is there any more

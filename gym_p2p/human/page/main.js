@@ -6,6 +6,7 @@ import { Link } from "./link.js";
 import { greyOut, makePad } from "./pad.js";
 import { Screen } from "./screen.js";
 import * as sound from "./sound.js";
+import { Tabs } from "./tabs.js";
 import { KeyTeller } from "./telling.js";
 import { texts } from "./texts.js";
 
@@ -14,6 +15,7 @@ const WAITED_STEP_S = 10; // a screen reader reads each
 const NOTICE_MS = 5000;
 const openedAt = performance.now();
 let finished = false;
+let taken = false; // whether another tab or window has the seat
 let leaving = false; // whether they have said so, which the game may not have heard
 let simplified = false; // whether it is said that the picture is
 let notice = ""; // what is said for a moment, of a gamepad
@@ -46,6 +48,7 @@ const link = new Link({
   },
   closed: (why) => ended(why),
 });
+const tabs = new Tabs((state) => taken && tell(state)); // that it is over
 const screen = new Screen($("screen"), link);
 const teller = new KeyTeller(link);
 const board = new KeyBoard(teller);
@@ -73,9 +76,14 @@ function elsewhere({ token }) {
 
 function hear(message) {
   if (message.t === "welcome") welcome(message);
-  else if (message.t === "state") tell(message);
+  else if (message.t === "state") told(message);
   else if (message.t === "elsewhere") elsewhere(message);
   else if (message.t === "heard") teller.heard(message.seq);
+}
+
+function told(state) {
+  tell(state);
+  if (finished) tabs.tell(state);
 }
 
 function status() {
@@ -256,6 +264,7 @@ function set(element, text) {
 }
 
 function ended(why) {
+  taken = why === "taken";
   if (why === "taken") lastWords(texts.taken, [texts.takeBack, anew]);
   else if (why === "version") lastWords(texts.version, [texts.reload, anew]);
   else if (why === "crashed") lastWords(texts.crashed, last.again === false ? null : [texts.tryAgain, anew]);
