@@ -39,6 +39,7 @@ CODE = "7f3a-91c2"
 TOLD: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"phase": "waiting", "waiting": {"others": None}},
     "waiting, with others": {"phase": "waiting", "waiting": {"others": 2}},
+    "returning": {"phase": "returning", "waiting": {"others": None}},
     "countdown": {"phase": "countdown", "countdown": 3},
     "countdown, of another round": {"phase": "countdown", "countdown": 2, "before": "lost"},
     "playing": {"phase": "playing", "quality": "good"},

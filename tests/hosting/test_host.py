@@ -181,6 +181,9 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
         if whose == "the person's":
             with FakePage(link) as page:
                 wait_for(page, "over")
+            phases = [state["phase"] for state in page.states]
+            assert phases[0] == "returning"
+            assert "waiting" not in phases, "the match goes on all the while"
         assert reason(page) is None
         until(lambda: host.said("p001 has played: done"))
         until(lambda: not host.seats())

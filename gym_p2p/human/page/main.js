@@ -139,6 +139,8 @@ function tell(state) {
   } else if (state.phase === "waiting") {
     const [head, text] = texts.waiting;
     card([head, text(state.waiting?.others ?? null)], waited(), "", audible());
+  } else if (state.phase === "returning") {
+    card(texts.returning);
   } else if (state.phase === "countdown") {
     if (last.phase !== "countdown") sound.ring();
     const before = texts.before[state.before];

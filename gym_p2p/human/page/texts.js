@@ -22,9 +22,10 @@ export const texts = {
     : others === 0 ? "Nobody else is here yet. The game starts by itself."
     : others === 1 ? "One other person is waiting too. The game starts by itself."
     : `${others} others are waiting too. The game starts by itself.`],
+  returning: ["Coming back", "The game is still going on, and you are taken back to your place in it."],
   waited: (seconds) => `You have waited ${seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`}.`,
   sound: "Tell me with a sound",
-  inTitle: { waiting: "Waiting", countdown: "Get ready", paused: "One moment", over: "Over" },
+  inTitle: { waiting: "Waiting", returning: "One moment", countdown: "Get ready", paused: "One moment", over: "Over" },
   turn: { yours: "It is your turn.", others: "Another player's turn.", inTitle: "Your turn" },
   countdown: "Get ready",
   before: {
