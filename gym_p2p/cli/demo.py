@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gym_p2p.cli.drawing import load_drawn
+from gym_p2p.cli.demo_setting import BUNDLED, FPS, FRAMES, command_of, setting_of
 from gym_p2p.cli.live import (
     live_view,
     match_line,
@@ -27,11 +27,9 @@ from gym_p2p.cli.live import (
     print_summary,
 )
 from gym_p2p.cli.options import (
-    MATCH_OPTIONS,
     add_match_options,
     add_seats_argument,
     count,
-    env_arguments,
     find_local_modules,
     require_places,
 )
@@ -39,26 +37,14 @@ from gym_p2p.cli.seat_options import add_human_options, add_policy_options, requ
 from gym_p2p.cli.status import EXIT_CODES, Status, Summary
 from gym_p2p.cli.tables import output_console
 from gym_p2p.config import ServiceConfig
-from gym_p2p.core.api.rooms import MAX_PLAYERS
 from gym_p2p.core.record.folders import short_id
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import NetworkError, UsageError
 from gym_p2p.exports.documents import find_document, read_document
 from gym_p2p.files.private import check_directory
-from gym_p2p.game.drawing import own_rate
 from gym_p2p.processes.progress import doing
-from gym_p2p.processes.python import python_command
-
-if TYPE_CHECKING:
-    from gym_p2p.game.env.game import Game
 
 __all__ = ["DESCRIPTION", "EPILOG", "EXIT_CODES", "add_options", "run"]
-
-BUNDLED = "gym_p2p/Rally-v0"
-
-FRAMES = 300
-FPS = 30.0
-"""Ten seconds of the bundled game."""
 
 _WRONG_USAGE = 2
 """The exit code of a command that was given what cannot be."""
@@ -102,18 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
     require_places(arguments)
     require_page(arguments)
     with doing(f"loading {arguments.env}"):
-        seats, watchers, rate = _seats(arguments)
-    if arguments.fps is None:
-        arguments.fps = rate if arguments.human else FPS
-    if arguments.frames is None and not arguments.human:  # a person plays to the end
-        arguments.frames = FRAMES
+        setting = setting_of(arguments)
     check_directory(arguments.exports)
     data_dir = str(Path(arguments.exports) / "service")
     with serve_in_thread(ServiceConfig(port=0, data_dir=data_dir)) as service:
         players: list[_PlayerProcess] = []
         try:
-            for seat in seats:
-                command = _command(arguments, service.url, seat, watchers, first=seats[0])
+            for seat in setting.seats:
+                command = command_of(arguments, setting, seat, url=service.url)
                 players.append(_PlayerProcess(command, seat))  # those before must be ended if one fails
             interrupted = _watch(players, arguments)
             summaries = [player.summary for player in players if player.summary is not None]
@@ -137,84 +119,6 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(told)
         raise NetworkError(told)
     return max(summary.exit_code for summary in summaries)
-
-
-def _seats(arguments: argparse.Namespace) -> tuple[Sequence[SeatId], int, float]:
-    """Return the seats to fill, how many of them only watch, and the frames a second that a person wants."""
-    from gym_p2p.game.env.seats import make_game  # noqa: PLC0415 - Gymnasium, which --help does not need
-
-    mode = "rgb_array" if arguments.human else None
-    env = load_drawn(arguments.env, env_arguments(arguments.env_arg), mode=mode, option="--human")
-    game = make_game(env, seats=arguments.seats)
-    wanted = arguments.players
-    single = len(game.seats) == 1
-    seats = game.seats
-    watchers = 0
-    if single:
-        watchers = (wanted or 2) - 1
-        seats = (*seats, *(f"watcher_{number}" for number in range(1, watchers + 1)))
-    if arguments.human:
-        _require_controls(game, arguments.keys, own_rate(env))
-    game.close()
-    if len(seats) > MAX_PLAYERS or len(seats) < 2:
-        had = f"{len(seats)} seats" if wanted is None else f"--players {wanted}"
-        raise UsageError(f"a match has 2 to {MAX_PLAYERS} players, and the demo one on each seat; got {had}")
-    if wanted is not None and wanted != len(seats):
-        raise UsageError(
-            f"{arguments.env} has the seats {', '.join(map(str, seats))}: --players {len(seats)}"
-        )
-    return seats, watchers, own_rate(env)
-
-
-def _require_controls(game: Game, keys: str | None, fps: float) -> None:
-    """Pass where there are keys for the seat that the person takes, before any player is started.
-
-    Raises:
-        ConfigurationError: the file's table does not fit, or nobody says which keys play it.
-    """
-    from gym_p2p.human.keys.tables import seat_controls  # noqa: PLC0415 - as above
-
-    seat_controls(game, game.seats[0], keys=keys, fps=fps)
-
-
-def _command(
-    arguments: argparse.Namespace, url: str, seat: SeatId, watchers: int, *, first: SeatId
-) -> list[str]:
-    bundled = arguments.env == BUNDLED
-    persons = arguments.human and seat == first
-    command = python_command("gym_p2p", "join", arguments.env, "--lines", "--server", url)
-    command += ["--seat", str(seat), "--watchers", str(watchers)]
-    if persons:
-        command += ["--human", *([] if arguments.browser else ["--no-browser"])]
-        command += [] if arguments.keys is None else ["--keys", arguments.keys]
-    else:
-        command += ["--policy", arguments.policy or ("scripted" if bundled else "random")]
-        command += ["--reaction-ms", str(arguments.reaction_ms)]
-        if arguments.actions_per_second is not None:
-            command += ["--actions-per-second", str(arguments.actions_per_second)]
-    if arguments.human:
-        command += ["--episodes", "1"]
-    if isinstance(arguments.record, str):
-        command += ["--record", _recording(arguments.record, seat)]
-    elif not arguments.record:
-        command += ["--no-record"]
-    for name in (*MATCH_OPTIONS, "log_level"):
-        value = getattr(arguments, name)
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    if arguments.seats is not None:
-        command += ["--seats", json.dumps(arguments.seats)]
-    for pair in arguments.env_arg:
-        command += ["--env-arg", pair]
-    return [*command, "--picture"] if bundled and not persons else command
-
-
-def _recording(path: str, seat: SeatId) -> str:
-    """Return where a player records: a folder is for all of them, a file becomes one for each."""
-    from gym_p2p.game.replay.header import SUFFIX  # noqa: PLC0415 - as above
-
-    name = Path(path)
-    return path if name.suffix != SUFFIX else str(name.with_name(f"{name.stem}.{seat}{SUFFIX}"))
 
 
 class _PlayerProcess:

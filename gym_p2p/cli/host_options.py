@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gym_p2p.cli.options import above_zero, between, count, name, seat_id, seats_option, whole
-from gym_p2p.cli.seat_options import add_away_options, add_reaction_options
+from gym_p2p.cli.seat_options import add_away_options, add_reaction_options, policy_name
 from gym_p2p.policies.specs import FORMS
 
 __all__ = ["add_links_options", "add_meeting_options", "add_page_options"]
@@ -21,7 +21,10 @@ def add_meeting_options(meeting: argparse._ArgumentGroup) -> None:
         "--queue", type=name, default="lab", metavar="NAME", help="where people meet (default: %(default)s)"
     )
     meeting.add_argument(
-        "--partner", metavar="POLICY", help=f"programs play the other seats, and nobody waits: {FORMS}"
+        "--partner",
+        type=policy_name,
+        metavar="POLICY",
+        help=f"programs play the other seats, and nobody waits: {FORMS}",
     )
     add_reaction_options(meeting)
     meeting.add_argument(

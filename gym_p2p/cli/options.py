@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gym_p2p.config.public_ids import PUBLIC_ID, public_id_problem
+from gym_p2p.core.wire.codec import MAX_SEED
 from gym_p2p.errors import P2PError, UsageError
 from gym_p2p.files.private import check_place
 
@@ -40,6 +41,7 @@ __all__ = [
     "require_places",
     "seat_id",
     "seats_option",
+    "seed",
     "whole",
 ]
 
@@ -109,9 +111,7 @@ def _add_playing(play: argparse._ArgumentGroup, *, frames: int | None, fps: str)
     frames_help = "leave after N frames" + (f" (default: {frames})" if frames else "")
     play.add_argument("--frames", type=count, metavar="N", help=frames_help)
     play.add_argument("--fps", type=number, metavar="F", help=f"frames a second (default: {fps})")
-    play.add_argument(
-        "--seed", type=whole, metavar="N", help="the seed to insist on (default: an agreed one)"
-    )
+    play.add_argument("--seed", type=seed, metavar="N", help="the seed to insist on (default: an agreed one)")
     play.add_argument(
         "--input-delay",
         type=frames_or_auto,
@@ -330,6 +330,14 @@ def frames_or_auto(text: str) -> int | Literal["auto"]:
 def whole(text: str) -> int:
     """Read a whole number."""
     return _read(int, text, "a whole number")
+
+
+def seed(text: str) -> int:
+    """Read an episode's seed."""
+    value = whole(text)
+    if not 0 <= value <= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0 to 2**64 - 1, got {text}")
+    return value
 
 
 def number(text: str) -> float:

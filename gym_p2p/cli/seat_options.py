@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from gym_p2p.cli.options import between
 from gym_p2p.errors import UsageError
-from gym_p2p.policies.specs import FORMS
+from gym_p2p.policies.specs import FORMS, read_spec
 
 __all__ = [
     "Reactions",
@@ -15,6 +15,7 @@ __all__ = [
     "add_human_options",
     "add_policy_options",
     "add_reaction_options",
+    "policy_name",
     "reactions",
     "require_keys",
     "require_one_player",
@@ -38,7 +39,7 @@ def add_policy_options(parser: argparse.ArgumentParser, *, default: str) -> None
         default: which one plays where none is named, in words.
     """
     policy = parser.add_argument_group("a policy plays")
-    policy.add_argument("--policy", help=f"{FORMS} (default: {default})")
+    policy.add_argument("--policy", type=policy_name, help=f"{FORMS} (default: {default})")
     add_reaction_options(policy)
 
 
@@ -59,6 +60,15 @@ def add_reaction_options(policy: argparse.ArgumentParser | argparse._ArgumentGro
     )
 
 
+def policy_name(text: str) -> str:
+    """Read the name of a policy; whether there is such a one for a seat is known with the environment."""
+    try:
+        read_spec(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def reactions(arguments: argparse.Namespace) -> Reactions:
     """Return how fast a policy may react, of what :func:`add_reaction_options` read."""
     return {"reaction_ms": arguments.reaction_ms, "actions_per_s": arguments.actions_per_second}
@@ -74,7 +84,10 @@ def add_away_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) 
         "say the same (default: %(default)s)",
     )
     parser.add_argument(
-        "--stand-in", metavar="POLICY", help=f"who plays for players who are away, the same for all: {FORMS}"
+        "--stand-in",
+        type=policy_name,
+        metavar="POLICY",
+        help=f"who plays for players who are away, the same for all: {FORMS}",
     )
 
 

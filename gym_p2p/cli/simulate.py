@@ -28,9 +28,9 @@ from gym_p2p.cli.options import (
     frames_or_auto,
     number,
     seat_id,
-    whole,
+    seed,
 )
-from gym_p2p.cli.seat_options import Reactions, add_reaction_options, reactions
+from gym_p2p.cli.seat_options import Reactions, add_reaction_options, policy_name, reactions
 from gym_p2p.cli.tables import Column, FittingTable, figure, output_console
 from gym_p2p.core.wire.seats import SeatId
 from gym_p2p.errors import UsageError
@@ -116,7 +116,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_reaction_options(parser)
     parser.add_argument("--frames", type=count, default=600, metavar="N", help="default: %(default)s")
     parser.add_argument("--fps", type=above_zero, default=60.0, metavar="F", help="default: %(default)g")
-    parser.add_argument("--seed", type=whole, default=1, metavar="N", help="of the episode (default: 1)")
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help="of the episode (default: 1)")
     _add_network_options(parser)
     parser.add_argument(
         "--sync",
@@ -211,7 +211,10 @@ def _policies(given: Sequence[str]) -> dict[SeatId | None, str]:
     for text in given:
         seat, separator, policy = text.partition("=")
         named = separator and ":" not in seat  # of a file's path it may be a part
-        policies[seat_id(seat) if named else None] = policy if named else text
+        try:
+            policies[seat_id(seat) if named else None] = policy_name(policy if named else text)
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"--policy: {error}") from None
     return policies
 
 

@@ -91,7 +91,16 @@ def measure(part: Part, seconds: float) -> Measured:
     if len(game.seats) < 2:
         raise UsageError(f"{part.env} has the single seat {game.seats[0]!r}: nobody can play with anybody")
     assert part.person is not None  # noqa: S101 - a person's part
-    HumanSeat(env, keys=part.person.keys, countdown_s=part.person.countdown_s, browser=False)
+    person = part.person
+    HumanSeat(
+        env,
+        keys=person.keys,
+        title=person.title,
+        hold_s=person.hold_s,
+        countdown_s=person.countdown_s,
+        next_url=person.next_url,
+        browser=False,
+    )
     seat_policy(env, part)
     fps = env.p2p.config.sync.fps or 1.0
     step_s, drawing_s = _times(game, seconds)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 
-__all__ = ["PAGE_HEADERS", "page_files"]
+__all__ = ["OURS", "PAGE_HEADERS", "page_files"]
+
+OURS = "Gym-P2P"
+"""The header by which a page knows an answer for the game's own, and not for one of a proxy in front."""
 
 PAGE_HEADERS = {
+    OURS: "page",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -345,6 +345,7 @@ class HumanSeat:
 
     def _tell(self, *, over: bool = False) -> None:
         standing = self._stage.standing()
+        returns = standing.pop("returns", False) and not self._episode
         if over:
             standing["phase"] = "over"
             standing["title"] = self._title  # who opens the page later is told this alone
@@ -357,7 +358,8 @@ class HumanSeat:
         elif self._countdown is not None:
             standing["phase"], standing["countdown"] = "countdown", self._countdown
         elif standing["phase"] == "playing" and self._stage.episode != self._episode:
-            standing["phase"] = "waiting"  # for its first action, before which the person gets ready
+            # For its first action, before which the person gets ready.
+            standing["phase"] = "returning" if returns else "waiting"
         with self._server.lock:
             standing["quality"] = worst(standing.get("quality"), self._person.measures.quality)
             standing["turn"], standing["illegal"] = self._turn, self._illegal

@@ -234,7 +234,7 @@ class MatchStage:
         """
         if self._session.viewer is not None:
             raise UsageError(_ANOTHER_ONE)
-        self._session.require_match()  # before a person is asked to come
+        self._session.look_ahead()  # before a person is asked to come
         check_places(self._session.config)
         self._session.seated = self._session.seated.with_person(self._named)
         self._session.viewer = self

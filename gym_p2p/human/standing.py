@@ -20,7 +20,7 @@ from gym_p2p.play.ending import Ending
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.session import Session
 
-__all__ = ["away_in", "ended_by", "reason_of", "standing_in_match", "worst"]
+__all__ = ["away_in", "ended_by", "phase_of", "reason_of", "standing_in_match", "worst"]
 
 _GOODBYES = {
     "interrupted": "interrupted",
@@ -34,11 +34,15 @@ _GOODBYES = {
 
 
 def standing_in_match(session: Session, seat: SeatId | None) -> dict[str, Any]:
-    """Return how a match stands for the person on a seat."""
+    """Return how a match stands for the person on a seat.
+
+    ``returns`` is whether they come back to it, and the only thing in there that is not the page's.
+    """
     progress, recorder = session.progress, session.recorder
     record = None if recorder is None else recorder.record
     return {
-        "phase": _phase(progress),
+        "phase": phase_of(progress),
+        "returns": progress.comes_back,
         "seats": _seats(session, seat, record),
         "waiting": _waiting(progress),
         "quality": _quality(record),
@@ -93,10 +97,11 @@ def ended_by(ending: Ending | None) -> str | None:
 _ENDED = {SessionState.BETWEEN, SessionState.OVER, SessionState.CLOSED}
 
 
-def _phase(progress: Progress) -> str:
+def phase_of(progress: Progress) -> str:
+    """Return the word for where a match is."""
     match progress.state:
         case SessionState.NEW:
-            return "waiting"
+            return "returning" if progress.comes_back else "waiting"
         case SessionState.PLAYING:
             return "paused" if progress.paused is not None else "playing"
         case SessionState.BETWEEN:

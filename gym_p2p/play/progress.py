@@ -51,6 +51,8 @@ class Progress:
     input_delay: int = 0
     totals: SyncTotals | None = None
     """What guessing has cost over all episodes."""
+    comes_back: bool = False
+    """Whether this player comes, or has come, back to a match that a process of theirs was killed in."""
     queue_status: QueueStatus | None = None
     """Where this player stands in a queue, while they wait in one."""
     paused: Paused | None = None
@@ -65,7 +67,7 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
     """Return where a session is, which has a match or is still setting one up."""
     recorder, queue_status = setup.recorder, setup.queue_status
     if recorder is None:
-        return Progress(state=state, queue_status=queue_status)
+        return Progress(state=state, comes_back=setup.comes_back, queue_status=queue_status)
     runner = None if match is None or match.episode is None else match.episode.runner
     return Progress(
         match_id=recorder.found.match_id,
@@ -81,6 +83,7 @@ def progress_of(state: SessionState, setup: MatchSetup, match: LiveMatch | None)
         confirmed=0 if runner is None else runner.rollout.final_count,
         input_delay=0 if runner is None else runner.session.input_delay,
         totals=recorder.record.totals(),
+        comes_back=setup.comes_back,
         queue_status=queue_status,
         paused=None if match is None else match.waits.paused,
         away=() if match is None else stood_in_for(match.client, match.played.config),

@@ -387,9 +387,9 @@ class Session:
         if self.viewer is not None:
             self.viewer.waits()
 
-    def require_match(self) -> None:
-        """See :meth:`~gym_p2p.play.setup.MatchSetup.require_match`."""
-        self._setup.require_match()
+    def look_ahead(self) -> None:
+        """See :meth:`~gym_p2p.play.setup.MatchSetup.look_ahead`."""
+        self._setup.look_ahead()
 
     def drain(self) -> bool:
         """Take in the events that are there, without waiting; return whether the match has ended by them."""

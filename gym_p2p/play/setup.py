@@ -80,6 +80,8 @@ class MatchSetup:
         """What the others are told about this player."""
         self.seats: tuple[SeatId, ...] | None = self._wanted
         self.recorder: Recorder | None = None
+        self.comes_back = False
+        """Whether there is a match, as far as is known, that a process of this player's was killed in."""
 
     @property
     def queue_status(self) -> QueueStatus | None:
@@ -101,8 +103,9 @@ class MatchSetup:
         self.require_match()
         config = self._config
         offer = make_offer(self._game, config.sync)
-        name = joined(config, self._game.describe()["environment"], self._wanted)
-        kept = self._find_kept_match(name) if config.rejoin and config.sync.rejoin_timeout_s else None
+        name = self._joined()
+        kept = self._find_kept_match(name) if self._may_come_back() else None
+        self.comes_back = kept is not None
         try:
             plan = self._make_plan(offer, seated, kept)
         except BaseException:
@@ -153,6 +156,23 @@ class MatchSetup:
             )
         require_turn_credentials(self._config.link.ice_servers)  # here, for a spec leaves them out
         predictor_named(self._config.sync.prediction)
+
+    def look_ahead(self) -> None:
+        """Pass where a match can come about, and know whether it is one that this player comes back to.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        self.require_match()
+        if self._may_come_back() and (kept := find_kept_match(self._joined())) is not None:
+            self.comes_back = True
+            kept.let_go()  # until they meet the others
+
+    def _may_come_back(self) -> bool:
+        return self._config.rejoin and bool(self._config.sync.rejoin_timeout_s)
+
+    def _joined(self) -> str:
+        return joined(self._config, self._game.describe()["environment"], self._wanted)
 
     def _make_plan(self, offer: SyncOffer, seated: Seated, kept: KeptMatch | None) -> PlayerPlan:
         """Return what the network half is to do, once all that is to be written can be.

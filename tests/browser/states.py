@@ -39,6 +39,7 @@ CODE = "7f3a-91c2"
 TOLD: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"phase": "waiting", "waiting": {"others": None}},
     "waiting, with others": {"phase": "waiting", "waiting": {"others": 2}},
+    "returning": {"phase": "returning", "waiting": {"others": None}},
     "countdown": {"phase": "countdown", "countdown": 3},
     "countdown, of another round": {"phase": "countdown", "countdown": 2, "before": "lost"},
     "playing": {"phase": "playing", "quality": "good"},
@@ -123,6 +124,11 @@ class Stage:
     def __exit__(self, *_error: object) -> None:
         self.page.ask("close")
         self._server.close()
+
+    @property
+    def url(self) -> str:
+        """The link."""
+        return self._server.url
 
     def show(self) -> None:
         """Show the game."""

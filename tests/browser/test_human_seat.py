@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gym_p2p import PersonGone
+from gym_p2p.human.page_files import OURS
 from tests.browser.driver import Driver
 from tests.browser.lone_person import Alone, Painter
 from tests.browser.seat_page import DRAWN, Page
@@ -61,11 +62,27 @@ def test_a_reload_takes_the_seat_again_and_a_second_tab_takes_it_over(browser: D
     assert alone.error is None
 
 
-def test_a_tab_that_was_taken_over_says_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
+def test_a_tab_that_was_taken_over_says_how_the_game_ended_in_the_other_one(browser: Driver) -> None:
+    with Stage(browser, picture()) as stage:
+        stage.tell(TOLD["playing"])
+        first = stage.page
+        stage.page = Page(browser, stage.url, beside=first.number)
+        first.until("document.body.innerText.includes('another tab')")
+        stage.tell(TOLD["between"])
+        assert first.head() == "Open in another tab", "there is a game to be played on in yet"
+        stage.tell(TOLD["over, and what is next"])
+        first.until("document.getElementById('card-head').textContent === 'The game is over'")
+        assert first.ask("value", expression=BUTTON) == "Continue"
+        assert "Code of this game: 7f3a-91c2" in first.text()
+        assert first.ask("value", expression="document.title") == "Over · Rally"
+        first.ask("close")
+
+
+def test_who_plays_elsewhere_reads_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
     with Alone(Painter()) as alone:
         page = Page(browser, alone.seat.url)
         page.until(DRAWN)
-        second = Page(browser, alone.seat.url, beside=page.number)
+        second = Page(browser, alone.seat.url)  # in another window, of whose tabs this one hears nothing
         page.until("document.body.innerText.includes('another tab')")
         second.until(DRAWN)
     page.ask("click", selector="#card-button")  # and nobody is there any more
@@ -74,10 +91,13 @@ def test_a_tab_that_was_taken_over_says_that_nothing_answers_once_the_game_is_cl
     assert page.ask("value", expression=BUTTON) == "Try again"
 
 
-@pytest.mark.parametrize("answer", ["no network", "silence", 404, 429, 502])
+@pytest.mark.parametrize(
+    "answer", ["no network", "silence", "gone", "somewhere else", 401, 403, 404, 429, 502]
+)
 def test_who_tries_again_in_vain_may_do_so_once_more_unless_the_link_is_not_good_any_more(
     browser: Driver, answer: str | int
 ) -> None:
+    """An answer that is a number is a proxy's: of it nobody knows whether the link is good."""
     with Stage(browser, picture(), init=HASTE) as stage:
         page = stage.page
         stage.tell(TOLD["gone"])
@@ -88,8 +108,9 @@ def test_who_tries_again_in_vain_may_do_so_once_more_unless_the_link_is_not_good
         head = HEADS.get(answer, "No answer")
         page.until(f"document.getElementById('card-head').textContent === '{head}'")
         assert page.ask("value", expression="document.title") == head
-        assert page.ask("value", expression=BUTTON) == ("" if answer == 404 else "Try again")
-        if answer != 404:
+        button = "Reload" if head == "You are not let in" else "Try again"
+        assert page.ask("value", expression=BUTTON) == ("" if answer == "gone" else button)
+        if answer != "gone":
             page.ask("value", expression="window.fetch = window.fetchOnce; window.fetchOnce = undefined; 0")
             page.ask("press", code="Enter")  # the button has the focus
             page.until("Boolean(window.page?.link.open) && window.disabled === undefined")  # loaded anew
@@ -104,17 +125,24 @@ def test_a_page_that_asks_for_a_place_by_itself_goes_on_asking_while_nobody_answ
         assert stage.page.head() == "All places are taken"
 
 
-def test_a_page_that_asks_for_a_place_asks_no_more_once_its_link_is_not_good(browser: Driver) -> None:
+@pytest.mark.parametrize("answer", ["gone", 401])
+def test_a_page_that_asks_for_a_place_asks_no_more_once_it_gets_none_by_asking(
+    browser: Driver, answer: str | int
+) -> None:
     with Stage(browser, picture(), init=HASTE) as stage:
         stage.tell(TOLD["waiting"])
-        stage.page.ask("value", expression=ANSWERING[404])
+        stage.page.ask("value", expression=ANSWERING[answer])
         stage.close_with("full")
-        stage.page.until("document.title === 'This link is not good any more'")
+        stage.page.until(f"document.title === '{HEADS[answer]}'")
         assert stage.page.ask("value", expression="window.asked") == 1
 
 
 HEADS: dict[int | str, str] = {
-    404: "This link is not good any more",
+    "gone": "This link is not good any more",
+    "somewhere else": "You are not let in",
+    401: "You are not let in",
+    403: "You are not let in",
+    404: "Not just now",
     429: "Not just now",
     502: "Not just now",
 }
@@ -139,9 +167,17 @@ ANSWERING: dict[int | str, str] = {
     "silence": _ANSWER.format(
         answer='new Promise((_, no) => how.signal.addEventListener("abort", () => no(how.signal.reason)))'
     ),
+    "gone": _ANSWER.format(
+        answer=f'Promise.resolve(new Response(null, {{ status: 404, headers: {{ "{OURS}": "page" }} }}))'
+    ),
+    "somewhere else": _ANSWER.format(  # as a browser gives it that is not to follow
+        answer='how.redirect === "manual" && '
+        'Promise.resolve({ status: 0, ok: false, type: "opaqueredirect" })'
+    ),
     **{
         status: _ANSWER.format(answer=f"Promise.resolve(new Response(null, {{ status: {status} }}))")
         for status in HEADS
+        if isinstance(status, int)
     },
 }
 """What has a page's questions answered so."""

@@ -63,6 +63,12 @@ def states(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     stage.page.until("document.getElementById('card-head').textContent === 'No answer'")
     assert not stage.page.ask("value", expression="document.getElementById('card-button').hidden")
     yield "nobody answers"
+    stage.page.ask(
+        "value", expression="{ window.fetch = async () => new Response(null, { status: 403 }); null; }"
+    )
+    stage.page.ask("click", selector="#card-button")
+    stage.page.until("document.getElementById('card-head').textContent === 'You are not let in'")
+    yield "somebody in front lets nobody in"
 
 
 @pytest.mark.parametrize("screen", SCREENS)

@@ -106,6 +106,20 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"demo --exports {__file__}", "--exports: cannot write to"),
         (f"demo --human --env no_such:env --exports {__file__}/x", "--exports: cannot write to"),
         ("demo --players two", "--players: wanted a whole number"),
+        ("demo --policy clever", "--policy: no policy 'clever'; wanted random, scripted, module:function"),
+        ("demo --human --policy no_such:act", "--policy: no module 'no_such'"),
+        ("demo --policy sb3:none.zip", "--policy: policy sb3:none.zip: cannot read none.zip"),
+        ("demo --env CartPole-v1 --policy scripted", "--policy: CartPoleEnv has no scripted policy"),
+        ("demo --env pettingzoo.classic.tictactoe_v3 --reaction-ms 9", "--reaction-ms: a game whose agents"),
+        ("demo --spectators 99", "--spectators: wanted 0 to 16, got 99"),
+        ("demo --input-delay 500", "--input-delay: wanted 0 to 60, got 500"),
+        ("demo --fps 0", "--fps: wanted 0.01 to 10000, got 0"),
+        ("demo --seed -1", "--seed: wanted a whole number from 0 to 2**64 - 1, got -1"),
+        (f"join {GAME} --human --seed -1", "--seed: wanted a whole number from 0 to 2**64 - 1, got -1"),
+        (f"join {GAME} --stand-in clever", "--stand-in: no policy 'clever'; wanted random, scripted"),
+        (f"host {GAME} --partner clever", "--partner: no policy 'clever'; wanted random, scripted"),
+        (f"host {GAME} --stand-in clever", "--stand-in: no policy 'clever'; wanted random, scripted"),
+        (f"simulate {GAME} --policy left=clever", "--policy: no policy 'clever'; wanted random, scripted"),
         ("demo --env CartPole-v1 --players 9", "a match has 2 to 8 players"),
         ("demo --env CartPole-v1 --players 1", "a match has 2 to 8 players"),
         ("simulate CartPole-v1 --frames 5", "--watchers: CartPole-v1 has the single seat 'player'"),
@@ -183,6 +197,16 @@ def test_a_table_of_keys_that_does_not_fit_is_told_before_anything_is_opened(
     assert "keys.json: " in lines[0]
     assert _WRONG_TABLES[text] in lines[0]
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_a_title_that_no_page_can_show_is_told_before_anybody_comes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, err = said(capsys, "host", GAME, "--port", "0", "--title", "x" * 10_001)
+    assert code == 2
+    assert "--title: wanted at most 10000 characters, got 10001" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["join", "watch", "probe", "token"])

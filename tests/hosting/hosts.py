@@ -14,9 +14,10 @@ from typing import Self
 
 import psutil
 
+from tests.human.fake_page import FakePage
 from tests.waiting import PATIENCE_S, until
 
-__all__ = ["Host"]
+__all__ = ["Host", "wait_for"]
 
 
 class Host:
@@ -123,3 +124,9 @@ class Host:
     @staticmethod
     def _read(stream: Iterable[str] | None, lines: list[str]) -> None:
         lines.extend(line.rstrip("\n") for line in stream or ())
+
+
+def wait_for(page: FakePage, phase: str) -> None:
+    """Wait until a page is told of a phase."""
+    until(lambda: page.phase == phase or page.code is not None)
+    assert page.phase == phase, (page.code, page.states[-1:])

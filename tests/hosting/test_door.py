@@ -15,6 +15,7 @@ from gym_p2p.hosting.hall import Hall
 from gym_p2p.hosting.house import Refuse, Why
 from gym_p2p.hosting.links import Link, Links
 from gym_p2p.human.messages import CLOSE_CODES
+from gym_p2p.human.page_files import OURS
 from tests.human.fake_page import HELLO
 from tests.waiting import PATIENCE_S
 
@@ -67,7 +68,9 @@ def at_door(hall: FullHall, ask: Ask, *, public_url: str | None = None) -> Any:
 
 
 async def get(session: aiohttp.ClientSession, url: str, **headers: str) -> int:
+    """Return the status of an answer, which has to say that it is the game's own, and not a proxy's."""
     async with session.get(url, headers=headers, allow_redirects=False) as answer:
+        assert OURS in answer.headers
         return answer.status
 
 

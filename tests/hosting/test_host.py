@@ -16,16 +16,11 @@ import pytest
 import gym_p2p
 from gym_p2p.core.record.folders import short_id
 from gym_p2p.human.messages import CLOSE_CODES
-from tests.hosting.hosts import Host
+from tests.hosting.hosts import Host, wait_for
 from tests.human.fake_page import FakePage
 from tests.waiting import until
 
 SHORT = ("--env-arg", "max_frames=60")
-
-
-def wait_for(page: FakePage, phase: str) -> None:
-    until(lambda: page.phase == phase or page.code is not None)
-    assert page.phase == phase, (page.code, page.states[-1:])
 
 
 def reason(page: FakePage) -> str | None:
@@ -181,6 +176,9 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
         if whose == "the person's":
             with FakePage(link) as page:
                 wait_for(page, "over")
+            phases = [state["phase"] for state in page.states]
+            assert phases[0] == "returning"
+            assert "waiting" not in phases, "the match goes on all the while"
         assert reason(page) is None
         until(lambda: host.said("p001 has played: done"))
         until(lambda: not host.seats())
@@ -361,24 +359,6 @@ def test_who_comes_through_the_door_gets_a_link_of_their_own(among_people: Host)
     with FakePage(f"{door.rstrip('/').rpartition('/')[0]}/{token}/") as page, FakePage(one):
         wait_for(page, "over")
     until(lambda: among_people.heard(r"(v-\w+) has played: done") is not None)
-
-
-def test_a_link_that_is_spent_is_so_when_a_host_is_started_again(tmp_path: Path) -> None:
-    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=20")
-    with Host(tmp_path, *arguments) as host:
-        (link,) = host.links
-        with FakePage(link) as page:
-            wait_for(page, "over")
-        until(lambda: host.said("p001 has played: done"))
-    path = tmp_path / "p2p-exports" / "links.spent.jsonl"
-    assert path.stat().st_mode & 0o077 == 0
-    with Host(tmp_path, *arguments) as host:
-        assert host.said("1 of these links are spent")
-        (link,) = host.links
-        with FakePage(link) as again:
-            until(lambda: again.code == 4003)
-        assert again.states[-1] == page.states[-1]
-        assert host.seats() == []
 
 
 def test_links_that_were_given_out_hold_when_a_host_is_started_again(

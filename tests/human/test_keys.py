@@ -87,6 +87,15 @@ def test_what_is_wrong_is_told_with_where_it_stands(space: spaces.Space[Any], ke
         controls(space, keys=keys, nothing=encoding_of(space).default())
 
 
+@pytest.mark.parametrize(
+    "space", [spaces.Box(-1, 1, (2,)), spaces.Dict(aim=spaces.Box(-1, 1, (2,)))], ids=["alone", "a part"]
+)
+def test_of_a_number_beyond_its_bound_nothing_is_said_of_policies(space: spaces.Space[Any]) -> None:
+    said = [0, 9] if isinstance(space, spaces.Box) else {"aim": [0, 9]}
+    with pytest.raises(ConfigurationError, match=r"from -1\.0 to 1\.0, got 9(\.0)? at \[1\]$"):
+        controls(space, keys={"a": said}, nothing=encoding_of(space).default())
+
+
 def test_without_any_table_the_error_has_one_to_fill_in() -> None:
     with pytest.raises(ConfigurationError) as caught:
         controls(spaces.Discrete(4, start=2))
@@ -239,6 +248,9 @@ def test_a_file_that_holds_none_is_refused(tmp_path: Path, text: str) -> None:
         ("keys.json", '{"a": 1, }', "is no JSON: .*line 1"),
         ("keys.json", "a = 1", r"is no JSON: .*line 1.*\(TOML wants a name that ends in .toml\)"),
         ("keys.json", '{"a": 1, "d": 7}', "'d' is for no action of"),
+        ("keys.json", '{"keys": {"a": 1}, "d": 0}', "beside 'keys' stands 'd', which would do nothing"),
+        ("keys.json", '{"w": 0, "keys": [{"a": 1}], "d": 0}', "beside 'keys' stands 'd', 'w'"),
+        ("keys.toml", "d = 0\n[keys]\na = 1\n", "beside 'keys' stands 'd'.* put it in there"),
         ("keys.toml", "[[keys]]\na = 1\n", "wants a table, got a list of 1"),
     ],
 )

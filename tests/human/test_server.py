@@ -21,6 +21,7 @@ import pytest
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.human import carriers
 from gym_p2p.human.entrance import OwnPort
+from gym_p2p.human.page_files import OURS
 from gym_p2p.human.person import Person, Presence
 from gym_p2p.human.server import PageServer
 from tests.human.fake_page import HELLO
@@ -63,6 +64,11 @@ def test_the_link_opens_a_page_that_asks_nobody_else_and_keeps_nothing(server: P
 def test_without_the_token_there_is_no_page(server: PageServer, path: str) -> None:
     root = "http://" + urlsplit(server.url).netloc + "/"
     assert get(root + path)[0] == 404
+
+
+def test_by_a_wrong_link_the_answer_says_that_it_is_the_games_own(server: PageServer) -> None:
+    for url in (server.url, f"http://{urlsplit(server.url).netloc}/{'x' * 32}/"):
+        assert get(url)[1].headers[OURS] is not None
 
 
 @pytest.mark.parametrize("name", ["none.js", "..%2fserver.py", "%2e%2e/server.py", "main.js/"])

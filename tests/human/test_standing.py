@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gym_p2p.human.standing import away_in, ended_by
+from gym_p2p.human.standing import away_in, ended_by, phase_of
 from gym_p2p.play.ending import Ending
 from gym_p2p.play.progress import Progress, SessionState
 from gym_p2p.play.standing_in import StoodInFor
@@ -35,6 +35,12 @@ def test_who_is_away_while_others_act_for_them_is_told(by: str) -> None:
     gone = [StoodInFor(player, by, since=0.0, limit_s=30.0) for player in ("left", 2)]
     assert away_in(Progress(state=SessionState.PLAYING, away=tuple(gone))) == {"who": "left, 2", "by": by}
     assert away_in(Progress(state=SessionState.PLAYING)) is None
+
+
+def test_who_comes_back_to_a_match_does_not_wait_for_others() -> None:
+    assert phase_of(Progress(state=SessionState.NEW)) == "waiting"
+    assert phase_of(Progress(state=SessionState.NEW, comes_back=True)) == "returning"
+    assert phase_of(Progress(state=SessionState.PLAYING, comes_back=True)) == "playing"
 
 
 def test_of_a_match_that_nobody_broke_off_nothing_is_told() -> None:

@@ -14,6 +14,7 @@ from gym_p2p.core.match.events import EXCLUDED
 from gym_p2p.core.match.return_events import SUPERSEDED
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.human.messages import CLOSE_CODES, VERSION
+from gym_p2p.human.page_files import OURS, PAGE_HEADERS
 from gym_p2p.human.seat import _WORDS as GONE
 from gym_p2p.human.standing import _GOODBYES as GOODBYES
 from gym_p2p.play.ending import Ending
@@ -63,6 +64,11 @@ def test_the_page_knows_every_code_that_it_is_closed_with_and_the_version() -> N
     assert known.keys() == set(CLOSE_CODES.values())
     for why in known.values():
         assert re.search(rf"^  {why}: \[", TEXTS, re.MULTILINE)
+
+
+def test_the_page_knows_the_header_of_the_games_own_answers() -> None:
+    assert f'const OURS = "{OURS}";' in PAGE.joinpath("main.js").read_text()
+    assert OURS in PAGE_HEADERS
 
 
 def test_there_is_a_text_for_everything_that_gamepads_tell() -> None:

@@ -87,7 +87,7 @@ class ActionCodec:
         try:
             canonical = self._encoding.check(action)
         except ActionProblem as problem:
-            raise self._refused(problem) from None
+            raise self._refused(f"{problem}{problem.advice}") from None
         if self._encoding.max_bytes is None:
             size = len(self.encode(canonical))
             if size > MAX_ACTION_BYTES:
@@ -138,11 +138,10 @@ class ActionCodec:
         try:
             action = self._encoding.from_json(data)
         except ActionProblem as problem:
-            raise self._refused(problem) from None
+            raise self._refused(str(problem)) from None
         return self.check(action)
 
-    def _refused(self, problem: ActionProblem) -> InvalidAction:
-        what = str(problem)
+    def _refused(self, what: str) -> InvalidAction:
         return InvalidAction(self._seat, f"action{what}" if what.startswith("[") else f"action: {what}")
 
     def _fill_tables(self, space: Any) -> None:

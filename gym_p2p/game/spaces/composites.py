@@ -182,7 +182,7 @@ def _check_part(encoding: Encoding, part: Any, where: Any) -> Any:
     try:
         return encoding.check(part)
     except ActionProblem as problem:
-        raise ActionProblem(f"[{where!r}]: {problem}") from None
+        raise ActionProblem(f"[{where!r}]: {problem}", problem.advice) from None
 
 
 def _refuse_no_sequence(action: Any, wanted: str) -> None:

@@ -41,7 +41,15 @@ _MAX_VARINT_BYTES = 10  # 64 bits in groups of 7
 
 
 class ActionProblem(Exception):
-    """An action that is not in the space; the text says what came and what is wanted."""
+    """An action that is not in the space; the text says what came and what is wanted.
+
+    Attributes:
+        advice: what is said behind the text to whoever steps with what a policy gave; "" is nothing.
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.advice = advice
 
 
 class Malformed(Exception):
@@ -199,7 +207,7 @@ def refuse_outside(array: Any, inside: Any, wanted: str, advice: str = "") -> No
     if not inside.all():
         where = tuple(int(i) for i in np.argwhere(~inside)[0])
         at = f" at {list(where)}" if where else ""
-        raise ActionProblem(f"wanted {wanted}, got {array[where]!s}{at}{advice}")
+        raise ActionProblem(f"wanted {wanted}, got {array[where]!s}{at}", advice)
 
 
 class ArrayEncoding(Encoding):

@@ -44,10 +44,25 @@ def read_keys(path: str | Path) -> Mapping[Any, Any] | Sequence[Any]:
         if len(data) > _MOST_BYTES:
             raise ConfigurationError("keys", f"it has more than {_MOST_BYTES >> 20} MiB")
         found = _toml(data) if path.suffix.lower() == ".toml" else _json(data)
-        table = found.get("keys", found) if isinstance(found, dict) else found
+        table = _under_keys(found) if isinstance(found, dict) else found
         if not isinstance(table, dict | list):
             raise ConfigurationError("keys", f"it holds no table of keys: {FORM}")
     return table
+
+
+def _under_keys(found: dict[str, Any]) -> Any:
+    """Return what stands under ``keys``; all of it where nothing does.
+
+    Raises:
+        ConfigurationError: something else stands beside it, of which nobody would take note.
+    """
+    if "keys" not in found:
+        return found
+    if beside := sorted(found.keys() - {"keys"}):
+        names = ", ".join(map(repr, beside))
+        problem = f"beside 'keys' stands {names}, which would do nothing: put it in there, or take it out"
+        raise ConfigurationError("keys", problem)
+    return found["keys"]
 
 
 def _toml(data: bytes) -> Any:

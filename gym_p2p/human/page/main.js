@@ -6,6 +6,7 @@ import { Link } from "./link.js";
 import { greyOut, makePad } from "./pad.js";
 import { Screen } from "./screen.js";
 import * as sound from "./sound.js";
+import { Tabs } from "./tabs.js";
 import { KeyTeller } from "./telling.js";
 import { texts } from "./texts.js";
 
@@ -14,6 +15,7 @@ const WAITED_STEP_S = 10; // a screen reader reads each
 const NOTICE_MS = 5000;
 const openedAt = performance.now();
 let finished = false;
+let taken = false; // whether another tab or window has the seat
 let leaving = false; // whether they have said so, which the game may not have heard
 let simplified = false; // whether it is said that the picture is
 let notice = ""; // what is said for a moment, of a gamepad
@@ -22,6 +24,8 @@ let last = {}; // what was told of the game last
 const FULL_AGAIN_MS = 10_000;
 const ANSWER_LIMIT_MS = 10_000;
 const NOT_FOUND = 404;
+const NOT_LET_IN = [401, 403];
+const OURS = "Gym-P2P"; // a header of every answer of the game's own; any other answer is of somebody in front of it
 
 const link = new Link({
   opened: () => {
@@ -44,6 +48,7 @@ const link = new Link({
   },
   closed: (why) => ended(why),
 });
+const tabs = new Tabs((state) => taken && tell(state)); // that it is over
 const screen = new Screen($("screen"), link);
 const teller = new KeyTeller(link);
 const board = new KeyBoard(teller);
@@ -71,9 +76,14 @@ function elsewhere({ token }) {
 
 function hear(message) {
   if (message.t === "welcome") welcome(message);
-  else if (message.t === "state") tell(message);
+  else if (message.t === "state") told(message);
   else if (message.t === "elsewhere") elsewhere(message);
   else if (message.t === "heard") teller.heard(message.seq);
+}
+
+function told(state) {
+  tell(state);
+  if (finished) tabs.tell(state);
 }
 
 function status() {
@@ -129,6 +139,8 @@ function tell(state) {
   } else if (state.phase === "waiting") {
     const [head, text] = texts.waiting;
     card([head, text(state.waiting?.others ?? null)], waited(), "", audible());
+  } else if (state.phase === "returning") {
+    card(texts.returning);
   } else if (state.phase === "countdown") {
     if (last.phase !== "countdown") sound.ring();
     const before = texts.before[state.before];
@@ -254,6 +266,7 @@ function set(element, text) {
 }
 
 function ended(why) {
+  taken = why === "taken";
   if (why === "taken") lastWords(texts.taken, [texts.takeBack, anew]);
   else if (why === "version") lastWords(texts.version, [texts.reload, anew]);
   else if (why === "crashed") lastWords(texts.crashed, last.again === false ? null : [texts.tryAgain, anew]);
@@ -277,9 +290,11 @@ function lastWords(words, button = null) {
  */
 async function load() {
   const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const answer = await fetch(location.href, { method: "HEAD", signal: limit }).catch(() => null);
+  const how = { method: "HEAD", redirect: "manual", signal: limit };
+  const answer = await fetch(location.href, how).catch(() => null);
   if (answer === null) return texts.unreachable;
-  if (answer.status === NOT_FOUND) return texts.invalid;
+  if (answer.status === NOT_FOUND && answer.headers.has(OURS)) return texts.invalid;
+  if (NOT_LET_IN.includes(answer.status) || answer.type === "opaqueredirect") return texts.refused;
   if (!answer.ok) return texts.unready;
   location.reload();
   return null;
@@ -298,13 +313,17 @@ async function anew() {
 /** Load the page anew by itself as soon as it is served. */
 async function untilServed() {
   const words = await load();
-  if (words === texts.invalid) notServed(words);
+  if (words === texts.invalid || words === texts.refused) notServed(words);
   else if (words !== null) setTimeout(untilServed, FULL_AGAIN_MS);
 }
 
-/** Say why the page is not served; there is a button for another time, unless the link is not good any more. */
+/**
+ * Say why the page is not served; there is a button for another time, unless the link is not good any more. Who does not let
+ * the person in says why on a page of its own.
+ */
 function notServed(words) {
-  card(words, "", "", words === texts.invalid ? null : [texts.tryAgain, anew]);
+  const buttons = new Map([[texts.invalid, null], [texts.refused, [texts.reload, () => location.reload()]]]);
+  card(words, "", "", buttons.has(words) ? buttons.get(words) : [texts.tryAgain, anew]);
   document.title = words[0];
 }
 

@@ -15,15 +15,17 @@ export const texts = {
   reconnecting: ["Connection lost", "Trying to come back. Your seat is kept for you."],
   unreachable: ["No answer", "Either the connection is lost, or the program that runs the game has ended."],
   unready: ["Not just now", "The game cannot be opened at the moment. Please try again a little later."],
+  refused: ["You are not let in", "The server in front of the game wants something first: perhaps that you sign in, or come from another network. Reload the page to see what it says."],
   invalid: ["This link is not good any more", "Please ask whoever gave it to you for a new one."],
   waiting: ["Waiting for the others", (others) =>
     others === null ? "The game starts by itself when everybody is here."
     : others === 0 ? "Nobody else is here yet. The game starts by itself."
     : others === 1 ? "One other person is waiting too. The game starts by itself."
     : `${others} others are waiting too. The game starts by itself.`],
+  returning: ["Coming back", "The game is still going on, and you are taken back to your place in it."],
   waited: (seconds) => `You have waited ${seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`}.`,
   sound: "Tell me with a sound",
-  inTitle: { waiting: "Waiting", countdown: "Get ready", paused: "One moment", over: "Over" },
+  inTitle: { waiting: "Waiting", returning: "One moment", countdown: "Get ready", paused: "One moment", over: "Over" },
   turn: { yours: "It is your turn.", others: "Another player's turn.", inTitle: "Your turn" },
   countdown: "Get ready",
   before: {

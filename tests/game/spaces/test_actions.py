@@ -266,6 +266,7 @@ def test_what_rounding_has_put_beyond_a_bound_is_the_bound_for_everybody(
         (spaces.Box(0, 0, (1,)), [1e-6]),
         (spaces.Box(0, np.inf, (1,)), [-1e-3]),
         (spaces.Box(-1, 1, (1,)), [-np.inf]),
+        (spaces.Dict(aim=spaces.Box(-1, 1, (1,))), {"aim": [2.0]}),
     ],
 )
 def test_what_lies_beyond_a_bound_is_refused_with_what_clips_it(
