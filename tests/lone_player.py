@@ -49,6 +49,7 @@ class LonePlayer:
         episodes: int,
         heir: str | None,
         ends: str | None,
+        stops: int | None,
     ) -> None:
         told = json.dumps(
             {
@@ -58,6 +59,7 @@ class LonePlayer:
                 "episodes": episodes,
                 "heir": heir,
                 "ends": ends,
+                "stops": stops,
             }
         )
         self.process = subprocess.Popen(
@@ -99,6 +101,7 @@ def lone_player(
     episodes: int = 1,
     heir: str | None = None,
     ends: str | None = None,
+    stops: int | None = None,
     **arguments: Any,
 ) -> Iterator[LonePlayer]:
     """Start one in an environment of these arguments; whatever is left of it in the end is killed.
@@ -109,9 +112,10 @@ def lone_player(
         episodes: how many they play.
         heir: of :data:`HEIRS`.
         ends: what they do at frame 60, of :data:`ENDS`; ``None`` plays on.
+        stops: after how many episodes' beginnings and ends they do nothing any more; ``None`` plays on.
         arguments: of the environment.
     """
-    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir, ends=ends)
+    player = LonePlayer(seat, options, arguments, episodes=episodes, heir=heir, ends=ends, stops=stops)
     try:
         yield player
     finally:
@@ -125,6 +129,20 @@ def lone_player(
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+class _Episodes:
+    """Says what becomes of episodes; after so much it is for others to end this process."""
+
+    def __init__(self, stops: int | None) -> None:
+        self._left = stops
+
+    def say(self, text: str, info: Mapping[str, Any]) -> None:
+        _say(f"{text} {json.dumps(info.get('p2p'))}")
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                time.sleep(HEIR_S)
 
 
 def _slept(fork: Callable[[], int]) -> int:
@@ -195,13 +213,14 @@ def main() -> None:
     told = json.loads(sys.argv[1])
     env = P2PEnv(gymnasium.make(BLEND, **told["arguments"]), seat=told["seat"], fps=100, **told["options"])
     _say("ready")
+    episodes = _Episodes(told["stops"])
     for _ in range(told["episodes"]):
-        _play_episode(env, told["heir"], told["ends"])
+        _play_episode(env, episodes, told["heir"], told["ends"])
 
 
-def _play_episode(env: P2PEnv, heir: str | None, ends: str | None) -> None:
+def _play_episode(env: P2PEnv, episodes: _Episodes, heir: str | None, ends: str | None) -> None:
     _, info = env.reset()
-    _say(f"began {json.dumps(info.get('p2p'))}")
+    episodes.say("began", info)
     if heir is not None:
         _say(f"heir {HEIRS[heir]()}")
     frame, over = 0, False
@@ -212,7 +231,7 @@ def _play_episode(env: P2PEnv, heir: str | None, ends: str | None) -> None:
             _say(f"frame {frame}")
         if frame == 60 and ends is not None:
             ENDS[ends](env)
-    _say(f"over {json.dumps(info.get('p2p'))}")
+    episodes.say("over", info)
 
 
 if __name__ == "__main__":

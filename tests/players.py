@@ -225,6 +225,8 @@ def _ours(of: int | None, name: str) -> list[psutil.Process]:
 
 def _name(process: psutil.Process) -> str:
     try:
+        if process.status() == psutil.STATUS_ZOMBIE:  # it has ended, though somebody has yet to take note
+            return ""
         return str(process.name())
-    except psutil.NoSuchProcess:  # it has ended, though somebody has yet to take note
+    except psutil.NoSuchProcess:
         return ""

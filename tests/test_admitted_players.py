@@ -66,7 +66,7 @@ def test_who_waits_hears_of_another_player_with_the_same_token(
 ) -> None:
     with serve_in_thread(_config(tmp_path)) as service:
         lobby = Lobby(service.url, tmp_path / "exports")
-        waits, comes = _pair(lobby, room_timeout_s=3)[0], _pair(lobby)[0]
+        waits, comes = _pair(lobby, room_timeout_s=8)[0], _pair(lobby)[0]
 
         def come_later() -> None:
             until(lambda: waits_in_a_room(service))
@@ -111,7 +111,7 @@ def test_nothing_that_is_written_or_printed_holds_a_secret(
 
 def test_where_private_addresses_are_kept_back_the_error_says_so(tmp_path: Path) -> None:
     with serve_in_thread(_config(tmp_path)) as service:
-        envs = _pair(Lobby(service.url, tmp_path / "exports"), connect_timeout_s=2, relay="none")
+        envs = _pair(Lobby(service.url, tmp_path / "exports"), connect_timeout_s=4, relay="none")
         failures = together(*(env.reset for env in envs))
         assert any(
             isinstance(error, ConnectFailed) and "--private-candidates" in str(error) for error in failures

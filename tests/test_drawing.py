@@ -26,6 +26,7 @@ from gym_p2p.game.env.seats import make_game
 from gym_p2p.play.sync_mode import make_offer
 from tests.players import Lobby, assert_all_played_the_same, together
 from tests.toys import Blend
+from tests.waiting import in_time
 
 REFRESH_S = 0.05
 
@@ -123,8 +124,9 @@ WAYS = ["render", "own", "filmed"]
 def test_what_is_tried_out_before_a_match_is_not_drawn_and_the_choice_does_not_depend_on_it(way: str) -> None:
     game = make_game(_made(way))
     offer = make_offer(game, SyncConfig(mode="auto", fps=60))
-    assert offer.able, offer.why
-    assert offer.window >= 4, "a window of which each picture takes a frame would leave none"
+    with in_time():
+        assert offer.able, offer.why
+        assert offer.window >= 4, "a window of which each picture takes a frame would leave none"
     assert _screen(game.env) == []
 
 

@@ -25,6 +25,11 @@ TIMEOUT_S = 5.0
 """Well above what a goodbye needs, so that one which came is told from a silence."""
 
 
+@pytest.fixture(autouse=True)
+def _none_of_another_match() -> None:
+    until(lambda: network_processes() == [])
+
+
 def _env(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
     return P2PEnv(gymnasium.make(BLEND, length=100_000), seat=seat, **lobby.options(fps=100, **changes))
 

@@ -36,6 +36,11 @@ WELL_BEFORE_S = 10.0
 ENDLESS: dict[str, Any] = {"length": 100_000}
 
 
+@pytest.fixture(autouse=True)
+def _none_of_another_match() -> None:
+    until(lambda: network_processes() == [])
+
+
 def _env(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
     options = lobby.options(disconnect_timeout_s=TIMEOUT_S, checkpoint_interval_s=0.2, fps=100, **changes)
     return P2PEnv(gymnasium.make(BLEND, **ENDLESS), seat=seat, **options)
@@ -237,7 +242,7 @@ def test_those_who_are_left_by_a_player_killed_around_a_barrier_see_the_same(
         return [*seen, env.export_multiplayer_metrics()["validation"]["allActions"]]
 
     def kill() -> None:
-        with lone_player(0, options, episodes=3, **short) as player:
+        with lone_player(0, options, episodes=3, stops=len(said), **short) as player:
             for text in said:
                 player.wait_until_it_says(text)
             for process in player.network_processes():

@@ -25,7 +25,7 @@ from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from gym_p2p.server.subjects import SUBJECTS, read_subjects
 from tests.players import Lobby, play_episode, together
-from tests.server.raw import RawClient
+from tests.server.raw import RawClient, before_its_end
 from tests.toys import BLEND
 from tests.waiting import PATIENCE_S, until
 
@@ -149,10 +149,11 @@ def test_a_probe_may_name_its_target_by_either_name_and_tells_pseudonyms(service
             assert not any(name in json.dumps(prepared) for name in NAMES)
             probe = {"probe_session_id": answer["probe_session_id"]}
             for client in (ann, bob):
-                assert client.call("probe_ready", probe)["ok"]
+                assert before_its_end(client.call("probe_ready", probe))["ok"]
             for client in (ann, bob):
                 assert client.event("probe_start") == probe
-                assert client.call("probe_result", {**probe, "rtt_ms": 20.0, "success": True})["ok"]
+                result = {**probe, "rtt_ms": 20.0, "success": True}
+                assert before_its_end(client.call("probe_result", result))["ok"]
 
 
 def test_who_reconnects_takes_their_place_again_by_their_own_id_and_nobody_by_a_pseudonym(

@@ -16,7 +16,7 @@ from gym_p2p.exports import schema
 from tests.lone_player import lone_player
 from tests.players import Lobby, act, together
 from tests.toys import BLEND
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, in_time
 
 LENGTH = 120
 
@@ -101,8 +101,10 @@ def test_a_killed_player_who_is_started_again_plays_on(
         assert ours[key] == own[key]
     assert (own["playerId"], own["framesCaughtUp"]) == ("a", rejoined["caught_up"])
     assert own["catchUpMs"] > 0
-    # Where their network half is not killed, too, it may be heard of for a while yet, on a busy machine.
-    assert ours["awayMs"] > (own["catchUpMs"] if whom == "both" else 0)
+    assert ours["awayMs"] > 0
+    if whom == "both":  # else their network half may be heard of for a while yet
+        with in_time():  # on a machine that stands still their end is noticed late
+            assert ours["awayMs"] > own["catchUpMs"]
     assert ours["catchUpMs"] is own["awayMs"] is None
     assert [one["reason"] for one in mine["departures"]] in ([], ["peer_left"])
 

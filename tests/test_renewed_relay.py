@@ -22,13 +22,13 @@ from tests.players import Lobby, act, assert_all_played_the_same, together
 from tests.toys import BLEND
 from tests.waiting import lasting_port
 
-LIFETIME_S = 3.0
+LIFETIME_S = 5.0
 """Of credentials: so long they are good for new allocations, enough to begin a match on a busy machine."""
 
 FPS = 50.0
-LENGTH = 240
-BREAKS_AT = 200
-"""A frame that is played no sooner than 4 s after the match was made."""
+LENGTH = 340
+BREAKS_AT = 300
+"""A frame that is played no sooner than 6 s after the match was made."""
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,8 @@ def test_a_path_that_breaks_after_its_credentials_have_ended_is_rebuilt_with_new
     documents = [env.export_multiplayer_metrics() for env in envs]
     assert_all_played_the_same(documents)
     for document in documents:
-        (attempt,) = document["reconnection"]["attempts"]
-        assert (attempt["outcome"], attempt["over"]) == ("success", "new_connection")
+        attempts = document["reconnection"]["attempts"]
+        assert {attempt["outcome"] for attempt in attempts} == {"success"}
+        # What a machine that stands still interrupts goes on over the connection that there is.
+        (attempt,) = (attempt for attempt in attempts if attempt["over"] == "new_connection")
         assert attempt["localCandidateType"] == "relay"

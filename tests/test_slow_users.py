@@ -19,8 +19,10 @@ from tests.toys import BLEND, Blend
 from tests.waiting import in_time
 
 THINKING_S = 3.0
+TAKES_S = 1.2
+"""Less than any of the matches here lasts beside its beginning and its end."""
 
-WATCH: dict[str, Any] = {"disconnect_timeout_s": 1.0, "disconnect_notice_s": 0.8, "poll_interval_ms": 100}
+WATCH: dict[str, Any] = {"disconnect_timeout_s": 2.5, "disconnect_notice_s": 2.0, "poll_interval_ms": 100}
 """Well below the time that the users here take."""
 
 
@@ -41,16 +43,17 @@ def _env(lobby: Lobby, seat: str, **changes: Any) -> P2PEnv:
     return P2PEnv(gymnasium.make(BLEND, length=100_000), seat=seat, **lobby.options(**{**WATCH, **changes}))
 
 
-def _assert_undisturbed(env: P2PEnv, *, at_least: int) -> None:
-    """Check that no link broke or seemed to, and that its round trips are fresh and short."""
+def _assert_undisturbed(env: P2PEnv) -> None:
+    """Check that no link broke or seemed to, and that round trips are fresh, short, and come steadily."""
     document = env.export_multiplayer_metrics()
     assert document["reconnection"]["disconnections"] == []
     latency = document["latency"]
-    assert latency["sampleCount"] >= at_least
     stamps = [sample["timestamp"] for sample in latency["samples"]]
     with in_time():
         assert max(after - before for before, after in itertools.pairwise(stamps)) < 1000
         assert latency["p90Ms"] < 60
+        assert (stamps[-1] - stamps[0]) / len(stamps) < 250, "one is asked for every 100 ms"
+        assert stamps[-1] - stamps[0] > 1e3 * TAKES_S
     assert document["connection"]["health"]["gapCount"] == 0
 
 
@@ -67,17 +70,17 @@ def test_a_policy_that_thinks_is_waited_for(network: str, lobby: Lobby) -> None:
     assert all(isinstance(episode, Episode) and "p2p" not in episode.info for episode in played), played
     together(a.close, b.close)
     for env in (a, b):
-        _assert_undisturbed(env, at_least=20)
+        _assert_undisturbed(env)
 
 
 def test_an_environment_that_labours_is_waited_for(lobby: Lobby) -> None:
-    pauses = (("a", 2.0), ("b", 0.0))
+    pauses = (("a", THINKING_S), ("b", 0.0))
     a, b = [P2PEnv(_Laborious(pause_s, 9), seat=seat, **lobby.options(**WATCH)) for seat, pause_s in pauses]
     played = together(partial(play_episode, a), partial(play_episode, b))
     assert [len(getattr(episode, "results", ())) for episode in played] == [9, 9], played
     together(a.close, b.close)
     for env in (a, b):
-        _assert_undisturbed(env, at_least=12)
+        _assert_undisturbed(env)
 
 
 def test_a_policy_that_computes_without_pause_does_not_slow_the_network_process(lobby: Lobby) -> None:
@@ -85,12 +88,12 @@ def test_a_policy_that_computes_without_pause_does_not_slow_the_network_process(
         env = _env(lobby, "a", network="process")
         env.reset()
         for frame in range(4):
-            busy_until = time.monotonic() + 0.7
-            while time.monotonic() < busy_until:
+            busy_until = time.process_time() + 0.7
+            while time.process_time() < busy_until:
                 sum(range(10_000))
             env.step(act(env.action_space, frame))
         env.close()
-    _assert_undisturbed(env, at_least=15)
+    _assert_undisturbed(env)
 
 
 def test_a_stopped_user_process_is_waited_for(lobby: Lobby) -> None:
@@ -112,4 +115,4 @@ def test_a_stopped_user_process_is_waited_for(lobby: Lobby) -> None:
         assert len(played[0].results) == 100
         assert played[1] is None
         env.close()
-    _assert_undisturbed(env, at_least=20)
+    _assert_undisturbed(env)

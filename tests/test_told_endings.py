@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE_S, until
 
 ENDLESS: dict[str, Any] = {"length": 100_000}
 SILENCE_S = 2.0
-INPUT_S = 1.0
+INPUT_S = 2.5
 
 
 @attrs.frozen
@@ -153,12 +153,14 @@ def test_a_live_view_is_told_for_whom_the_match_stands_and_for_how_long_at_most(
             if env.step(act(env.action_space, frame))[3]:
                 return
 
-    def look() -> None:
-        until(lambda: env.p2p.progress.paused is not None)
-        seen.append(env.p2p.progress.paused)
+    def stands() -> bool:
+        paused = env.p2p.progress.paused
+        if paused is not None and paused.why == "input":
+            seen.append(paused)
+        return bool(seen)
 
     with lone_player("a", lobby.options(), ends="go away", **ENDLESS):
-        assert together(play, look) == [None, None]
+        assert together(play, lambda: until(stands)) == [None, None]
     (paused,) = seen
     assert (paused.players, paused.why, paused.limit_s) == (("a",), "input", 3.0)
     assert str(paused) == "waiting for 'a' to play, up to 3 s"

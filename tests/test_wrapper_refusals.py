@@ -30,6 +30,7 @@ def _env(lobby: Lobby, seat: Any = "a", *, kind: str = "dict", length: int = 50,
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
+    until(lambda: not left_running())
     yield
     until(lambda: not left_running())
 
@@ -46,7 +47,7 @@ def test_without_a_service_the_address_is_named_at_once(network: str, lobby: Lob
         with pytest.raises(ServiceUnreachable, match=r"refused.*gym-p2p serve") as error:
             env.reset()
     assert error.value.url == url
-    assert left_running() == []
+    until(lambda: left_running() == [])
     env.close()
 
 
@@ -78,7 +79,7 @@ def test_a_server_of_another_kind_is_no_service(
         with pytest.raises(ServiceUnreachable) as error:
             env.reset()
         assert error.value.url == url
-        assert left_running() == []
+        until(lambda: left_running() == [])
         env.close()
 
 
@@ -147,7 +148,7 @@ def _assert_both_refuse(ours: P2PEnv, theirs: P2PEnv, what: str, left: str, righ
         assert isinstance(error, HandshakeRefused), error
         assert (what, *pair) in error.differences
         assert f"{what}: ours {pair[0]}, theirs {pair[1]}" in str(error)
-    assert left_running() == []
+    until(lambda: left_running() == [])
     for env in (ours, theirs):
         env.close()
 

@@ -222,7 +222,7 @@ def test_an_entry_by_which_its_player_has_replaced_another_one_is_not_set_aside_
     before = SpoolEntry.claim(path, tmp_path)
     assert before is not None
     spool(tmp_path, "http://127.0.0.1:9").unlink()
-    assert before.send(deadline_s=1.0).outcome is UploadOutcome.REFUSED
+    assert before.send(deadline_s=PATIENCE_S).outcome is UploadOutcome.REFUSED
     before.close()
     assert path.exists()
     assert "refused" not in caplog.text

@@ -86,7 +86,7 @@ def test_a_refusal_is_not_repeated(status: int) -> None:
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"ok":true}', b'{"ok":true,"stored":false}'])
 def test_an_answer_that_does_not_say_stored_is_no_acknowledgement(answer: bytes) -> None:
     with Service.running(answer=answer) as service:
-        reply = upload(target(service.url), [b"{}"], deadline_s=0)
+        reply = upload(target(service.url), [b"{}"], deadline_s=PATIENCE_S, give_up=lambda: True)
         assert reply.outcome is UploadOutcome.UNREACHABLE
         assert service.requests == 1
 
@@ -114,7 +114,8 @@ def test_a_redirection_to_another_host_does_not_learn_the_token() -> None:
     with Service.running() as service:
         elsewhere = service.url.replace("127.0.0.1", "localhost")
         with Service.running(308, location=elsewhere) as front:
-            assert upload(target(front.url), [b"{}"], deadline_s=0).outcome is UploadOutcome.UNREACHABLE
+            reply = upload(target(front.url), [b"{}"], deadline_s=PATIENCE_S, give_up=lambda: True)
+            assert reply.outcome is UploadOutcome.UNREACHABLE
         assert service.requests == 0
 
 

@@ -59,7 +59,7 @@ def test_delay_can_differ_by_direction_and_change_while_running(make_lab: MakeLa
 def test_loss_takes_its_share_and_the_counters_agree(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.condition(way=("a", "b"), loss=0.1)
-    measured = ping(lab, "a", "b", count=1000, interval_ms=1, wait_ms=100)
+    measured = ping(lab, "a", "b", count=1000, interval_ms=1, wait_ms=1_000)
     assert 62 <= measured.lost <= 138  # four standard deviations around 100
     counted = lab.counters()
     assert counted.ways["a", "b"].lost == measured.lost
@@ -71,7 +71,7 @@ def test_same_seed_loses_the_same_packets(make_lab: MakeLab) -> None:
     def lost_pings(seed: int) -> list[int]:
         lab = make_lab(seed=seed)
         lab.condition(way=("a", "b"), loss=0.3)
-        rtts_ms = ping(lab, "a", "b", count=100, interval_ms=1, wait_ms=50).rtts_ms
+        rtts_ms = ping(lab, "a", "b", count=100, interval_ms=1, wait_ms=1_000).rtts_ms
         return [number for number, rtt_ms in enumerate(rtts_ms) if rtt_ms is None]
 
     first = lost_pings(7)
@@ -116,7 +116,7 @@ def test_blackout_stops_the_hosts_but_not_the_service(make_lab: MakeLab) -> None
     lab = make_lab(one_way_ms=5)
     with echo(lab, "b"), echo(lab, SERVICE):
         lab.condition(blackout=True)
-        dark, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=50).result()
+        dark, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=1_000).result()
         lab.condition(blackout=False)
         light = start_ping(lab, "a", "b", count=10).result()[0]
     assert dark.received == 0
@@ -132,7 +132,7 @@ def test_service_goes_dark_alone_when_named(make_lab: MakeLab) -> None:
     lab = make_lab()
     lab.condition(between=("a", SERVICE), blackout=True)
     with echo(lab, "b"), echo(lab, SERVICE):
-        peer, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=50).result()
+        peer, service = start_ping(lab, "a", "b", SERVICE, count=10, wait_ms=1_000).result()
     assert peer.lost == 0
     assert service.received == 0
 
@@ -172,7 +172,7 @@ def _outer_addresses(lab: Lab, sockets: dict[str, socket.socket]) -> dict[str, t
     return seen
 
 
-def _punch(lab: Lab) -> tuple[bool, bool]:
+def _punch(lab: Lab, tries: int) -> tuple[bool, bool]:
     """Let ``a`` and ``b`` send to each other's outer address, then to where they hear from; who heard?"""
     with contextlib.ExitStack() as stack:
         sockets = {}
@@ -183,7 +183,9 @@ def _punch(lab: Lab) -> tuple[bool, bool]:
         outer = _outer_addresses(lab, sockets)
         targets = {"a": outer["b"], "b": outer["a"]}
         heard = {"a": False, "b": False}
-        for _ in range(3):
+        for _ in range(tries):
+            if all(heard.values()):
+                break
             for host, sock in sockets.items():
                 sock.sendto(b"hello", targets[host])
             for host, sock in sockets.items():
@@ -208,13 +210,13 @@ def test_hole_punching_works_through_some_translators(
     make_lab: MakeLab, kind_a: Nat, kind_b: Nat, *, meet: bool
 ) -> None:
     lab = make_lab(nats={"a": kind_a, "b": kind_b})
-    assert _punch(lab) == (meet, meet)
+    assert _punch(lab, tries=100 if meet else 3) == (meet, meet)
 
 
 def test_symmetric_translator_shows_a_different_port_to_everyone(make_lab: MakeLab) -> None:
     lab = make_lab(nats={"a": Nat.SYMMETRIC})
     with echo(lab, "b"), echo(lab, SERVICE):
-        by_b, by_service = start_ping(lab, "a", "b", SERVICE, count=2, wait_ms=100).result()
+        by_b, by_service = start_ping(lab, "a", "b", SERVICE, count=2, wait_ms=2_000).result()
     assert by_b.seen_as is not None
     assert by_b.seen_as.startswith(lab.address("a"))
     assert by_b.seen_as != by_service.seen_as
@@ -223,7 +225,7 @@ def test_symmetric_translator_shows_a_different_port_to_everyone(make_lab: MakeL
 def test_only_an_open_translator_lets_strangers_in(make_lab: MakeLab) -> None:
     lab = make_lab(["a", "b", "c"], nats={"b": Nat.FULL_CONE, "c": Nat.PORT_RESTRICTED})
     with echo(lab, "b"), echo(lab, "c"):
-        to_open, to_restricted = start_ping(lab, "a", "b", "c", count=5, wait_ms=50).result()
+        to_open, to_restricted = start_ping(lab, "a", "b", "c", count=5, wait_ms=1_000).result()
     assert to_open.received == 5
     assert to_restricted.received == 0
 
@@ -299,7 +301,7 @@ def test_a_host_that_roams_has_another_address_and_its_old_sockets_lead_nowhere(
         with contextlib.suppress(OSError):
             old.sendto(b"hello again", (lab.address("b"), ECHO_PORT))
         assert _hears_nothing(old)
-        (by_b,) = start_ping(lab, "a", "b", count=2, wait_ms=100).result()
+        (by_b,) = start_ping(lab, "a", "b", count=2, wait_ms=2_000).result()
     assert by_b.seen_as is not None
     assert by_b.seen_as.startswith(lab.address(lab.second("a")))
 

@@ -62,6 +62,26 @@ def introduce(one: Side, other: Side) -> None:
     one.partner, other.partner = other, one
 
 
+def let_offers_cross(one: Side, other: Side) -> None:
+    """Hold back what each says first until both are under way."""
+    first: dict[str, tuple[Side, tuple[str, Mapping[str, Any]]]] = {}
+
+    def held(side: Side, name: str) -> Callable[..., list[tuple[str, Mapping[str, Any]]]]:
+        def pass_on(kind: str, payload: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+            if len(first) == 2:
+                return [(kind, payload)]
+            first.setdefault(name, (side, (kind, payload)))
+            if len(first) == 2:
+                for sender, signal in first.values():
+                    assert sender.partner is not None
+                    asyncio.get_running_loop().call_soon(sender.partner.connector.receive_signal, *signal)
+            return []
+
+        return pass_on
+
+    one.filter, other.filter = held(one, "one"), held(other, "other")
+
+
 async def connect_and_talk(one: Side, other: Side, *, late_s: float = 0.0) -> None:
     async def later() -> PeerConnection:
         await asyncio.sleep(late_s)
@@ -96,7 +116,8 @@ def test_every_pairing_of_roles_ends_connected(ids: tuple[str, str], offers: tup
     async def work() -> None:
         one, other = Side(*ids, offers_first=offers[0]), Side(*reversed(ids), offers_first=offers[1])
         introduce(one, other)
-        one.delay_s = other.delay_s = 0.05
+        if all(offers):
+            let_offers_cross(one, other)
         await connect_and_talk(one, other)
         if all(offers):
             assert sorted([len(one.made), len(other.made)]) == [1, 2], "nobody yielded: there was no glare"
@@ -147,7 +168,7 @@ def test_a_lost_answer_is_made_up_for_by_the_repeated_offer() -> None:
 
         other.filter = lossy
         await connect_and_talk(one, other)
-        assert one.sent.count("offer") == 2
+        assert one.sent.count("offer") >= 2
 
     run(work())
 
@@ -190,7 +211,7 @@ def test_nobody_there_is_a_failure_that_says_what_was_seen() -> None:
 
 def test_no_way_between_the_two_is_a_failure_that_names_stun_and_turn() -> None:
     async def work() -> None:
-        one, other = Side("a", "b", timeout_s=1.5), Side("b", "a", timeout_s=1.5)
+        one, other = Side("a", "b", timeout_s=3.0), Side("b", "a", timeout_s=3.0)
         introduce(one, other)
 
         def unreachable(kind: str, payload: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

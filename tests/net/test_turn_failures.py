@@ -26,8 +26,7 @@ ANOTHER = "another secret than the server has"
 
 
 @pytest.fixture(autouse=True)
-def _on_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(gathering, "SERVER_TIMEOUT_S", 2.0)
+def _on_loopback() -> Iterator[None]:
     with loopback_only():
         yield
 
@@ -76,7 +75,9 @@ def test_a_quota_that_is_reached_is_told(tmp_path: Path) -> None:
         run(main(url))
 
 
-def test_who_is_not_there_is_told_and_not_after_no_time() -> None:
+def test_who_is_not_there_is_told_and_not_after_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "SERVER_TIMEOUT_S", 2.0)
+
     async def main() -> None:
         port = lasting_port()
         dead = await refused(relay(f"turn:127.0.0.1:{port}"))

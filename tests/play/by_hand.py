@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import socket
 import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ class _Process:
 
 
 class NetworkByHand:
-    """One player's network half, the first of two, and their peer.
+    """One player's network half, the first of two, and their peer: moved by one thread at a time.
 
     Attributes:
         given: counts what a command costs here, from the pipe to the link.
@@ -117,10 +118,14 @@ class NetworkByHand:
         self._theirs = theirs
         self._reader = FrameReader()
         self._link = _Link()
-        self._frame = 0
+        self._moved = threading.Lock()
 
     def turn(self) -> None:
         """Carry out what was given, and bring both matches to rest."""
+        with self._moved:
+            self._turn()
+
+    def _turn(self) -> None:
         for value in self._reader.feed(self._theirs.recv(1 << 20)):
             if isinstance(value, PlayerPlan):
                 self._begin(value)
@@ -177,11 +182,12 @@ class NetworkByHand:
 
     def brighten(self) -> None:
         """Let the path carry again, and all that was sent meanwhile arrive, and be acknowledged."""
-        self.dark = False
-        self._settle()
-        self._peer.next_timeout()
-        self._peer.handle_timeout(time.monotonic() + 0.3)  # when it would repeat what was not
-        self._settle()
+        with self._moved:
+            self.dark = False
+            self._settle()
+            self._peer.next_timeout()
+            self._peer.handle_timeout(time.monotonic() + 0.3)  # when it would repeat what was not
+            self._settle()
 
     def _settle(self) -> None:
         while not self.dark and (self._link.sent or self._receive()):

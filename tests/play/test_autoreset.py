@@ -178,7 +178,7 @@ def test_who_waits_in_vain_for_the_next_episode_is_told_for_whom_and_loses_nothi
 
     def learn() -> None:
         envs = SyncVectorEnv(
-            [partial(make, "a", lobby.options(input_timeout_s=1.0))], autoreset_mode=AutoresetMode.SAME_STEP
+            [partial(make, "a", lobby.options(input_timeout_s=4.0))], autoreset_mode=AutoresetMode.SAME_STEP
         )
         (_, _, terminated, _, infos), _ = play_to_the_end(envs)
         assert terminated[0]

@@ -20,7 +20,7 @@ from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
 from gym_p2p.play import closing
 from gym_p2p.play.live_match import LiveMatch
 from tests.play.by_hand import NetworkByHand, network_by_hand
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, in_time
 
 CUT_OFF = Interrupted(1, 0.5, 10.0, reconnects=True)
 
@@ -81,7 +81,8 @@ def test_who_has_stopped_to_play_and_who_is_away_keeps_nobody_from_closing(
         network.tell(told)
     began = time.monotonic()
     env.p2p.close("normal")
-    assert time.monotonic() - began < PATIENCE_S / 2
+    with in_time():
+        assert time.monotonic() - began < PATIENCE_S / 2
     assert frames_of(env) <= 5
 
 

@@ -15,6 +15,7 @@ from gym_p2p.envs.rally import parallel_env
 from tests.game.environments import LastOneStanding
 from tests.players import Lobby, auto_peers, left_running, together
 from tests.requirements import require
+from tests.waiting import until
 
 RALLY = "gym_p2p/Rally-v0"
 
@@ -68,7 +69,7 @@ def test_two_policies_play_and_the_documents_say_which_and_how_fast(lobby: Lobby
     assert players["policy"] == ["scripted", other["policy"]]
     assert players["reaction_ms"] == [20.0, 0.0]
     assert players["actions_per_s"] == [10.0, None]
-    assert left_running() == []
+    until(lambda: left_running() == [])
 
 
 class Counts:
@@ -172,7 +173,7 @@ def test_a_policy_that_fails_ends_the_match_for_the_others_properly(
     assert isinstance(failed, error)
     assert words in str(failed)
     assert info["p2p"] == {"reason": "peer_left", "player": "left"}  # type: ignore[index]  # no error
-    assert left_running() == []
+    until(lambda: left_running() == [])
 
 
 def test_before_a_reset_there_is_no_action_and_no_limit_without_a_rate(lobby: Lobby) -> None:

@@ -83,7 +83,7 @@ def test_a_living_owner_is_left_alone_and_nothing_stays_open(*, by_pidfd: bool) 
         for _ in range(2):
             watch.stop()
             owner.close()
-        assert _open_fds() == before
+        assert _open_fds() <= before  # others of this process may have closed some
 
     run_loop(main())
     assert ended == []

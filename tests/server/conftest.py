@@ -9,6 +9,7 @@ from gym_p2p.config import ServiceConfig
 from gym_p2p.core.presence.connects import Connects
 from gym_p2p.server import Service, serve_in_thread
 from tests.complaints import no_complaints
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def service(data_dir: Path) -> Iterator[Service]:
         port=0,
         data_dir=str(data_dir),
         max_upload_bytes=64 * 1024,
-        register_timeout_s=1.0,
+        register_timeout_s=PATIENCE_S,
         cors_origins=("https://lab.example",),
     )
     with pytest.MonkeyPatch.context() as patch, serve_in_thread(config) as running:

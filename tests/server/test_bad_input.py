@@ -130,7 +130,8 @@ def test_row_reserved_unknown_malformed_binary_oversized_frames(
 def test_row_probe_ready_twice_and_from_a_stranger(service: Service, bystander: Callable[[], None]) -> None:
     with Pair(service, start=False) as pair:
         ready = {"probe_session_id": pair.probe_id}
-        assert pair.ann.call("probe_ready", ready) == pair.ann.call("probe_ready", ready) == {"ok": True}
+        for _ in range(2):
+            assert before_its_end(pair.ann.call("probe_ready", ready)) == {"ok": True}
         assert code(pair.eve.call("probe_ready", ready)) == "no_such_probe"
         assert pair.bob.quiet(0.1)  # not started
         assert before_its_end(pair.bob.call("probe_ready", ready)) == {"ok": True}
@@ -145,7 +146,7 @@ def test_row_probe_signal_to_the_wrong_one_or_at_the_wrong_time(
     service: Service, bystander: Callable[[], None]
 ) -> None:
     with Pair(service, start=False) as pair:
-        assert code(pair.ann.call("probe_signal", pair.signal())) == "wrong_state"
+        assert code(before_its_end(pair.ann.call("probe_signal", pair.signal()))) == "wrong_state"
         for client in (pair.ann, pair.bob):
             assert before_its_end(client.call("probe_ready", {"probe_session_id": pair.probe_id}))["ok"]
         for client in (pair.ann, pair.bob):
@@ -317,7 +318,8 @@ def test_row_a_thousand_events_a_second_from_one_socket(tmp_path: Path) -> None:
             pouring.start()
             times_s = answer_times_s(bob, until=lambda: not pouring.is_alive())
             pouring.join(PATIENCE_S)
-            assert time.monotonic() - began < 10  # three strikes
+            with in_time():
+                assert time.monotonic() - began < 10  # three strikes
             assert sent > 500
             assert_quick(times_s)
         refused = metrics(service)["gym_p2p_refusals_total", "rate_limited"]
@@ -440,7 +442,10 @@ def test_row_the_wall_clock_jumps(service: Service, monkeypatch: pytest.MonkeyPa
 
 def test_row_joins_beyond_one_a_second_are_told_when_to_come_again(service: Service) -> None:
     with RawClient(service.url, subject="eager") as client:
-        answers = [client.call("join_room", {"room": f"eager{n}", "seats": [0, 1]}) for n in range(5)]
+        for number in range(5):  # at once: a machine that stood still meanwhile would have time for them
+            room = {"room": f"eager{number}", "seats": [0, 1]}
+            client.send(f"42{1_000 + number}" + json.dumps(["join_room", room]))
+        answers = [client.acknowledged(1_000 + number) for number in range(5)]
         limited = [answer["error"] for answer in answers if not answer["ok"]][-1]
         assert limited["code"] == "rate_limited"
         assert 0 < limited["retry_after_ms"] <= 1000

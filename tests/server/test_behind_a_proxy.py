@@ -23,7 +23,7 @@ from tests.certificates import write_certificate
 from tests.requirements import require
 from tests.server.clients import folder_of
 from tests.server.proxy import nginx
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 SEATS = ["first", "second"]
 
@@ -116,5 +116,6 @@ def test_a_whole_match_is_played_and_compared_through_tls_below_a_path(front: Fr
     ]
     problems = [player.communicate(timeout=60)[1] for player in players]
     assert [player.returncode for player in players] == [0, 0], problems
+    until(lambda: any(front.data.glob("*/aggregate.json")))
     (aggregate,) = front.data.glob("*/aggregate.json")
     assert json.loads(aggregate.read_bytes())["summary"]["fullySynced"] is True

@@ -59,12 +59,16 @@ def failures(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> list[SeatId]:
 
 
 @contextlib.contextmanager
-def delivering(outbox: Outbox, host: Callable[..., Any], *, is_async: bool) -> Iterator[None]:
-    """Have documents handed over, on an event loop or without."""
+def delivering(
+    outbox: Outbox, host: Callable[..., Any], *, is_async: bool, timeout_s: float = 0.02
+) -> Iterator[None]:
+    """Have documents handed over, on an event loop or without; a call is given up after so long."""
     if not is_async:
         server = socketio.Server(async_mode="threading")
         tasks, event = server.start_background_task, server.eio.create_event
-        sync = SyncDelivery(outbox, host, start_background_task=tasks, create_event=event, timeout_s=0.02)
+        sync = SyncDelivery(
+            outbox, host, start_background_task=tasks, create_event=event, timeout_s=timeout_s
+        )
         sync.start()
         try:
             yield
@@ -74,7 +78,7 @@ def delivering(outbox: Outbox, host: Callable[..., Any], *, is_async: bool) -> I
     ended = threading.Event()
 
     async def story() -> None:
-        delivery = AsyncDelivery(outbox, host, timeout_s=0.02)
+        delivery = AsyncDelivery(outbox, host, timeout_s=timeout_s)
         delivery.start()
         await asyncio.to_thread(ended.wait, PATIENCE_S)
         await delivery.stop()
@@ -102,7 +106,7 @@ def test_one_that_never_returns_keeps_few_threads_and_its_document_is_kept(
         assert caplog.text.count("on_document is not called any more for the session document of 'a'") == 1
         host.may_return.set()
         until(lambda: not list((tmp_path / ".undelivered").iterdir()))
-    assert host.got == ["a"] * CALLS_OF_ONE
+    until(lambda: host.got == ["a"] * CALLS_OF_ONE)  # the calls return each in its own time
     assert outbox.next(float("inf")) is None, "what was taken late is not handed over again"
 
 
@@ -170,7 +174,11 @@ def test_where_no_thread_can_be_started_there_is_no_call_that_could_have_returne
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse_some)
-    with delivering(outbox, lambda *document: got.append(document[1]), is_async=is_async):
+
+    def take(*document: Any) -> None:
+        got.append(document[1])
+
+    with delivering(outbox, take, is_async=is_async, timeout_s=PATIENCE_S):
         until(lambda: not list((tmp_path / ".undelivered").iterdir()))
     assert got == ["a"]
     assert next(refusals, None) is None, "no thread was refused"

@@ -165,7 +165,7 @@ async def come_again(story: Story, service: Service) -> None:
     told = [len(player.told) for player in story.players]
     await asyncio.gather(*(player.join("again") for player in story.players))
     story.joined_again = len(story.players)
-    await asyncio.gather(*(player.end_of_wait(3.0) for player in story.players))
+    await asyncio.gather(*(player.end_of_wait(6.0) for player in story.players))
     story.matched_again = sum(len(p.told) > before for p, before in zip(story.players, told, strict=True))
     for player in story.players:
         assert (await player.wire.call("leave_queue", {}))["ok"]

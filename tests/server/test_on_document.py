@@ -138,7 +138,7 @@ def test_one_that_never_returns_holds_up_neither_signals_nor_other_documents(
         got.append(player)
 
     async def story() -> None:
-        delivery = AsyncDelivery(Outbox(tmp_path), hangs_once, timeout_s=0.05)
+        delivery = AsyncDelivery(Outbox(tmp_path), hangs_once, timeout_s=1.0)
         store_documents(tmp_path, delivery.outbox, "ab")
         delivery.start()
         await eventually(lambda: len(got) == 2)

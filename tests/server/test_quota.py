@@ -16,6 +16,7 @@ from gym_p2p.server import serve_in_thread
 from gym_p2p.server.quota import Quota, QuotaFullError
 from tests.server.clients import Match, folder_of
 from tests.server.raw import match_two
+from tests.waiting import PATIENCE_S
 
 QUOTA_BYTES = 4000
 
@@ -103,12 +104,12 @@ def test_what_is_beyond_the_quota_waits_and_is_handed_in_later(tmp_path: Path) -
         entry = SpoolEntry.create(
             exports, match.match_id, "second", kind="multiplayer", target=target, document=document
         )
-        reply = entry.send(deadline_s=0.0)
+        reply = entry.send(deadline_s=PATIENCE_S)
         assert reply.outcome is UploadOutcome.DEFERRED
         assert "bytes that they may" in reply.detail
         assert "hand it in again once whoever runs the service has made room" in reply.detail
         (folder_of(data_dir, match.match_id) / "first.session.json").unlink()
-        assert entry.send(deadline_s=0.0).outcome is UploadOutcome.STORED
+        assert entry.send(deadline_s=PATIENCE_S).outcome is UploadOutcome.STORED
         entry.close()
         ann.close()
         bob.close()

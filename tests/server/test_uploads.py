@@ -237,7 +237,7 @@ def test_a_document_waits_where_the_service_has_another_secret_than_the_match_wa
         entry = SpoolEntry.create(
             tmp_path / "exports", "m", "first", kind="multiplayer", target=target, document=path
         )
-        assert entry.send(deadline_s=0).outcome is UploadOutcome.UNAUTHENTICATED
+        assert entry.send(deadline_s=PATIENCE_S).outcome is UploadOutcome.UNAUTHENTICATED
         entry.close()
         assert flush_spool(tmp_path / "exports", second.url, deadline_s=10).waiting == 1
 

@@ -46,7 +46,7 @@ class Leaving:
     """The local player's way out of one match.
 
     Attributes:
-        since: when the goodbye was said; ``None`` before that.
+        since: when the goodbye was said, later by the time for which we stood still; ``None`` before that.
         over: whether nothing is waited for any more.
     """
 
@@ -89,6 +89,11 @@ class Leaving:
         return self._seals.sealed(
             Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
         )
+
+    def excuse(self, seconds: float) -> None:
+        """Wait for so much longer: we stood still ourselves, and nobody could give us what they owe."""
+        if self.since is not None:
+            self.since += seconds
 
     def finish(self, now: float) -> bool:
         """Return whether it is over by now; only once."""

@@ -130,7 +130,7 @@ class Match:
         self._deadlines = parts.deadlines
         self._looks = parts.taking_seat is not None or parts.keeping.acts
         """Whether what arrives may be about coming back."""
-        self._awake_at: float | None = None
+        self._awake_at = float("inf")
 
     def opened(self, player: int, now: float) -> None:
         """Note that the link to a player is open."""
@@ -279,8 +279,10 @@ class Match:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
-        if self._awake_at is not None and self._awake_at + STALL_S < now:
+        if self._awake_at + STALL_S < now:
             self._answers.excuse()
+            self._leaving.excuse(now - self._awake_at)
+            self._awake_at = now
             for peer in self._peers.values():
                 peer.received_at = now
             self._rerouting.woke_up(now)
@@ -307,7 +309,7 @@ class Match:
         self._course.pass_barrier(now)
         self._look(now)
         self._finish_leaving(now)
-        self._awake_at = deadlines.next()
+        self._awake_at = float("inf") if (at := deadlines.next()) is None else at
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is wanted, or a little earlier; ``None`` if it is not."""
@@ -396,5 +398,5 @@ class Match:
         return command.cause is Cause.CRASHED and command.lost is None and self._handshake.rejoin_s > 0
 
     def _finish_leaving(self, now: float) -> None:
-        if self._leaving.finish(now):
+        if now <= self._awake_at + STALL_S and self._leaving.finish(now):  # else what is due excuses it first
             self._outputs.end(now)

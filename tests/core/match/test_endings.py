@@ -93,6 +93,22 @@ def test_what_the_service_loses_of_the_last_words_is_said_again(make: Any, lost:
 
 
 @MAKERS
+@pytest.mark.parametrize("after_s", [0.02, 0.1, *rarely(0.4)])
+def test_time_for_which_the_machine_stood_still_is_no_time_of_who_closes(make: Any, after_s: float) -> None:
+    end = end_of(make, 2, {})
+    for step in range(16):
+        table: EndingTable = make(2, [Cut((0, 1), end - 0.3 + step / 50, FOR_GOOD_S, None)])
+
+        def stand_still(clock: Any = table.clock) -> None:
+            clock._now += 2 * REPAIRED_S
+
+        table.clock.call_at(end + after_s, stand_still)
+        assert table.run(WITHIN_S, until=table.all_left)
+        table.assert_all_compared_alike()
+        assert not any(seat.over for seat in table.seats)
+
+
+@MAKERS
 @pytest.mark.parametrize("relay", ["players", "service"])
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_who_passes_messages_on_for_two_who_close_stays_until_they_have(

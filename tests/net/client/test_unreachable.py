@@ -186,7 +186,7 @@ def test_whoever_comes_while_too_many_others_do_is_let_in_a_little_later(service
 
 
 def test_a_service_that_stays_busy_is_told_as_that() -> None:
-    assert "takes no more connections for the moment" in told("http", http("429 Slow"), timeout_s=0.7)
+    assert "takes no more connections for the moment" in told("http", http("429 Slow"), timeout_s=3.0)
 
 
 @pytest.mark.parametrize("url", ["http://h/?x=1", "http://h/#x", "http://ann:word@h/"])

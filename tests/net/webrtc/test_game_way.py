@@ -20,7 +20,7 @@ from gym_p2p.core.link.game_records import (
 )
 from gym_p2p.core.wire.messages import Channel
 from tests.net.peers import Peer, connected_pair, loopback_only, run
-from tests.waiting import eventually
+from tests.waiting import eventually, in_time
 
 
 @pytest.fixture(autouse=True)
@@ -278,6 +278,7 @@ def test_where_records_stop_arriving_nobody_is_silent_until_they_are_taken_for_l
                 for peer in (one, other):
                     peer.connection.send(Channel.GAME, b"x")
                 await asyncio.sleep(0.02)
+            with in_time():
                 assert loop.time() - began < SyncConfig().disconnect_timeout_s
 
     run(work())

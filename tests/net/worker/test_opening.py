@@ -11,6 +11,7 @@ import pytest
 from gym_p2p.errors import ConnectFailed, PeerLost
 from gym_p2p.net.worker import opening
 from gym_p2p.net.worker.opening import Opening
+from tests.net.virtual_time import on_virtual_time
 
 FAILED = ConnectFailed("the connection", waited_s=1.0, seen="nothing", advice="none")
 CONNECTION: Any = object()
@@ -46,13 +47,13 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     after_s: float, outcome: Any, work: Callable[[Opening, Connecting, list[str]], Awaitable[None]]
 ) -> None:
-    async def whole() -> None:
+    async def whole(_loop: object) -> None:
         connector, asked = Connecting(after_s, outcome), list[str]()
         one = Opening("left", connector)  # type: ignore[arg-type]  # all it uses
-        await asyncio.wait_for(work(one, connector, asked), 10)
+        await work(one, connector, asked)
         await one.close()
 
-    asyncio.run(whole())
+    on_virtual_time(whole)
 
 
 def test_a_connection_that_is_there_soon_asks_the_service_for_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -74,11 +75,11 @@ def test_matches_are_played_in_either_way_and_leave_nothing_but_what_is_at_hand(
 
 
 def test_what_is_at_hand_is_made_once_for_all_that_prepare(processes: WarmProcesses) -> None:
-    before = len(psutil.Process().children())
+    before = psutil.Process().children()  # of which some may still be about to end
     for _ in range(3):
         prepare_process()
     together(*[processes.prepare] * 4)
-    assert len(psutil.Process().children()) == before + 1
+    assert len([child for child in psutil.Process().children() if child not in before]) == 1
     line, process = take_process()
     line.close()
     assert process.has_ended(PATIENCE_S)  # nobody plans anything
@@ -193,9 +194,7 @@ def test_what_read_other_certificates_is_replaced(
     assert len(first) == 1
     assert at_hand() == first
     monkeypatch.setenv("SSL_CERT_FILE", "/another/file")
-    second = at_hand()
-    assert len(second) == 1
-    assert second != first
+    until(lambda: len(at_hand()) == 1 and at_hand() != first)  # and the first has ended
 
 
 def _forked(call: Any, *arguments: Any) -> Any:
@@ -256,7 +255,9 @@ def test_players_in_threads_share_one_server(lobby: Lobby) -> None:
 
     def play(env: P2PEnv) -> int:
         env.reset()
-        seen.extend(process.ppid() for process in network_processes())
+        for process in network_processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # another one's, who has left
+                seen.append(process.ppid())
         return _play_on(env)
 
     seen: list[int] = []

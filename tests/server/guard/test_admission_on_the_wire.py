@@ -14,7 +14,7 @@ from gym_p2p.config import IceServer, ServiceConfig
 from gym_p2p.server import Service, serve_in_thread
 from gym_p2p.server.guard.tokens import JoinClaims, TokenSigner
 from tests.server.clients import metrics, settle
-from tests.server.raw import OFFER, RawClient, candidate, match_two
+from tests.server.raw import OFFER, RawClient, before_its_end, candidate, match_two
 from tests.waiting import PATIENCE_S, until
 
 SECRET = "j" * 32
@@ -141,14 +141,14 @@ def test_the_metrics_count_what_happened_and_name_nobody(tmp_path: Path) -> None
             assert not ann.call("webrtc_signal", {**signal, "game_id": "another"})["ok"]
             ann.send("42{}")
             assert bob.event("webrtc_signal")
+            until(lambda: metrics(service).get(("gym_p2p_event_loop_lag_seconds_count", ""), 0) >= 2)
             assert bob.call("probe_wait", {"waiting": True})["ok"]
             assert ann.call("probe_request", {"target_subject_id": f"{anns['room']}-bob"})["ok"]
             probe_id = ann.event("probe_prepare")["probe_session_id"]
-            until(lambda: metrics(service).get(("gym_p2p_event_loop_lag_seconds_count", ""), 0) >= 2)
             seen = metrics(service)
             assert seen["gym_p2p_probes_in_flight", ""] == 1
             failed = {"probe_session_id": probe_id, "rtt_ms": None, "success": False}
-            assert ann.call("probe_result", failed)["ok"]
+            assert before_its_end(ann.call("probe_result", failed))["ok"]
             assert ann.event("probe_cancel")["reason"] == "failed"
             # It is counted after both were told.
             until(lambda: ("gym_p2p_probes_total", "failed") in metrics(service))

@@ -66,10 +66,13 @@ def test_silent_connections_lock_nobody_out(url: str, said: bytes) -> None:
 
 
 def test_silence_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_sockets, "SILENCE_S", 0.2)
-    with serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service:
+    with (
+        serve_in_thread(ServiceConfig(port=0, data_dir=str(tmp_path))) as service,
+        RawClient(service.url, subject="speaker") as other,
+    ):
+        monkeypatch.setattr(open_sockets, "SILENCE_S", 0.2)
         (one,) = silent(service.url, 1)
-        with one, RawClient(service.url, subject="speaker") as other:
+        with one:
             one.settimeout(PATIENCE_S)
             with contextlib.suppress(ConnectionResetError):
                 assert one.recv(1) == b""

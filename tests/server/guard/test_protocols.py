@@ -126,10 +126,10 @@ def test_a_head_without_end_is_not_read(service: Service) -> None:
 def test_a_connection_that_was_in_owes_its_next_request_as_well(
     service: Service, monkeypatch: pytest.MonkeyPatch, more: bytes
 ) -> None:
-    monkeypatch.setattr(open_sockets, "SILENCE_S", 0.3)
     with connected(service) as one:
         one.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200" in one.recv(65_536)
+        monkeypatch.setattr(open_sockets, "SILENCE_S", 0.3)
         one.settimeout(0.1)
         one.sendall(more)
         for _ in range(int(PATIENCE_S / 0.1)):
