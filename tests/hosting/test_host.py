@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -21,11 +22,33 @@ from tests.human.fake_page import FakePage
 from tests.waiting import until
 
 SHORT = ("--env-arg", "max_frames=60")
+LONG = ("--env-arg", "points=99")
+"""A minute, where a match has to go on while something is done to it."""
 
 
 def wait_for(page: FakePage, phase: str) -> None:
-    until(lambda: page.phase == phase or page.code is not None)
-    assert page.phase == phase, (page.code, page.states[-1:])
+    """Wait until a page has been told a phase; it may have been told of the next one since."""
+
+    def told() -> bool:
+        return any(state["phase"] == phase for state in page.states)
+
+    until(lambda: told() or page.code is not None)
+    assert told(), (page.code, page.states[-1:])
+
+
+@contextlib.contextmanager
+def let_in(link: str) -> Iterator[FakePage]:
+    """Open a link until there is a place, which is free a moment after its process has gone: a page asks again."""
+    with contextlib.ExitStack() as stack:
+        pages: list[FakePage] = []
+
+        def is_let_in() -> bool:
+            pages.append(stack.enter_context(FakePage(link)))
+            until(lambda: bool(pages[-1].states) or pages[-1].code is not None)
+            return pages[-1].code != CLOSE_CODES["full"]
+
+        until(is_let_in)
+        yield pages[-1]
 
 
 def reason(page: FakePage) -> str | None:
@@ -82,7 +105,8 @@ def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes
 def host_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with one seat, against a program, whose links are used up one after the other."""
     folder = tmp_path_factory.mktemp("programs")
-    with Host(folder, "--partner", "random", "--links", "9", "--seats", "1", "--hold", "1") as host:
+    arguments = ("--partner", "random", "--links", "9", "--seats", "1", "--hold", "5", *LONG)
+    with Host(folder, *arguments) as host:
         host.unused = host.links
         yield host
 
@@ -95,7 +119,7 @@ def against_a_program(host_of_programs: Host) -> Host:
 
 def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(against_a_program: Host) -> None:
     (one, code), (two, _) = against_a_program.take(), against_a_program.take()
-    with FakePage(one) as first:
+    with let_in(one) as first:
         wait_for(first, "countdown")
         with FakePage(two) as second:
             until(lambda: second.code == 4005)
@@ -103,20 +127,16 @@ def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(again
         until(lambda: first.code == 4003)
     until(lambda: against_a_program.said(f"{code} has played: left"))
     until(lambda: not against_a_program.seats())
-
-    def is_let_in() -> bool:  # a place is free a moment after its process has gone; a page asks again
-        with FakePage(two) as second:
-            until(lambda: second.phase == "countdown" or second.code is not None)
-            return second.phase == "countdown"
-
-    until(is_let_in)
+    with let_in(two) as second:
+        wait_for(second, "countdown")
 
 
 @pytest.fixture(scope="module")
 def host_that_waits_for_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host that starts no process again."""
     folder = tmp_path_factory.mktemp("nobody")
-    with Host(folder, "--partner", "random", "--links", "1", "--rejoin-timeout", "0") as host:
+    arguments = ("--partner", "random", "--links", "1", "--seats", "4", "--rejoin-timeout", "0", *LONG)
+    with Host(folder, *arguments) as host:
         yield host
 
 
@@ -125,7 +145,7 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_page(host_that_waits_for_
     (one,), code = host.links, "p001"
     with FakePage(one) as page:
         wait_for(page, "playing")
-        assert host.heard(rf"{code} plays as (\w+) in") == "left"
+        until(lambda: host.heard(rf"{code} plays as (\w+) in") == "left")
         seats = host.seats()
         assert len(seats) == 2
         os.kill(seats[0].pid, signal.SIGKILL)
@@ -140,7 +160,7 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_page(host_that_waits_for_
 
 
 def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -> None:
-    arguments = ("--links", "2", "--reconnect-timeout", "1", "--rejoin-timeout", "0")
+    arguments = ("--links", "2", "--reconnect-timeout", "1", "--rejoin-timeout", "0", *LONG)
     with Host(tmp_path, *arguments) as host:
         one, two = host.links
         with FakePage(one) as first:
@@ -165,7 +185,8 @@ def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -
 def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
     tmp_path: Path, whose: str, meanwhile: tuple[str, ...]
 ) -> None:
-    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
+    frames = 600 if meanwhile else 300  # it goes on while the other one is started again, or stands
+    arguments = ("--partner", "random", "--links", "1", *LONG, "--env-arg", f"max_frames={frames}")
     with Host(tmp_path, *arguments, *meanwhile) as host:
         (link,) = host.links
         with FakePage(link) as page:
@@ -199,7 +220,7 @@ def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
 def test_a_seat_whose_network_process_is_killed_is_started_again_and_takes_its_match_up(
     tmp_path: Path, which: int
 ) -> None:
-    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
+    arguments = ("--partner", "random", "--links", "1", *LONG, "--env-arg", "max_frames=300")
     with Host(tmp_path, *arguments) as host:
         (link,) = host.links
         with FakePage(link) as page:
@@ -291,7 +312,7 @@ def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_los
     against_a_program: Host,
 ) -> None:
     one, code = against_a_program.take()
-    with FakePage(one) as page:
+    with let_in(one) as page:
         wait_for(page, "playing")
     with FakePage(one) as page:
         wait_for(page, "playing")
@@ -305,7 +326,7 @@ def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_los
 @pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])
 def test_a_page_that_sends_what_no_page_does_loses_its_seat(against_a_program: Host, message: str) -> None:
     one, code = against_a_program.take()
-    with FakePage(one) as page:
+    with let_in(one) as page:
         wait_for(page, "countdown")
         page.say_raw(message)
         until(lambda: page.code is not None)
@@ -334,7 +355,7 @@ def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
 
 
 def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "3", "--seats", "3") as host:
+    with Host(tmp_path, "--links", "3", "--seats", "3", *LONG) as host:
         pages = [FakePage(link) for link in host.links]
         with pages[0], pages[1]:
             for page in pages[:2]:
@@ -400,7 +421,8 @@ def test_links_that_were_given_out_hold_when_a_host_is_started_again(
 
 
 def test_a_host_that_is_killed_leaves_no_seats(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "1", "--partner", "random") as host, FakePage(host.links[0]) as page:
+    arguments = ("--links", "1", "--partner", "random", *LONG)
+    with Host(tmp_path, *arguments) as host, FakePage(host.links[0]) as page:
         wait_for(page, "playing")
         assert len(host.seats()) == 2
         host.process.kill()
