@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.human.fake_page import FakePage
 from tests.waiting import until
 
 SHORT = ("--env-arg", "max_frames=60")
+_SLOW = re.compile(r"trying .* \.\.\.|[\w-]+: the (user|network) process stood still for .* s")
+"""What a busy machine is told of, and nothing is wrong."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         host.unused = host.links
         yield host
         assert host.end() == 0
-    assert set(host.errors) <= {"trying gym_p2p/Rally-v0 ..."}  # said if it takes some seconds
+    assert [line for line in host.errors if not _SLOW.fullmatch(line)] == []
 
 
 @pytest.fixture
