@@ -63,7 +63,7 @@ def test_a_learner_between_steps_is_measured_in_all_three_cases() -> None:
 
 
 def test_telemetry_is_measured_on_every_path() -> None:
-    report = bench_telemetry(rounds=1, round_s=0.2, path_s=1.0, round_trips_ms=(0.0, 40.0), progress=print)
+    report = bench_telemetry(rounds=1, round_s=0.2, path_s=2.0, round_trips_ms=(0.0, 40.0), progress=print)
     found = counts(report)
     assert all(found[f"telemetry over {rtt_ms:g} ms"][0] >= 1 for rtt_ms in (0, 40))
     assert all(found[f"UDP over {rtt_ms:g} ms"][0] >= 3 for rtt_ms in (0, 40))

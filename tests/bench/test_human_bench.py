@@ -108,7 +108,7 @@ def test_pages_that_are_no_browsers_note_when_frames_come() -> None:
         pages.open_again(place)
         before = pages.standing()[place]["frames"]
         until(lambda: pages.standing()[place]["frames"] > before)
-        assert pages.standing()[place]["state"]["phase"] == "playing"
+        until(lambda: pages.standing()[place]["state"]["phase"] == "playing")
         until(lambda: station.measured()["shown"] > 5)
         assert pages.standing()[place]["code"] is None
         pages.shut(place)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tests.browser.driver import Driver
-from tests.browser.seat_page import DRAWN, Page
+from tests.browser.seat_page import DRAWN, PHASES, Page
 from tests.waiting import PATIENCE_S
 
 __all__ = ["demo_of", "play_demo"]
@@ -32,9 +32,9 @@ def demo_of(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def play_demo(browser: Driver, folder: Path) -> dict[str, Any]:
     """Play one with an arrow key to its end; return the person's multiplayer document."""
-    demo, url = demo_of(folder, "--env-arg", "max_frames=150")
-    page = Page(browser, url)
-    page.phase("playing")
+    demo, url = demo_of(folder, "--env-arg", "points=99", "--env-arg", "max_frames=300")
+    page = Page(browser, url, init=PHASES)
+    page.has_been("playing")
     page.until(DRAWN)
     before = page.canvas()
     page.ask("press", code="ArrowUp")

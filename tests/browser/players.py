@@ -65,17 +65,19 @@ class PythonPlayer:
         names: the service's prefix and namespace, where a host has given it some.
 
     Attributes:
-        delay_s: how long its signals are held back.
+        signals_go: set unless its signals are held back for now.
     """
 
     def __init__(self, **names: str) -> None:
         self.client = SignalingClient(**names)
         self.probes: list[ProbeResult] = []
         self.made: list[PeerConnection] = []
-        self.delay_s = 0.0
+        self.signals_go = asyncio.Event()
+        self.signals_go.set()
         self.sent: list[str] = []
         self.heard: list[bytes | str] = []
         self._connector: Connector | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -108,10 +110,15 @@ class PythonPlayer:
         found = await self.client.wait_for_match(PATIENCE_S)
         peer = found.peers[0]
 
+        async def send_in_time(*signal: Any) -> None:
+            await self.signals_go.wait()
+            self.client.send_signal(*signal)
+
         def send(kind: str, payload: Mapping[str, Any]) -> None:
             self.sent.append(kind)
-            signal = (found.match_id, peer.player_id, kind, payload)
-            asyncio.get_running_loop().call_later(self.delay_s, self.client.send_signal, *signal)
+            sending = asyncio.create_task(send_in_time(found.match_id, peer.player_id, kind, payload))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
 
         self._connector = connector = Connector(
             local_id=found.player_id,

@@ -39,7 +39,7 @@ export const seats = {
   press: ({ page, code }) => pages.get(page).opened.keyboard.down(code),
   release: ({ page, code }) => pages.get(page).opened.keyboard.up(code),
   tap: ({ page, selector }) => pages.get(page).opened.tap(selector),
-  click: ({ page, selector }) => pages.get(page).opened.click(selector),
+  click: ({ page, selector, times = 1 }) => pages.get(page).opened.click(selector, { clickCount: times }),
   resize: ({ page, width, height }) => pages.get(page).opened.setViewportSize({ width, height }).then(() => null),
   /** Look as somebody does who wants it dark, or still: `{ colorScheme, reducedMotion }`. */
   media: ({ page, ...wishes }) => pages.get(page).opened.emulateMedia(wishes).then(() => null),

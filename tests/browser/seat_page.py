@@ -11,7 +11,7 @@ import numpy as np
 from tests.browser.driver import Driver
 from tests.waiting import PATIENCE_S
 
-__all__ = ["DRAWN", "Page"]
+__all__ = ["DRAWN", "PHASES", "Page"]
 
 _numbers = itertools.count(1)
 
@@ -33,6 +33,10 @@ class Page:
     def phase(self, phase: str) -> None:
         self.until(f"document.body.dataset.phase === '{phase}'")
 
+    def has_been(self, phase: str) -> None:
+        """Wait until it is or was in a phase that does not last; it was opened with :data:`PHASES`."""
+        self.until(f"window.phases.includes('{phase}')")
+
     def head(self) -> str:
         """Return what stands on the card; "" where there is none."""
         return str(self.ask("value", expression=_HEAD))
@@ -51,6 +55,13 @@ class Page:
 _HEAD = "document.getElementById('card').hidden ? '' : document.getElementById('card-head').textContent"
 
 DRAWN = "Boolean(window.page?.screen.drawn)"
+
+PHASES = """{
+  window.phases = [];
+  const note = () => document.body?.dataset.phase && window.phases.push(document.body.dataset.phase);
+  new MutationObserver(note).observe(document, { subtree: true, attributeFilter: ["data-phase"] });
+}"""
+"""Notes the phases that a page goes through."""
 
 _CANVAS = """(() => {
   const canvas = document.getElementById("screen");

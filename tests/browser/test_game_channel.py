@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from gym_p2p.core.wire.seats import SeatId
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, meet, run, serving
-from tests.waiting import in_time
+from tests.waiting import eventually, in_time
 
 Ids = tuple[SeatId, SeatId]
 
@@ -80,19 +81,23 @@ def test_offers_that_cross_end_in_one_channel(
             PythonPlayer.at(service, "python") as python,
             PagePlayer.at(service, "page", chromium, kind=kind) as page,
         ):
-            python.delay_s = 1.0
+            python.signals_go.clear()
             await python.join("room", SORTED_OTHERWISE, SORTED_OTHERWISE[0])
             await page.join("room", SORTED_OTHERWISE, SORTED_OTHERWISE[1])
             await python.match()
             connecting = asyncio.ensure_future(python.connect())
             await page.match()
-            theirs = await page.connect()
-            ours = await connecting
-            assert "offer" in python.sent
+            theirs_connecting = asyncio.ensure_future(page.connect())
+            await page.page.call("offered", count=1)
+            await eventually(lambda: "offer" in python.sent)
+            began = time.monotonic()
+            python.signals_go.set()
+            ours, theirs = await connecting, await theirs_connecting
+            took_ms = 1000 * (time.monotonic() - began)
             assert page.offers, "the offers did not cross"
             assert (ours.role, theirs.role) == ROLES
             with in_time():
-                assert ours.took_ms < 1000 * python.delay_s + YIELDED_MS, "nobody gave way at once"
+                assert took_ms < YIELDED_MS, "nobody gave way at once"
 
     run(work())
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.browser.driver import Driver
-from tests.browser.seat_page import DRAWN, Page
+from tests.browser.seat_page import DRAWN, PHASES, Page
 from tests.hosting.hosts import Host
 from tests.waiting import until
+
+LONG = ("--env-arg", "points=99")
+"""As long as its frames last."""
 
 
 def says(page: Page, words: str) -> None:
@@ -22,21 +25,22 @@ def test_strangers_wait_play_reload_and_read_how_it_ended_and_what_is_next(
         "3",
         "--seats",
         "2",
+        *LONG,
         "--env-arg",
-        "max_frames=120",
+        "max_frames=480",
         "--next",
         "http://127.0.0.1:1/{code}",
     )
     with Host(tmp_path, *arguments) as host:
         one, two, three = host.links
-        first = Page(browser, one)
+        first = Page(browser, one, init=PHASES)
         says(first, "Nobody else is here yet")
         assert first.ask("value", expression="document.title") == "Waiting · Rally"
         second = Page(browser, two, width=390, height=844, touch=True)
-        first.phase("countdown")
         late = Page(browser, three)
         says(late, "All places are taken")
-        first.phase("playing")
+        first.has_been("countdown")
+        first.has_been("playing")
         first.until(DRAWN)
         first.ask("reload")
         first.until(DRAWN)
@@ -95,6 +99,7 @@ def test_a_page_is_told_that_its_process_died_and_that_the_host_is_stopped(
         "5",
         "--rejoin-timeout",
         "0",
+        *LONG,
     )
     with Host(tmp_path, *arguments) as host:
         one, two = host.links

@@ -7,6 +7,7 @@ from pathlib import Path
 from gym_p2p.net.telemetry import LatencyTelemetry
 from tests.browser.chromium import Chromium
 from tests.browser.players import PagePlayer, PythonPlayer, meet, run, serving
+from tests.waiting import in_time
 
 LATENCY_MS = 50.0
 RTT_MS = (95.0, 160.0)
@@ -32,9 +33,9 @@ def test_both_sides_measure_the_delay_of_the_page(chromium: Chromium, pages_url:
             ours = telemetry.get_stats()
         assert ours is not None
         assert RTT_MS[0] <= ours["medianMs"]
-        assert ours["minMs"] <= RTT_MS[1]
         assert RTT_MS[0] <= theirs["medianMs"]
-        assert theirs["minMs"] <= RTT_MS[1]
+        with in_time():
+            assert max(ours["minMs"], theirs["minMs"]) <= RTT_MS[1]
         assert theirs.keys() == ours.keys()
         assert theirs["polls"] > theirs["totalSamples"], "repeated readings were counted as new ones"
 

@@ -116,7 +116,7 @@ def test_a_player_of_the_demo_who_is_killed_is_named_and_the_other_learns_of_it_
     process = start(tmp_path, "demo", "--frames", "3000", "--json")
     try:
         until(lambda: len(list(tmp_path.glob("p2p-exports/*/*.journal.jsonl"))) == 2, 2 * PATIENCE_S)
-        time.sleep(1.0)  # until the command has heard of it
+        time.sleep(2.0)  # until the command has heard of it
         below = psutil.Process(process.pid).children(recursive=True)
         (right,) = (one for one in below if {"join", "right"} <= set(one.cmdline()))
         right.send_signal(number)

@@ -87,7 +87,7 @@ def two_in_queue(url: str) -> tuple[str, str]:
 
 
 def test_a_matchmaker_and_a_hook_of_ones_own_decide(lab: Path) -> None:
-    options = ("--matchmaker", "my_lab:Mine", "--pre-match", "my_lab:refuse", "--give-up-after", "1")
+    options = ("--matchmaker", "my_lab:Mine", "--pre-match", "my_lab:refuse", "--give-up-after", "4")
     with serving(lab, *options) as url:
         assert two_in_queue(url) == ("refused", "refused")
     assert (lab / "asked.txt").read_text() == "ann,bob"

@@ -171,7 +171,13 @@ def test_what_signals_do_afterwards_is_what_they_did_before(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     assert main(["serve", "--port", "0", "--data-dir", str(tmp_path / "file")]) == 2
     assert [signal.getsignal(number) for number in numbers] == before
-    threading.Timer(1.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM)).start()
+
+    def end() -> None:
+        until(lambda: signal.getsignal(signal.SIGTERM) is not before[1])  # it would end the tests
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    threading.Thread(target=end).start()
     assert main(["serve", "--port", "0", "--data-dir", str(tmp_path / "data")]) in {
         0,
         130,

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 import psutil
 
+from gym_p2p.human.messages import CLOSE_CODES
 from tests.human.fake_page import FakePage
 from tests.waiting import PATIENCE_S, until
 
-__all__ = ["Host", "wait_for"]
+__all__ = ["LONG", "Host", "let_in", "reason", "wait_for"]
+
+LONG = ("--env-arg", "points=99")
+"""A minute, where a match has to go on while something is done to it."""
 
 
 class Host:
@@ -127,6 +132,33 @@ class Host:
 
 
 def wait_for(page: FakePage, phase: str) -> None:
-    """Wait until a page is told of a phase."""
-    until(lambda: page.phase == phase or page.code is not None)
-    assert page.phase == phase, (page.code, page.states[-1:])
+    """Wait until a page has been told a phase; it may have been told of the next one since.
+
+    That a match is over is told once more with the last word, which says whether there may be another one.
+    """
+
+    def told() -> bool:
+        return any(state["phase"] == phase for state in page.states if phase != "over" or "again" in state)
+
+    until(lambda: told() or page.code is not None)
+    assert told(), (page.code, page.states[-1:])
+
+
+@contextlib.contextmanager
+def let_in(link: str) -> Iterator[FakePage]:
+    """Open a link, again while there is no place: one is free a moment after its process has gone."""
+    with contextlib.ExitStack() as stack:
+        pages: list[FakePage] = []
+
+        def is_let_in() -> bool:
+            pages.append(stack.enter_context(FakePage(link)))
+            until(lambda: bool(pages[-1].states) or pages[-1].code is not None)
+            return pages[-1].code != CLOSE_CODES["full"]
+
+        until(is_let_in)
+        yield pages[-1]
+
+
+def reason(page: FakePage) -> str | None:
+    ending = page.states[-1]["ending"]
+    return None if ending is None else ending["reason"]

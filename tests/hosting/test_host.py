@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import re
 import shutil
-import signal
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 import gym_p2p
 from gym_p2p.core.record.folders import short_id
-from gym_p2p.human.messages import CLOSE_CODES
-from tests.hosting.hosts import Host, wait_for
+from tests.hosting.hosts import LONG, Host, let_in, reason, wait_for
 from tests.human.fake_page import FakePage
 from tests.waiting import until
 
 SHORT = ("--env-arg", "max_frames=60")
-
-
-def reason(page: FakePage) -> str | None:
-    ending = page.states[-1]["ending"]
-    return None if ending is None else ending["reason"]
+_SLOW = re.compile(r"trying .* \.\.\.|[\w-]+: (the (user|network) process stood still|.*\bpath\b).*")
+"""What is said of a machine that stands still, whose paths are lost meanwhile: nothing is wrong."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +32,7 @@ def host_of_people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         host.unused = host.links
         yield host
         assert host.end() == 0
-    assert set(host.errors) <= {"trying gym_p2p/Rally-v0 ..."}  # said if it takes some seconds
+    assert [line for line in host.errors if not _SLOW.fullmatch(line)] == []
 
 
 @pytest.fixture
@@ -77,7 +71,8 @@ def test_two_strangers_with_links_meet_play_and_leave_documents_with_their_codes
 def host_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with one seat, against a program, whose links are used up one after the other."""
     folder = tmp_path_factory.mktemp("programs")
-    with Host(folder, "--partner", "random", "--links", "9", "--seats", "1", "--hold", "1") as host:
+    arguments = ("--partner", "random", "--links", "9", "--seats", "1", "--hold", "5", *LONG)
+    with Host(folder, *arguments) as host:
         host.unused = host.links
         yield host
 
@@ -90,7 +85,7 @@ def against_a_program(host_of_programs: Host) -> Host:
 
 def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(against_a_program: Host) -> None:
     (one, code), (two, _) = against_a_program.take(), against_a_program.take()
-    with FakePage(one) as first:
+    with let_in(one) as first:
         wait_for(first, "countdown")
         with FakePage(two) as second:
             until(lambda: second.code == 4005)
@@ -98,149 +93,8 @@ def test_a_full_house_says_so_and_lets_in_who_comes_when_somebody_has_left(again
         until(lambda: first.code == 4003)
     until(lambda: against_a_program.said(f"{code} has played: left"))
     until(lambda: not against_a_program.seats())
-
-    def is_let_in() -> bool:  # a place is free a moment after its process has gone; a page asks again
-        with FakePage(two) as second:
-            until(lambda: second.phase == "countdown" or second.code is not None)
-            return second.phase == "countdown"
-
-    until(is_let_in)
-
-
-@pytest.fixture(scope="module")
-def host_that_waits_for_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host that starts no process again."""
-    folder = tmp_path_factory.mktemp("nobody")
-    with Host(folder, "--partner", "random", "--links", "1", "--rejoin-timeout", "0") as host:
-        yield host
-
-
-def test_a_seat_whose_process_is_killed_is_told_to_its_page(host_that_waits_for_nobody: Host) -> None:
-    host = host_that_waits_for_nobody
-    (one,), code = host.links, "p001"
-    with FakePage(one) as page:
-        wait_for(page, "playing")
-        assert host.heard(rf"{code} plays as (\w+) in") == "left"
-        seats = host.seats()
-        assert len(seats) == 2
-        os.kill(seats[0].pid, signal.SIGKILL)
-        until(lambda: page.code is not None)
-    until(lambda: host.said(f"{code}: the seat's process has died (exit code -9)"))
-    with FakePage(one) as page:
-        until(lambda: page.code == 4007)
-        assert page.states[-1]["again"] is True
-    until(lambda: not host.seats())  # nor is its program left
-    with FakePage(one) as page:  # it was no fault of theirs
-        wait_for(page, "countdown")
-
-
-def test_a_seat_whose_process_is_killed_is_told_to_its_partner(tmp_path: Path) -> None:
-    arguments = ("--links", "2", "--reconnect-timeout", "1", "--rejoin-timeout", "0")
-    with Host(tmp_path, *arguments) as host:
-        one, two = host.links
-        with FakePage(one) as first:
-            wait_for(first, "waiting")
-            with FakePage(two) as second:
-                wait_for(second, "playing")
-                host.seats()[0].kill()  # the first one's
-                wait_for(second, "over")
-                assert reason(second) == "peer_crashed"
-                assert second.states[-1]["again"] is True
-        until(lambda: host.said("p002 has played: peer_crashed (the link is still good)"))
-
-
-@pytest.mark.parametrize(
-    ("whose", "meanwhile"),
-    [
-        ("the person's", ()),
-        ("the program's", ()),
-        ("the program's", ("--while-away", "stand_in", "--stand-in", "scripted")),
-    ],
-)
-def test_a_process_that_is_killed_is_started_again_and_takes_its_match_up(
-    tmp_path: Path, whose: str, meanwhile: tuple[str, ...]
-) -> None:
-    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
-    with Host(tmp_path, *arguments, *meanwhile) as host:
-        (link,) = host.links
-        with FakePage(link) as page:
-            wait_for(page, "playing")
-            until(lambda: page.frames > 10)
-            host.seats()[0 if whose == "the person's" else 1].kill()
-            if whose == "the person's":
-                until(lambda: page.code is not None)
-                assert page.code not in CLOSE_CODES.values()  # a page comes again after that
-            else:
-                wait_for(page, "over")
-        until(lambda: host.said("the seat's process has died (exit code -9); it is started again"))
-        if whose == "the person's":
-            with FakePage(link) as page:
-                wait_for(page, "over")
-            phases = [state["phase"] for state in page.states]
-            assert phases[0] == "returning"
-            assert "waiting" not in phases, "the match goes on all the while"
-        assert reason(page) is None
-        until(lambda: host.said("p001 has played: done"))
-        until(lambda: not host.seats())
-    folders = list((tmp_path / "p2p-exports").glob("*T*Z-*"))
-    assert len(folders) == 1
-    documents = [json.loads(path.read_text()) for path in folders[0].glob("*.multiplayer.json")]
-    assert len(documents) == 2
-    assert all(len(document["rejoins"]) == 1 for document in documents)
-    acted = [any(episode.get("actors") for episode in document["episodes"]) for document in documents]
-    assert acted == [bool(meanwhile)] * 2
-    matches = gym_p2p.load(tmp_path / "p2p-exports").players
-    assert sorted(row["subject"] == "p001" for row in matches) == [False, True]
-
-
-@pytest.mark.parametrize("which", [0, 1], ids=["one's", "the other's"])
-def test_a_seat_whose_network_process_is_killed_is_started_again_and_takes_its_match_up(
-    tmp_path: Path, which: int
-) -> None:
-    arguments = ("--partner", "random", "--links", "1", "--env-arg", "max_frames=200")
-    with Host(tmp_path, *arguments) as host:
-        (link,) = host.links
-        with FakePage(link) as page:
-            wait_for(page, "playing")
-            until(lambda: page.frames > 10)
-            host.networks()[which].kill()
-            until(lambda: page.phase == "over" or page.code is not None)
-        if page.phase != "over":  # it was the person's seat; a page comes again then
-            assert page.code not in CLOSE_CODES.values()
-        until(lambda: host.said("has died (its network process has ended); it is started again"))
-        if page.phase != "over":
-            with FakePage(link) as page:
-                wait_for(page, "over")
-        assert reason(page) is None
-        until(lambda: host.said("p001 has played: done"))
-        until(lambda: not host.seats())
-    (folder,) = (tmp_path / "p2p-exports").glob("*T*Z-*")
-    documents = [json.loads(path.read_text()) for path in folder.glob("*.multiplayer.json")]
-    assert len(documents) == 2
-    assert all(len(document["rejoins"]) == 1 for document in documents)
-    assert not list(folder.glob("*.journal.jsonl"))
-
-
-def _has_started_others(host: Host, count: int) -> bool:
-    return sum("another one is started" in line for line in host.errors) == count
-
-
-def test_a_network_process_that_is_killed_while_others_are_waited_for_costs_nobody_their_seat(
-    tmp_path: Path,
-) -> None:
-    with Host(tmp_path, "--links", "2", "--env-arg", "max_frames=20") as host:
-        first, second = host.links
-        with FakePage(first) as page:
-            wait_for(page, "waiting")
-            for killed in (1, 2):
-                until(lambda: len(host.networks()) == 1)
-                host.networks()[0].kill()
-                until(partial(_has_started_others, host, killed))
-            until(lambda: len(host.networks()) == 1)
-            with FakePage(second) as other:
-                wait_for(page, "over")
-                wait_for(other, "over")
-            assert reason(page) is None
+    with let_in(two) as second:
+        wait_for(second, "countdown")
 
 
 AWKWARD = """
@@ -289,7 +143,7 @@ def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_los
     against_a_program: Host,
 ) -> None:
     one, code = against_a_program.take()
-    with FakePage(one) as page:
+    with let_in(one) as page:
         wait_for(page, "playing")
     with FakePage(one) as page:
         wait_for(page, "playing")
@@ -303,7 +157,7 @@ def test_a_page_that_reloads_has_its_seat_again_and_one_that_stays_away_is_a_los
 @pytest.mark.parametrize("message", ["x", "x" * 1_000_000], ids=["garbage", "a megabyte"])
 def test_a_page_that_sends_what_no_page_does_loses_its_seat(against_a_program: Host, message: str) -> None:
     one, code = against_a_program.take()
-    with FakePage(one) as page:
+    with let_in(one) as page:
         wait_for(page, "countdown")
         page.say_raw(message)
         until(lambda: page.code is not None)
@@ -332,7 +186,7 @@ def test_a_page_that_goes_while_it_waits_frees_its_seat_and_its_link_stays_good(
 
 
 def test_a_host_that_is_ended_tells_every_page_and_leaves_documents_and_no_process(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "3", "--seats", "3") as host:
+    with Host(tmp_path, "--links", "3", "--seats", "3", *LONG) as host:
         pages = [FakePage(link) for link in host.links]
         with pages[0], pages[1]:
             for page in pages[:2]:
@@ -377,12 +231,3 @@ def test_links_that_were_given_out_hold_when_a_host_is_started_again(
         with path.open(newline="") as file:
             codes = [row["code"] for row in csv.DictReader(file)]
         assert codes == [f"p{number:03}" for number in range(1, count + 1)]
-
-
-def test_a_host_that_is_killed_leaves_no_seats(tmp_path: Path) -> None:
-    with Host(tmp_path, "--links", "1", "--partner", "random") as host, FakePage(host.links[0]) as page:
-        wait_for(page, "playing")
-        assert len(host.seats()) == 2
-        host.process.kill()
-        until(lambda: not host.seats())
-        until(lambda: page.code is not None)

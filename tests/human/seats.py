@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+import pytest
 
 import gym_p2p.envs  # noqa: F401 - registers the bundled game
 from gym_p2p import HumanSeat
 from tests.human.fake_page import FakePage
 from tests.waiting import PATIENCE_S, until
 
-__all__ = ["RALLY", "alone", "opened", "seat"]
+__all__ = ["RALLY", "Clock", "alone", "opened", "seat"]
 
 RALLY = "gym_p2p/Rally-v0"
+
+
+class Clock:
+    """The clock of seats, by which limits and countdowns are over: it stands until it is put forward."""
+
+    time_ns, monotonic_ns = staticmethod(time.time_ns), staticmethod(time.monotonic_ns)
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.monotonic()
+        monkeypatch.setattr("gym_p2p.human.seat.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def alone(**options: Any) -> HumanSeat:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from gym_p2p import HumanSeat, P2PEnv, PersonGone
 from gym_p2p.human import person as person_module
 from tests.human.fake_page import FakePage
-from tests.human.seats import RALLY, alone, opened, seat
+from tests.human.seats import RALLY, Clock, alone, opened, seat
 from tests.players import Lobby, left_running, together
 from tests.waiting import PATIENCE_S, until
 
@@ -25,8 +24,12 @@ def goes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
     """How a page is gone: its process has ended, or nothing comes from it any more."""
     if request.param == "killed":
         return FakePage.kill
-    monkeypatch.setattr(person_module, "SILENCE_LIMIT_S", 1.0)
-    return FakePage.fall_silent
+
+    def fall_silent(page: FakePage) -> None:  # who spoke late before would be silent too
+        page.fall_silent()
+        monkeypatch.setattr(person_module, "SILENCE_LIMIT_S", 1.0)
+
+    return fall_silent
 
 
 def later(do: Callable[[], Any], when: Callable[[], bool]) -> threading.Thread:
@@ -60,7 +63,7 @@ def test_while_others_are_waited_for(lobby: Lobby, goes: Callable[[FakePage], No
 
 @pytest.mark.parametrize("phase", ["countdown", "playing"])
 def test_while_a_person_plays_alone(goes: Callable[[FakePage], None], phase: str) -> None:
-    person = alone(hold_s=HOLD_S, countdown_s=0.5 if phase == "countdown" else 0.0)
+    person = alone(hold_s=HOLD_S, countdown_s=3600.0 if phase == "countdown" else 0.0)
     env = person._stage._outer  # type: ignore[attr-defined]  # of a lone stage
 
     def play(person: HumanSeat, page: FakePage) -> None:
@@ -131,8 +134,8 @@ def test_when_all_is_over(goes: Callable[[FakePage], None]) -> None:
     assert left_running() == []
 
 
-def test_before_it_has_said_a_word() -> None:
-    person = alone(open_limit_s=1.0)
+def test_before_it_has_said_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, person = Clock(monkeypatch), alone(open_limit_s=1.0)
     told = threading.Event()
 
     def touch() -> None:
@@ -140,9 +143,9 @@ def test_before_it_has_said_a_word() -> None:
         page = FakePage(person.url)
         page.fall_silent()  # it never says hello
         with page:
-            time.sleep(0.1)
             page.kill()
         told.set()
+        clock.now += 1.0
 
     touching = threading.Thread(target=touch)
     touching.start()

@@ -16,7 +16,7 @@ from gym_p2p.envs.rally import parallel_env
 from gym_p2p.errors import ConfigurationError, UnsupportedEnvironment
 from tests.browser.lone_person import Painter
 from tests.human.fake_page import FakePage
-from tests.human.seats import RALLY, alone, opened, seat
+from tests.human.seats import RALLY, Clock, alone, opened, seat
 from tests.players import left_running
 from tests.waiting import PATIENCE_S, until
 
@@ -240,8 +240,10 @@ def test_a_person_plays_alone_sees_every_step_and_is_told_texts() -> None:
     assert left_running() == []
 
 
-def test_a_countdown_is_told_and_what_is_pressed_meanwhile_is_not_played() -> None:
-    person = alone(countdown_s=1.2)
+def test_a_countdown_is_told_and_what_is_pressed_meanwhile_is_not_played(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, person = Clock(monkeypatch), alone(countdown_s=1.2)
     person._stage._outer.reset(seed=1)  # type: ignore[attr-defined]  # of a lone stage
 
     def play(person: HumanSeat, page: FakePage) -> None:
@@ -253,6 +255,10 @@ def test_a_countdown_is_told_and_what_is_pressed_meanwhile_is_not_played() -> No
         page.press()
         until(lambda: person._person.keys.events == 1)
         assert not chosen
+        clock.now += 1.0
+        until(lambda: page.states[-1]["countdown"] == 1)
+        assert not chosen
+        clock.now += 0.3
         beginning.join(PATIENCE_S)
         assert chosen == [1]
         until(lambda: page.phase == "playing")

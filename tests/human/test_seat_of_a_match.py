@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _person_in(lobby: Lobby, name: str, keys: tuple[str, ...], told: dict[str, A
                 page.press(*keys if frame == 20 else ())
             if frame == 60:
                 page.say(t="focus", focused=False)
+                until(lambda: not person._person.focused)
             *_, terminated, truncated, _ = env.step(person.action())
             over = terminated or truncated
         told["phases"] = [state["phase"] for state in page.states]
@@ -127,7 +129,9 @@ def _two_rounds(lobby: Lobby, name: str, *, whole: bool) -> tuple[list[float], l
                 _, reward, terminated, truncated, _ = env.step(person.action())
                 returns[number] += float(reward)
                 over = terminated or truncated or (not whole and returns[number] != 0)
-        before.extend(state["before"] for state in page.states if state["phase"] == "countdown")
+        phases = ((state["phase"], state.get("before")) for state in page.states)
+        # Once a countdown, which is told again where the line's quality changes meanwhile.
+        before.extend(said for (phase, said), _ in itertools.groupby(phases) if phase == "countdown")
 
     try:
         opened(seat(env, countdown_s=0.2), play)

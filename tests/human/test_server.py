@@ -20,6 +20,7 @@ import pytest
 
 from gym_p2p.errors import ConfigurationError
 from gym_p2p.human import carriers
+from gym_p2p.human import server as page_server
 from gym_p2p.human.entrance import OwnPort
 from gym_p2p.human.page_files import OURS
 from gym_p2p.human.person import Person, Presence
@@ -131,8 +132,10 @@ def _line_of(page: aiohttp.ClientWebSocketResponse) -> asyncio.ReadTransport:
 
 
 def test_a_page_that_another_takes_over_from_reads_why_however_much_it_says_meanwhile(
-    server: PageServer,
+    server: PageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(page_server, "_CLOSE_LIMIT_S", PATIENCE_S)
+
     async def closed_with() -> int | None:
         headers = {"Origin": "http://" + urlsplit(server.url).netloc}
         async with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -90,9 +90,10 @@ def _watch_to_the_end(spectator: Spectator, delay_s: float = 0.0) -> Seen:
         return seen
 
 
-def _play(env: P2PEnv, frames: int, salt: int) -> Any:
+def _play(env: P2PEnv, frames: int, salt: int, seen: Callable[[], bool]) -> Any:
+    """Play, and leave when all is seen: who leaves waits but a moment for spectators."""
     episode = play_episode(env, seed=11, frames=frames, salt=salt)
-    time.sleep(0.3)
+    until(seen)
     env.close()
     return episode
 
@@ -127,9 +128,13 @@ def test_two_spectators_one_late_see_exactly_what_was_played_over_rollback(lobby
     delay = {"one_way_ms": 20.0, "jitter_ms": 3.0}
     envs = [_rally(lobby, seat, emulation=delay) for seat in seats]
     early, late = (_spectator(lobby, parallel_env()) for _ in range(2))
+
+    def shown() -> bool:
+        return min(early.frame, late.frame) >= 230
+
     played = together(
-        lambda: _play(envs[0], 240, 1),
-        lambda: _play(envs[1], 240, 2),
+        lambda: _play(envs[0], 240, 1, shown),
+        lambda: _play(envs[1], 240, 2, shown),
         lambda: _watch_to_the_end(early),
         lambda: _watch_to_the_end(late, 2.0),
     )
@@ -205,11 +210,12 @@ def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> N
         _blend(lobby, seat, length, network=network, spectators=int(seat == "b"), fps=100) for seat in "ab"
     ]
     spectator = _spectator(lobby, gymnasium.make(BLEND, length=length), network=network)
+    seen_all = threading.Event()
 
     def play(env: P2PEnv) -> None:
         for _ in range(3):
             play_episode(env, seed=11)
-        time.sleep(0.5)
+        seen_all.wait(PATIENCE_S)
         env.close()
 
     def watch() -> list[Seen]:
@@ -220,6 +226,8 @@ def test_every_episode_of_a_lockstep_match_is_seen_to_its_end(lobby: Lobby) -> N
                     episodes.append(_watch(spectator))
                 except MatchOver:
                     return episodes
+                if spectator.episode == 3:
+                    seen_all.set()
         raise AssertionError("the match does not end")
 
     *_, episodes = together(lambda: play(envs[0]), lambda: play(envs[1]), watch)
@@ -242,7 +250,7 @@ def test_who_looks_on_is_told_for_whom_the_match_stands_in_an_episode_and_betwee
         gymnasium.make(BLEND, length=length),
         on_pause=lambda paused: told.append(paused and (paused.why, paused.players)),
     )
-    watching = threading.Event()
+    watching, seen_all = threading.Event(), threading.Event()
 
     def play(env: P2PEnv, seconds: float) -> None:
         for episode in range(2):
@@ -254,7 +262,7 @@ def test_who_looks_on_is_told_for_whom_the_match_stands_in_an_episode_and_betwee
                 env.step(act(env.action_space, frame))
             if episode == 0:
                 time.sleep(seconds)
-        time.sleep(0.5)
+        seen_all.wait(PATIENCE_S)
         env.close()
 
     def watch() -> list[tuple[str, Any] | None]:
@@ -265,6 +273,7 @@ def test_who_looks_on_is_told_for_whom_the_match_stands_in_an_episode_and_betwee
                 assert told[-1:] != [("reset", ("b",))]
                 while spectator.agents:
                     spectator.step()
+            seen_all.set()
         return told
 
     results = together(lambda: play(envs[0], 0.0), lambda: play(envs[1], 1.5), watch)
@@ -316,6 +325,8 @@ def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lob
     def play(env: P2PEnv, seat: int) -> None:
         env.reset(seed=11)
         for frame in range(300):
+            if frame == 100:
+                until(lambda: bool(leaving))
             if seat in leaving:
                 break
             env.step(env.action_space.seed(frame) and env.action_space.sample())
@@ -346,12 +357,18 @@ def test_the_spectator_goes_on_with_another_player_when_the_first_one_leaves(lob
 def test_another_environment_is_refused_with_both_sides(lobby: Lobby) -> None:
     envs = [_blend(lobby, seat, 200, fps=100) for seat in "ab"]
     spectator = _spectator(lobby, gymnasium.make(BLEND, length=41))
+    over = threading.Event()
 
     def watch() -> None:
-        with spectator:
-            spectator.reset()
+        try:
+            with spectator:
+                spectator.reset()
+        finally:
+            over.set()
 
-    *_, refused = together(lambda: _play(envs[0], 100, 0), lambda: _play(envs[1], 100, 1), watch)
+    *_, refused = together(
+        lambda: _play(envs[0], 100, 0, over.is_set), lambda: _play(envs[1], 100, 1, over.is_set), watch
+    )
     assert isinstance(refused, HandshakeRefused)
     assert any("41" in ours and "200" in theirs for _, ours, theirs in refused.differences)
 
@@ -362,6 +379,9 @@ def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
     mine = gymnasium.make(BLEND, length=400)
     spectator = _spectator(lobby, mine)
 
+    def found_out() -> bool:
+        return spectator.desyncs == 1
+
     def watch() -> None:
         with spectator:
             spectator.reset()
@@ -371,7 +391,9 @@ def test_a_copy_that_goes_another_way_is_found_out(lobby: Lobby) -> None:
                 spectator.step()
             spectator.reset()  # who comes late gets all frames first, and then what the players compared
 
-    *_, found = together(lambda: _play(envs[0], 400, 0), lambda: _play(envs[1], 400, 1), watch)
+    *_, found = together(
+        lambda: _play(envs[0], 400, 0, found_out), lambda: _play(envs[1], 400, 1, found_out), watch
+    )
     assert isinstance(found, WatchDiverged), found
     assert found.frame == 29
     assert spectator.desyncs == 1
@@ -396,16 +418,27 @@ def test_what_is_kept_over_a_reset_is_compared_at_who_saw_all_and_not_at_who_cam
     ]
     first, late = (_spectator(lobby, _Counted(length=120)) for _ in range(2))
 
+    seen_all: list[Spectator] = []
+    waited_for = [lambda: first.frame > 0, lambda: late.frame > 0, lambda: True]
+    """In the middle of each episode."""
+
     def play(env: P2PEnv) -> None:
         with env:
-            for _ in range(3):
-                play_episode(env, salt=3)
+            for is_there in waited_for:
+                env.reset()
+                for frame in range(120):
+                    if frame == 60:
+                        until(is_there)
+                    env.step(act(env.action_space, frame, 3))
+            until(lambda: len(seen_all) == 2)
 
     def watch(spectator: Spectator) -> tuple[int, int]:
         episodes = 0
         with spectator, contextlib.suppress(MatchOver):
             while True:
                 episodes += _watch(spectator).reason is None
+                if spectator.episode == 3:
+                    seen_all.append(spectator)
         return episodes, spectator.desyncs
 
     def watch_later() -> tuple[int, int]:
