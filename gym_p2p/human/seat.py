@@ -160,6 +160,7 @@ class HumanSeat:
         self._server.start()
         try:
             self._stage.open(self._show, self._wait_on)
+            self._tell()  # to who is there already
             self._teller = OwnThread(target=self._keep_telling, name="gym_p2p seat", daemon=True)
             self._teller.start()
             self._announce(self.url)
