@@ -17,7 +17,8 @@ from gym_p2p.cli.seat_options import Reactions
 from gym_p2p.cli.status import Status, Summary, sync_in_words, without_samples
 from gym_p2p.cli.surroundings import past_a_signal
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import P2PError, PersonGone
+from gym_p2p.errors import P2PError
+from gym_p2p.play.whole_match import play_whole_match
 
 if TYPE_CHECKING:
     from gym_p2p.game.env.split import SeatsOption
@@ -83,23 +84,7 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
     report(Status(seat=part.seat, state="loading"))
     env = _environment(part)
     player = _SeatedPlayer(env, part, report)
-    try:
-        ending = player.run()
-    except PersonGone as error:
-        ending = error.reason
-        if env.p2p.recorder is None:
-            raise
-    except KeyboardInterrupt:
-        ending = "interrupted"
-        if env.p2p.recorder is None:
-            raise
-    except BaseException:
-        ending = "connect_failed" if env.p2p.progress.episode == 0 else "failed"
-        raise
-    finally:
-        # A Ctrl-C that comes too late costs no document; after one that did not, another breaks this off.
-        with contextlib.nullcontext() if ending == "interrupted" else past_a_signal():
-            finished = env.p2p.close("normal" if ending == "done" else ending)
+    ending, finished = play_whole_match(env.p2p, player.run, _unbroken)
     gone = env.p2p.ending
     return Summary(
         match_id=env.p2p.progress.match_id,
@@ -112,6 +97,11 @@ def play(part: Part, report: Callable[[Status], None]) -> Summary:
         lost=finished is not None and finished.lost,
         recording=None if env.p2p.recording is None else str(env.p2p.recording),
     )
+
+
+def _unbroken(ending: str) -> contextlib.AbstractContextManager[None]:
+    """A Ctrl-C that comes too late costs no document; after one that did not, another breaks it off."""
+    return contextlib.nullcontext() if ending == "interrupted" else past_a_signal()
 
 
 def _environment(part: Part) -> P2PEnv:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import NetworkEnded, NetworkError, P2PError, PersonGone
+from gym_p2p.errors import NetworkEnded, NetworkError, PersonGone
 from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
@@ -22,6 +22,7 @@ from gym_p2p.hosting.capacity import Punctuality
 from gym_p2p.hosting.messages import Began, Dying, Ended, Frames, FromProcess, Over, Part
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
+from gym_p2p.play.whole_match import play_whole_match
 from gym_p2p.policies.seat import PolicySeat
 from gym_p2p.policies.stand_in import PolicyStandIn
 from gym_p2p.wrapper import P2PEnv
@@ -85,7 +86,7 @@ def seat_policy(env: P2PEnv, part: Part) -> PolicySeat:
 
 
 @contextlib.contextmanager
-def _to_its_end() -> Iterator[None]:
+def _to_its_end(_ending: str) -> Iterator[None]:
     """Let nobody interrupt the block, on the main thread: documents that are half written are none."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -116,24 +117,8 @@ class Player:
             P2PError: there was no match.
             KeyboardInterrupt: nor had there been one when it was broken off.
         """
-        session = self._env.p2p
-        ending = "failed"
-        try:
-            ending = self._play() if self._part.person is None else self._play_for_person()
-        except PersonGone as error:
-            ending = error.reason
-            if session.recorder is None:
-                raise
-        except KeyboardInterrupt:
-            ending = "interrupted"
-            if session.recorder is None:
-                raise
-        except P2PError:
-            ending = "connect_failed" if session.progress.episode == 0 else "failed"
-            raise
-        finally:
-            with _to_its_end():
-                finished = session.close("normal" if ending == "done" else ending)
+        play = self._play if self._part.person is None else self._play_for_person
+        ending, finished = play_whole_match(self._env.p2p, play, _to_its_end)
         problems = [] if finished is None else list(finished.problems)
         self._tell(Ended(ending=ending, problems=problems, spends=self._spends(ending)))
 
