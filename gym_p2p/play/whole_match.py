@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from gym_p2p.errors import P2PError, PersonGone
 
 if TYPE_CHECKING:
-    from gym_p2p.play.session import Finished, Session
+    from gym_p2p.exports import Finished
+    from gym_p2p.play.session import Session
 
 __all__ = ["play_whole_match"]
 
