@@ -66,13 +66,16 @@ def test_seeds_and_options_that_cannot_travel_are_refused_before_anything_connec
     env.close()
 
 
-def test_an_exports_folder_that_cannot_be_written_is_named_before_anything_connects(
-    lobby: Lobby, tmp_path: Path
+@pytest.mark.parametrize("option", ["exports", "exports_fallback", "record"])
+def test_a_folder_that_cannot_be_written_is_named_before_anything_connects(
+    lobby: Lobby, tmp_path: Path, option: str
 ) -> None:
     (tmp_path / "file").touch()
-    env = _env(lobby, exports=str(tmp_path / "file"))
-    with pytest.raises(ConfigurationError, match="cannot write to"):
+    changes: dict[str, Any] = {option: str(tmp_path / "file")}
+    env = _env(lobby, **changes)
+    with pytest.raises(ConfigurationError, match=f"{option}.*cannot write to"):
         env.reset()
+    assert left_running() == []
     env.close()
 
 

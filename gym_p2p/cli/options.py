@@ -226,6 +226,8 @@ def require_places(arguments: argparse.Namespace) -> None:
         ConfigurationError: they cannot.
     """
     check_place(arguments.exports)
+    if isinstance(arguments.exports_fallback, str):
+        check_place(arguments.exports_fallback, option="exports_fallback")
     if isinstance(arguments.record, str):
         path = Path(arguments.record)
         check_place(path.parent if path.suffix == ".p2preplay" else path, option="record")

@@ -26,7 +26,15 @@ from gym_p2p.game.replay.records import MAX_HEADER_BYTES
 from gym_p2p.game.replay.writer import ReplayWriter, check_replay_path
 from gym_p2p.play.exported import exported_config
 
-__all__ = ["check_places", "check_record", "discard_left", "fallback_of", "match_folder_of", "open_replay"]
+__all__ = [
+    "check_fallback",
+    "check_places",
+    "check_record",
+    "discard_left",
+    "fallback_of",
+    "match_folder_of",
+    "open_replay",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +75,16 @@ def check_record(config: P2PConfig) -> None:
         check_directory(config.record, option="record")
 
 
+def check_fallback(config: P2PConfig) -> None:
+    """Refuse early a folder to go on in, where somebody has named one, that takes nothing either.
+
+    Raises:
+        ConfigurationError: no file can be written there.
+    """
+    if config.exports.directory is not None and isinstance(config.exports.fallback, str):
+        check_place(config.exports.fallback, option="exports_fallback")
+
+
 def check_places(config: P2PConfig) -> None:
     """Refuse early what could not be written, before it is known whether a match is taken up again.
 
@@ -75,6 +93,7 @@ def check_places(config: P2PConfig) -> None:
     """
     if config.exports.directory is not None:
         check_place(config.exports.directory)
+    check_fallback(config)
     if not config.sync.rejoin_timeout_s:  # else the file may be of the match that is taken up again
         check_record(config)
 

@@ -37,7 +37,7 @@ from gym_p2p.play.match_client import MatchClient, Voter
 from gym_p2p.play.paused import Paused, told_pause
 from gym_p2p.play.played_match import EpisodeSink, PlayedMatch
 from gym_p2p.play.recorder import Recorder
-from gym_p2p.play.recording import check_record, discard_left, open_replay
+from gym_p2p.play.recording import check_fallback, check_record, discard_left, open_replay
 from gym_p2p.play.state_exchange import Beside
 from gym_p2p.play.sync_mode import SyncChoice, SyncOffer, make_offer
 from gym_p2p.play.waits import Waits
@@ -185,6 +185,7 @@ class MatchSetup:
             check_record(config)  # before anybody else is kept waiting
         if config.exports.directory is not None:
             check_directory(config.exports.directory)
+        check_fallback(config)
         votes = self._vote is not None
         return make_plan(
             self._game, config, take=self._wanted, votes=votes, offer=offer, seated=seated, kept=kept

@@ -46,6 +46,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"join {GAME} --exports {__file__}", "--exports: cannot write to"),
         (f"join no_such:env --human --exports {__file__}", "--exports: cannot write to"),  # nothing was begun
         (f"join {GAME} --record {__file__}/x", "--record: cannot write to"),
+        (f"join {GAME} --exports-fallback {__file__}", "--exports-fallback: cannot write to"),
         ("join CartPole-v1", "--watchers: CartPole-v1 has the single seat 'player'"),
         ("join CartPole-v1 --watchers 1 --seat player --picture", "--picture: CartPole-v1 draws no text"),
         ("join gym_p2p/Rally-v0 --human --policy scripted", "either you play the seat, or a policy does"),
@@ -88,6 +89,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --host no.such.name.invalid", "--host: cannot listen on"),
         (f"host {GAME} --public-url play.example.org", "--public-url: wanted http(s)://"),
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
+        (f"host {GAME} --exports-fallback {__file__}", "--exports-fallback: cannot write to"),
+        (f"demo --exports-fallback {__file__}", "--exports-fallback: cannot write to"),
         (f"host no_such:env --exports {__file__}", "--exports: cannot write to"),  # nothing was tried
         (f"host no_such:env --record {__file__}", "--record: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),

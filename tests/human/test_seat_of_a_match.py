@@ -160,7 +160,7 @@ def test_who_cannot_write_documents_is_told_before_a_person_is_asked_to_come(
 ) -> None:
     (tmp_path / "file").touch()
     links: list[str] = []
-    for option in ("exports", "record"):
+    for option in ("exports", "exports_fallback", "record"):
         options = lobby.options(fps=30, **{option: str(tmp_path / "file")})
         env = P2PEnv(gymnasium.make(RALLY, render_mode="rgb_array"), seat="left", **options)
         with pytest.raises(ConfigurationError, match="cannot write to"):
