@@ -157,6 +157,15 @@ def _exit_codes(own: Mapping[int, str]) -> str:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in a line, and where all options stand; argparse would list them."""
 
+    def parse_known_args(  # type: ignore[override]  # the two forms that argparse has of it
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and refuse what is left: a command's parser knows better where to read on than ours."""
+        known, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return known, left
+
     def error(self, message: str) -> NoReturn:
         """Tell and exit."""
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')} ({self.prog} --help tells all)\n")

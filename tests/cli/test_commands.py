@@ -91,6 +91,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
         (f"host {GAME} --exports {__file__}", "--exports: cannot write to"),
         (f"host {GAME} --exports-fallback {__file__}", "--exports-fallback: cannot write to"),
         (f"demo --exports-fallback {__file__}", "--exports-fallback: cannot write to"),
+        (f"demo {GAME}", f"gym-p2p demo: unrecognized arguments: {GAME} (gym-p2p demo --help tells all)"),
         (f"host no_such:env --exports {__file__}", "--exports: cannot write to"),  # nothing was tried
         (f"host no_such:env --record {__file__}", "--record: cannot write to"),
         (f"host {GAME} --links-file {__file__}", "--links-file: cannot read"),
