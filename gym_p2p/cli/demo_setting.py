@@ -80,15 +80,15 @@ def _setting(arguments: argparse.Namespace) -> DemoSetting:
     env = load_drawn(arguments.env, env_arguments(arguments.env_arg), mode=mode, option="--human")
     game = make_game(env, seats=arguments.seats)
     try:
-        rate = own_rate(env)
+        rate = own_rate(env) if arguments.human else FPS
         setting = DemoSetting(
             acting=tuple(game.seats),
             watching=_watching(game, arguments.players),
-            fps=arguments.fps if arguments.fps is not None else rate if arguments.human else FPS,
+            fps=rate if arguments.fps is None else arguments.fps,
             frames=arguments.frames or (None if arguments.human else FRAMES),
         )
         _require_number(arguments, setting.seats)
-        _require_players(game, arguments, rate=rate, fps=setting.fps)
+        _require_players(game, arguments, fps=setting.fps)
     finally:
         game.close()
     return setting
@@ -101,7 +101,7 @@ def _watching(game: Game, wanted: int | None) -> tuple[SeatId, ...]:
     return tuple(f"watcher_{number}" for number in range(1, wanted or 2))
 
 
-def _require_players(game: Game, arguments: argparse.Namespace, *, rate: float, fps: float) -> None:
+def _require_players(game: Game, arguments: argparse.Namespace, *, fps: float) -> None:
     """Pass where there are keys for the seat of the person, and a policy for each of the others.
 
     Raises:
@@ -116,7 +116,7 @@ def _require_players(game: Game, arguments: argparse.Namespace, *, rate: float, 
     limits = ReactionLimits(**reactions(arguments))
     for number, seat in enumerate(game.seats):
         if arguments.human and number == 0:
-            seat_controls(game, seat, keys=arguments.keys, fps=rate)
+            seat_controls(game, seat, keys=arguments.keys, fps=fps)
         else:
             with _of_policies():
                 load_policy(_policy(arguments), game, seat, seed=number, limits=limits, fps=fps)

@@ -6,11 +6,8 @@ from pathlib import Path
 
 from tests.browser.driver import Driver
 from tests.browser.seat_page import DRAWN, PHASES, Page
-from tests.hosting.hosts import Host
+from tests.hosting.hosts import LONG, Host
 from tests.waiting import until
-
-LONG = ("--env-arg", "points=99")
-"""As long as its frames last."""
 
 
 def says(page: Page, words: str) -> None:

@@ -78,6 +78,23 @@ def test_a_tab_that_was_taken_over_says_how_the_game_ended_in_the_other_one(brow
         first.ask("close")
 
 
+@pytest.mark.parametrize(
+    "init",
+    [
+        "delete window.BroadcastChannel;",
+        "window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } };",
+    ],
+    ids=["not there", "not allowed"],
+)
+def test_a_browser_whose_tabs_cannot_tell_each_other_anything_shows_the_game(
+    browser: Driver, init: str
+) -> None:
+    with Stage(browser, picture(), init=init) as stage:
+        stage.show()
+        stage.tell(TOLD["over"])
+        assert stage.page.head() == "You won"
+
+
 def test_who_plays_elsewhere_reads_that_nothing_answers_once_the_game_is_closed(browser: Driver) -> None:
     with Alone(Painter()) as alone:
         page = Page(browser, alone.seat.url)

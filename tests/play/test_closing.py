@@ -15,8 +15,8 @@ from gym_p2p.core.match.events import Interrupted, Left
 from gym_p2p.core.match.return_events import PlayerAway
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.envs.rally import RallyEnv
-from gym_p2p.net.worker.bridge import Bridge
-from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand
+from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
+from gym_p2p.net.worker.messages import StampedEvent, WorkerCommand, WorkerStopped
 from gym_p2p.play import closing
 from gym_p2p.play.live_match import LiveMatch
 from tests.play.by_hand import NetworkByHand, network_by_hand
@@ -151,3 +151,43 @@ def test_who_interrupts_the_end_of_the_network_half_has_what_it_said_before() ->
     assert taken == [(0, Left())]
     assert bridge.commands == [Leave("normal")]
     assert bridge.cleaned_up
+
+
+class _Timed(Bridge):
+    """A network half that says so much, on a clock that goes on by so much with every look at it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, said: Sequence[Any], *, look_s: float | None) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._said = iter(said)
+        self._look_s = look_s
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    def command(self, command: WorkerCommand) -> None: ...
+
+    def run_after_owner(self, command: Sequence[str]) -> None: ...
+
+    def receive(self, timeout_s: float) -> StampedEvent | None:
+        self.now += timeout_s if self._look_s is None else self._look_s
+        event = next(self._said, None)
+        self._stopped = isinstance(event, WorkerStopped)
+        return None if event is None else (0, event)
+
+    def _clean_up(self) -> None: ...
+
+
+def test_what_the_network_half_said_while_the_machine_stood_still_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said, taken = [Left(), WorkerStopped()], list[StampedEvent]()
+    _Timed(monkeypatch, said, look_s=2 * STOP_TIMEOUT_S).close(Leave("normal"), taken.append)
+    assert [event for _, event in taken] == said
+
+
+@pytest.mark.parametrize("look_s", [None, 0.01, 0.3])
+def test_a_network_half_that_does_not_stop_is_abandoned_in_time(
+    monkeypatch: pytest.MonkeyPatch, look_s: float | None
+) -> None:
+    bridge = _Timed(monkeypatch, [Left()] * 1000, look_s=look_s)
+    bridge.close(Leave("normal"), lambda _stamped: None)
+    assert bridge.now == pytest.approx(STOP_TIMEOUT_S, abs=0.3)

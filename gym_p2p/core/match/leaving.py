@@ -90,10 +90,15 @@ class Leaving:
             Goodbye(command.reason, exchange.episode, exchange.given, command.lost, command.cause, ())
         )
 
-    def excuse(self, seconds: float) -> None:
-        """Wait for so much longer: we stood still ourselves, and nobody could give us what they owe."""
+    def excuse(self, awake_at: float, now: float) -> None:
+        """Wait for so much longer: we stood still ourselves, and nobody could give us what they owe.
+
+        Args:
+            awake_at: from when on.
+            now: until now; of whoever said goodbye in between, only from then on.
+        """
         if self.since is not None:
-            self.since += seconds
+            self.since += now - max(awake_at, self.since)
 
     def finish(self, now: float) -> bool:
         """Return whether it is over by now; only once."""

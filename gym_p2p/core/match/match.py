@@ -281,11 +281,9 @@ class Match:
         """Do what is due."""
         if self._awake_at + STALL_S < now:
             self._answers.excuse()
-            self._leaving.excuse(now - self._awake_at)
-            self._awake_at = now
-            for peer in self._peers.values():
-                peer.received_at = now
+            self._leaving.excuse(self._awake_at, now)
             self._rerouting.woke_up(now)
+            self._awake_at = now
         deadlines = self._deadlines
         deadlines.forget()
         if (at := deadlines.next()) is not None and at <= now:

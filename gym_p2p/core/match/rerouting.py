@@ -208,7 +208,7 @@ class Rerouting:
         """Note that we stood still ourselves until now: nobody was silent."""
         for peer in self._peers.values():
             ways = peer.ways
-            ways.heard_at = ways.tried_at = ways.interrupted_at = now
+            peer.received_at = ways.heard_at = ways.tried_at = ways.interrupted_at = now
 
     # What arrives.
 

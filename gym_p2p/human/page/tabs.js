@@ -4,14 +4,23 @@
  */
 
 export class Tabs {
-  #channel = new BroadcastChannel(`gym_p2p ${location.pathname}`);
+  #channel = channel();
 
   /** @param heard is given what another tab tells */
   constructor(heard) {
-    this.#channel.onmessage = ({ data }) => heard(data);
+    if (this.#channel !== null) this.#channel.onmessage = ({ data }) => heard(data);
   }
 
   tell(state) {
-    this.#channel.postMessage(state);
+    this.#channel?.postMessage(state);
+  }
+}
+
+/** Open it; null in a browser that has none, or gives none to a site that may keep nothing (Firefox with cookies blocked). */
+function channel() {
+  try {
+    return new BroadcastChannel(`gym_p2p ${location.pathname}`);
+  } catch {
+    return null;
   }
 }

@@ -21,6 +21,9 @@ STOP_TIMEOUT_S = 5.0
 """More than a goodbye (3 s, :mod:`gym_p2p.core.match.leaving`) and closing the sockets need; after it the
 network half is abandoned."""
 
+_LOOK_EVERY_S = 0.5
+"""A look for the end of the network half. Who looks for longer stood still, and it mostly did, too."""
+
 
 class Bridge(abc.ABC):
     """The user's side of the network half. All but :meth:`command` is called on the user's thread."""
@@ -66,12 +69,18 @@ class Bridge(abc.ABC):
             self._clean_up()
 
     def _drain(self, take: Callable[[StampedEvent], None]) -> None:
-        """Take the events until the network half has stopped, or for the stop time-out."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while not self._stopped and (left_s := deadline - time.monotonic()) > 0:
-            event = self.receive(left_s)
+        """Take the events until the network half has stopped, or for the stop time-out.
+
+        Of a look that took longer than it was to, because this process stood still, the rest is not counted.
+        """
+        left_s, looked_at = STOP_TIMEOUT_S, time.monotonic()
+        while not self._stopped and left_s > 0:
+            event = self.receive(min(left_s, _LOOK_EVERY_S))
             if event is not None:
                 take(event)
+            now = time.monotonic()
+            left_s -= min(now - looked_at, _LOOK_EVERY_S)
+            looked_at = now
 
     @abc.abstractmethod
     def _clean_up(self) -> None:

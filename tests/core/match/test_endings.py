@@ -95,7 +95,7 @@ def test_what_the_service_loses_of_the_last_words_is_said_again(make: Any, lost:
 @MAKERS
 @pytest.mark.parametrize("after_s", [0.02, 0.1, *rarely(0.4)])
 def test_time_for_which_the_machine_stood_still_is_no_time_of_who_closes(make: Any, after_s: float) -> None:
-    end = end_of(make, 2, {})
+    end, waited_for_somebody = end_of(make, 2, {}), 0
     for step in range(16):
         table: EndingTable = make(2, [Cut((0, 1), end - 0.3 + step / 50, FOR_GOOD_S, None)])
 
@@ -106,6 +106,21 @@ def test_time_for_which_the_machine_stood_still_is_no_time_of_who_closes(make: A
         assert table.run(WITHIN_S, until=table.all_left)
         table.assert_all_compared_alike()
         assert not any(seat.over for seat in table.seats)
+        waited_for_somebody += table.clock.time() > 2 * REPAIRED_S
+    assert waited_for_somebody > 0, "nobody stood still while they closed"
+
+
+@MAKERS
+def test_who_closes_as_their_machine_wakes_up_does_not_wait_as_long_as_it_slept(make: Any) -> None:
+    table: EndingTable = make(2, frames=500)
+
+    def wake_up() -> None:
+        table.clock._now += 3600
+        table.closing[0].close()
+
+    table.clock.call_at(0.5, wake_up)
+    assert table.run(3600 + WITHIN_S, until=lambda: table.closing[0].left_at is not None)
+    assert max(table.took_s()) < REPAIRED_S
 
 
 @MAKERS
