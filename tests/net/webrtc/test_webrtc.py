@@ -213,7 +213,7 @@ class TestCarrying:
             while len(round_trips_ms) < 5 or (min(round_trips_ms) > 53.0 and len(round_trips_ms) < 50):
                 report = await peer.connection.getStats()
                 round_trips_ms.append(report["P"]["currentRoundTripTime"] * 1000)
-            assert statistics.median(round_trips_ms) >= 50.0
+            assert statistics.median(round_trips_ms) >= 2 * (25.0 - EARLY_S * 1e3)
             with in_time():
                 assert min(round_trips_ms) <= 53.0
             process.stdin.close()
@@ -749,9 +749,9 @@ class TestStats:
     def test_a_round_trip_above_half_a_second_is_measured_and_ends_no_connection(self) -> None:
         async def work() -> None:
             async with connected_pair(LinkEmulation(one_way_ms=300)) as (one, other):
-                for _ in range(20):  # on a busy machine some readings are late; none can be early
+                for _ in range(20):  # on a busy machine some readings are late
                     reading_s = (await one.connection.getStats())["P"]["currentRoundTripTime"]
-                    assert reading_s >= 0.6
+                    assert reading_s >= 2 * (0.3 - EARLY_S)
                     if reading_s <= 0.65:
                         break
                 with in_time():
