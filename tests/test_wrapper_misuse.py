@@ -66,12 +66,15 @@ def test_seeds_and_options_that_cannot_travel_are_refused_before_anything_connec
     env.close()
 
 
-@pytest.mark.parametrize("option", ["exports", "exports_fallback", "record"])
+@pytest.mark.parametrize(
+    ("option", "beside"),
+    [("exports", {}), ("exports_fallback", {}), ("exports_fallback", {"exports": None}), ("record", {})],
+)
 def test_a_folder_that_cannot_be_written_is_named_before_anything_connects(
-    lobby: Lobby, tmp_path: Path, option: str
+    lobby: Lobby, tmp_path: Path, option: str, beside: dict[str, Any]
 ) -> None:
     (tmp_path / "file").touch()
-    changes: dict[str, Any] = {option: str(tmp_path / "file")}
+    changes = {option: str(tmp_path / "file"), **beside}
     env = _env(lobby, **changes)
     with pytest.raises(ConfigurationError, match=f"{option}.*cannot write to"):
         env.reset()

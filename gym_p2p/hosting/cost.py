@@ -18,10 +18,9 @@ from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.random_policy import RandomPolicy
 from gym_p2p.game.spaces.masks import mask_of
 from gym_p2p.hosting.messages import Measured, Part
-from gym_p2p.hosting.player import make_environment, seat_policy
+from gym_p2p.hosting.player import make_environment, seat_person, seat_policy
 from gym_p2p.human.encoding import require_picture
 from gym_p2p.human.frames import FrameStream
-from gym_p2p.human.seat import HumanSeat
 
 __all__ = ["cost_of", "free_bytes", "measure", "seats_in_memory"]
 
@@ -91,16 +90,7 @@ def measure(part: Part, seconds: float) -> Measured:
     if len(game.seats) < 2:
         raise UsageError(f"{part.env} has the single seat {game.seats[0]!r}: nobody can play with anybody")
     assert part.person is not None  # noqa: S101 - a person's part
-    person = part.person
-    HumanSeat(
-        env,
-        keys=person.keys,
-        title=person.title,
-        hold_s=person.hold_s,
-        countdown_s=person.countdown_s,
-        next_url=person.next_url,
-        browser=False,
-    )
+    seat_person(env, part.person)
     seat_policy(env, part)
     fps = env.p2p.config.sync.fps or 1.0
     step_s, drawing_s = _times(game, seconds)

@@ -19,7 +19,7 @@ from gym_p2p.game.drawing import own_rate
 from gym_p2p.game.env.load import load_environment
 from gym_p2p.game.env.recipe import named_recipe
 from gym_p2p.hosting.capacity import Punctuality
-from gym_p2p.hosting.messages import Began, Dying, Ended, Frames, FromProcess, Over, Part
+from gym_p2p.hosting.messages import Began, Dying, Ended, Frames, FromProcess, Over, Part, PersonsPart
 from gym_p2p.human.entrance import Entrance
 from gym_p2p.human.seat import HumanSeat
 from gym_p2p.play.whole_match import play_whole_match
@@ -30,7 +30,7 @@ from gym_p2p.wrapper import P2PEnv
 if TYPE_CHECKING:
     from gym_p2p.wrapper import P2POptions
 
-__all__ = ["Player", "make_environment", "seat_policy"]
+__all__ = ["Player", "make_environment", "seat_person", "seat_policy"]
 
 _OURS = frozenset(
     {
@@ -85,6 +85,31 @@ def seat_policy(env: P2PEnv, part: Part) -> PolicySeat:
     return PolicySeat(env, part.policy, reaction_ms=part.reaction_ms, actions_per_s=part.actions_per_s)
 
 
+def seat_person(env: P2PEnv, person: PersonsPart, entrance: Entrance | None = None) -> HumanSeat:
+    """Return a person's seat.
+
+    Args:
+        env: what they play.
+        person: their part.
+        entrance: where their page comes from; ``None`` where nobody will come, and the seat is not entered.
+
+    Raises:
+        ConfigurationError: their part cannot be.
+    """
+    return HumanSeat(
+        env,
+        keys=person.keys,
+        title=person.title,
+        browser=False,
+        announce=lambda _url: None,
+        entrance=entrance,
+        open_limit_s=OPEN_LIMIT_S,
+        hold_s=person.hold_s,
+        countdown_s=person.countdown_s,
+        next_url=person.next_url,
+    )
+
+
 @contextlib.contextmanager
 def _to_its_end(_ending: str) -> Iterator[None]:
     """Let nobody interrupt the block, on the main thread: documents that are half written are none."""
@@ -137,18 +162,7 @@ class Player:
     def _play_for_person(self) -> str:
         person = self._part.person
         assert person is not None  # noqa: S101 - the caller has looked
-        seat = HumanSeat(
-            self._env,
-            keys=person.keys,
-            title=person.title,
-            browser=False,
-            announce=lambda _url: None,
-            entrance=self._entrance,
-            open_limit_s=OPEN_LIMIT_S,
-            hold_s=person.hold_s,
-            countdown_s=person.countdown_s,
-            next_url=person.next_url,
-        )
+        seat = seat_person(self._env, person, self._entrance)
         try:
             with seat:
                 return self._told_if_again(seat)

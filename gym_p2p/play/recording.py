@@ -81,7 +81,7 @@ def check_fallback(config: P2PConfig) -> None:
     Raises:
         ConfigurationError: no file can be written there.
     """
-    if config.exports.directory is not None and isinstance(config.exports.fallback, str):
+    if isinstance(config.exports.fallback, str):
         check_place(config.exports.fallback, option="exports_fallback")
 
 

@@ -18,7 +18,11 @@ from tests.human.fake_page import FakePage
 from tests.waiting import until
 
 SHORT = ("--env-arg", "max_frames=60")
-_SLOW = re.compile(r"trying .* \.\.\.|[\w-]+: (the (user|network) process stood still|.*\bpath\b).*")
+_SLOW = re.compile(
+    r"trying .* \.\.\.|[\w-]+: "
+    r"(the (user|network) process stood still|"
+    r".*(path to '|direct path|no good path|though the path is alive)).*"
+)
 """What is said of a machine that stands still, whose paths are lost meanwhile: nothing is wrong."""
 
 

@@ -27,9 +27,8 @@ class Bucket:
 
     def takes(self, size_bytes: int, now: float) -> bool:
         """Whether so much more is within the rate; it is then taken off."""
-        takes_s = (
-            size_bytes / self._bytes_per_s
-        )  # as has and take_off do it, at once: every game message asks
+        # As has and take_off do it, at once: every game message asks.
+        takes_s = size_bytes / self._bytes_per_s
         if takes_s > self._burst_s or self._paid_until + takes_s - self._burst_s > now:
             return False
         self._paid_until = max(self._paid_until, now) + takes_s

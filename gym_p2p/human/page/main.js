@@ -25,7 +25,7 @@ const FULL_AGAIN_MS = 10_000;
 const ANSWER_LIMIT_MS = 10_000;
 const NOT_FOUND = 404;
 const NOT_LET_IN = [401, 403];
-const OURS = "Gym-P2P"; // a header of every answer of the game's own; any other answer is of somebody in front of it
+const OURS = "Gym-P2P"; // a header of the game's own answers to this page; another 404 is of somebody in front of it
 
 const link = new Link({
   opened: () => {
