@@ -5,10 +5,16 @@ Each worker process takes one file after the other, for a file's tests share wha
 folders go to one worker, for their files share what is costly: the browser, the hosts. What bounds times
 that a busy machine would stretch comes last: first the tests marked ``quiet``, which wait for the most
 part, three at a time, beside nothing else but what computes where a processor would be idle, as some of
-``.ci/run`` does; then those marked ``alone``, one by one. A test that finds itself late (``in_time`` of
-``tests.waiting``) is tried again with nothing beside it before it has failed, and the summary says so.
+``.ci/run`` does; then those marked ``alone``, one by one.
 
-A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``.
+Before a test has failed it is tried again with nothing beside it: twice where it finds itself late
+(``in_time`` of ``tests.waiting``), and once, in the whole run, where other tests ran beside it and real time
+passes in it. The summary shows each such try whole, for it is looked at all the same: a bound is too tight,
+or two things may come in either order, in the test or in what it tests. The core's tests, on virtual time,
+fail at once, as do those that were alone.
+
+A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``; with nothing
+beside them, tests fail at once.
 """
 
 from __future__ import annotations
@@ -40,10 +46,17 @@ PLACES = tuple(Path(__file__).with_name(name) for name in ("parallel.py", "__ini
 IDLING = Path(__file__).with_name("conftest.py")
 """What computes where a processor would be idle shares this one, and a test alone locks it."""
 LOOKS_AGAIN_S = 0.05
-TRIED_AGAIN = 2
+LATE_TRIES = 2
 """So often is a test that was late tried again: a busy machine makes late, and nothing early."""
-_LATE = pytest.StashKey[int]()
-"""How often a test has been late."""
+CHANCES = 4
+"""So many tests of each process are tried again for having had others beside them. Where more fail, it is no
+chance."""
+_VIRTUAL = Path(__file__).with_name("core")
+"""The tests in which no real time passes: whatever runs beside them, they do the same."""
+_AGAIN = pytest.StashKey[int]()
+"""How often a test has been tried again."""
+_GIVEN = pytest.StashKey[int]()
+"""How many of ``CHANCES`` this process has given."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -139,12 +152,12 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
-    """Hold the places that the test takes, which is not its time; try it again where it was late."""
-    late_before = item.stash.get(_LATE, 0)
-    places = len(PLACES) if late_before else _places(item)
+    """Hold the places that the test takes, which is not its time; try it again where that is its due."""
+    tried = item.stash.get(_AGAIN, 0)
+    places = len(PLACES) if tried else _places(item)
     with taken(places) if xdist.is_xdist_worker(item.session) else contextlib.nullcontext():
         done = yield
-    if item.stash.get(_LATE, 0) > late_before:
+    if item.stash.get(_AGAIN, 0) > tried:
         return item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
     return done
 
@@ -153,30 +166,42 @@ def pytest_runtest_protocol(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a test that was late fail only where it has been so as often as it is tried."""
+    """Let a test fail only where it is not tried again."""
     report = yield
-    late = item.stash.get(_LATE, 0)
-    was_late = call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(Late)
-    if was_late and late < TRIED_AGAIN:
-        item.stash[_LATE] = late + 1
-        report.outcome = "late"  # type: ignore[assignment]  # one of our own, which is none of pytest's
+    tried = item.stash.get(_AGAIN, 0)
+    if not report.failed or call.excinfo is None or report.when == "teardown":
+        return report
+    late = call.excinfo.errisinstance(Late)
+    if tried < LATE_TRIES if late else not tried and _chance(item):
+        item.stash[_AGAIN] = tried + 1
+        report.outcome = "again"  # type: ignore[assignment]  # one of our own, which is none of pytest's
     return report
+
+
+def _chance(item: pytest.Item) -> bool:
+    """Tell whether what ran beside a test that failed may be why; so often in one process and no oftener."""
+    beside = xdist.is_xdist_worker(item.session) and _places(item) < len(PLACES)
+    given = item.config.stash.get(_GIVEN, 0)
+    if not beside or item.path.is_relative_to(_VIRTUAL) or given == CHANCES:
+        return False
+    item.config.stash[_GIVEN] = given + 1
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Show a try that was late as that."""
-    return ("late", "L", "LATE") if report.outcome == "late" else None  # type: ignore[comparison-overlap]  # see above
+    """Show a try that does not count as that."""
+    return ("tried again", "A", "AGAIN") if report.outcome == "again" else None  # type: ignore[comparison-overlap]  # see above
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests were late at first, and by what, so that one that often is gets looked at."""
-    late = terminalreporter.getreports("late")
-    if late:
+    """Show in full by what each test failed that was tried again, so that it gets looked at."""
+    again = terminalreporter.getreports("tried again")
+    if again:
         terminalreporter.section("tried again with nothing beside it")
-    for report in late:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        terminalreporter.write_line(f"{report.nodeid}: {getattr(crash, 'message', report.longrepr)}")
+    for report in again:
+        terminalreporter.write_line(f"{report.nodeid}:")
+        terminalreporter.write_line(report.longreprtext)
 
 
 def _places(item: pytest.Item) -> int:

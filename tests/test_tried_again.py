@@ -1,4 +1,4 @@
-"""What becomes of a test that finds itself late."""
+"""What becomes of a test that fails for something that ran beside it."""
 
 from __future__ import annotations
 
@@ -8,52 +8,106 @@ from pathlib import Path
 
 import pytest
 
+from tests.parallel import CHANCES
 from tests.players import together
 from tests.waiting import PATIENCE_S, Late, in_time
 
 PROGRAM = """
+import collections
 import pytest
 from tests.waiting import in_time
-tries = []
+tried = collections.Counter()
 
 @pytest.fixture
 def fresh():
     return []
 
-def test_it(fresh):
+{marked}
+def test_it(fresh, request):
     fresh.append(1)
     assert fresh == [1]
-    tries.append(1)
+    tried[request.node.name] += 1
+    tries = tried[request.node.name]
     {body}
+"""
+LATE_TWICE = "with in_time(): assert tries > 2, 'took long'"
+WRONG_ONCE = "assert tries > 1, 'came early'"
+VIRTUAL_TIME_IN = """
+from pathlib import Path
+from tests import parallel
+parallel._VIRTUAL = Path(__file__).with_name("virtual")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone")
 """
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("with in_time(): assert len(tries) > 2, 'took long'", "1 passed, 2 late"),
-        ("with in_time(): assert len(tries) > 3, 'took long'", "1 failed, 2 late"),
-        ("with in_time(): raise ValueError", "1 failed"),
-        ("assert len(tries) > 1", "1 failed"),
-    ],
-    ids=["late twice", "late each time", "broken", "wrong"],
-)
-def test_what_is_late_is_tried_twice_again_and_what_is_wrong_fails_at_once(
-    body: str, said: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "test_times.py"
-    file.write_text(PROGRAM.format(body=body))
-    command = [sys.executable, "-m", "pytest", "-n0", "-p", "tests.parallel", "-p", "no:cacheprovider"]
+def _outcome(folder: Path, body: str, *options: str, file: str = "test_times.py", marked: str = "") -> str:
+    """Run a test of its own in processes of its own; return what pytest printed."""
+    (folder / "conftest.py").write_text(VIRTUAL_TIME_IN)
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(PROGRAM.format(body=body, marked=marked))
+    command = [sys.executable, "-m", "pytest", "-p", "tests.parallel", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "--rootdir", str(tmp_path), str(file)],
+        [*command, *options, "--rootdir", str(folder), str(folder)],
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_S,
         check=False,
     )
-    assert f"= {said} in " in done.stdout, done.stdout + done.stderr
-    assert done.returncode == ("failed" in said)
-    assert ("test_it: tests.waiting.Late: took long" in done.stdout) == ("late" in said)
+    assert done.returncode == ("failed" in done.stdout), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "summary"),
+    [
+        (LATE_TWICE, "1 passed, 2 tried again"),
+        ("with in_time(): assert tries > 3, 'took long'", "1 failed, 2 tried again"),
+        ("with in_time(): raise ValueError", "1 failed"),
+        (WRONG_ONCE, "1 failed"),
+    ],
+    ids=["late twice", "late each time", "broken", "wrong"],
+)
+def test_what_is_late_is_tried_twice_again_and_what_is_wrong_fails_at_once(
+    body: str, summary: str, tmp_path: Path
+) -> None:
+    said = _outcome(tmp_path, body, "-n0")
+    assert f"= {summary} in " in said
+    assert ("Late: took long" in said) == ("again" in summary)
+
+
+@pytest.mark.parametrize(
+    ("body", "summary"),
+    [
+        (WRONG_ONCE, "1 passed, 1 tried again"),
+        ("assert tries > 2, 'came early'", "1 failed, 1 tried again"),
+        (LATE_TWICE, "1 passed, 2 tried again"),
+    ],
+    ids=["once", "twice", "late"],
+)
+def test_what_is_wrong_beside_others_is_tried_once_again_and_told_in_full(
+    body: str, summary: str, tmp_path: Path
+) -> None:
+    said = _outcome(tmp_path, body, "-n1")
+    assert f"= {summary} in " in said
+    assert "tried again with nothing beside it" in said
+    assert "def test_it(fresh, request)" in said
+    assert body in said
+
+
+def test_what_had_nothing_beside_it_or_is_on_virtual_time_fails_at_once(tmp_path: Path) -> None:
+    alone = _outcome(tmp_path, WRONG_ONCE, "-n1", marked="@pytest.mark.alone")
+    assert "= 1 failed in " in alone
+    (tmp_path / "test_times.py").unlink()
+    assert "= 1 failed in " in _outcome(tmp_path, WRONG_ONCE, "-n1", file="virtual/test_times.py")
+
+
+def test_where_many_fail_it_is_no_chance(tmp_path: Path) -> None:
+    many = f"@pytest.mark.parametrize('fresh', range({CHANCES + 3}), indirect=True)"
+    said = _outcome(tmp_path, WRONG_ONCE, "-n1", marked=many)
+    assert f"= 3 failed, {CHANCES} passed, {CHANCES} tried again in " in said
 
 
 def test_what_is_late_in_one_of_several_threads_is_late_for_the_test() -> None:

@@ -139,11 +139,10 @@ async def open_line(
         sio.on(names.of(event), handler, namespace=names.namespace)
     sio.on("connect_error", refusals.append, namespace=names.namespace)
     shown = Credentials() if credentials is None else credentials
+    door = _Door(sio, url, timeout_s, names.namespace)
     try:
         async with asyncio.timeout(timeout_s):
-            rtt_ms = await _connect_and_register(
-                sio, url, subject_id, shown, timeout_s=timeout_s, names=names
-            )
+            rtt_ms = await _connect_and_register(door, subject_id, shown, names)
     except BaseException as error:
         reached = sio.eio.state == "connected"
         await hang_up(sio)
@@ -151,31 +150,26 @@ async def open_line(
             _raise_refusal(refusals)
         if isinstance(error, P2PError | asyncio.CancelledError):
             raise
+        cause: BaseException | None = error
         if isinstance(error, TimeoutError):
-            raise ServiceUnreachable(
-                url, f"no answer within {timeout_s:g} s{_OTHER_NAMES * reached}"
-            ) from None
-        raise ServiceUnreachable(url, await in_words(error, url)) from None
+            cause = None if reached else door.turned_away
+        late = f"no answer within {timeout_s:g} s{_OTHER_NAMES * reached}"
+        raise ServiceUnreachable(url, late if cause is None else await in_words(cause, url)) from None
     sio.on("disconnect", on_break, namespace=names.namespace)
     return sio, rtt_ms
 
 
 async def _connect_and_register(
-    sio: socketio.AsyncClient,
-    url: str,
-    subject_id: str,
-    credentials: Credentials,
-    *,
-    timeout_s: float,
-    names: EventNames,
+    door: _Door, subject_id: str, credentials: Credentials, names: EventNames
 ) -> float:
-    await _connect(sio, url, credentials.to_auth(), timeout_s, names.namespace)
+    await door.pass_through(credentials.to_auth())
+    sio, url = door.sio, door.url
     match_token = None if credentials.match_token is None else credentials.match_token.reveal()
     registration = RegisterSubject(subject_id, CLIENT, match_token)
     sent_at = time.monotonic()
     event, namespace = names.of(registration.event), names.namespace
     answer = accepted(
-        await sio.call(event, encode(registration), namespace=namespace, timeout=timeout_s), url
+        await sio.call(event, encode(registration), namespace=namespace, timeout=door.timeout_s), url
     )
     rtt_ms = (time.monotonic() - sent_at) * 1e3
     if answer.get("service") != "gym_p2p":
@@ -186,31 +180,40 @@ async def _connect_and_register(
     return rtt_ms
 
 
-async def _connect(
-    sio: socketio.AsyncClient, url: str, auth: Mapping[str, str] | None, timeout_s: float, namespace: str
-) -> None:
-    """Connect, and again while the service only has too many others at the door."""
-    # The library takes an URL's host alone; a service behind a proxy may have a path.
-    path = f"{urllib.parse.urlsplit(url).path.strip('/')}/socket.io"
-    ends_at = time.monotonic() + timeout_s
-    while True:
-        try:
-            await sio.connect(
-                url,
-                auth=auth,
-                transports=["websocket"],
-                namespaces=[namespace],
-                socketio_path=path,
-                wait_timeout=timeout_s,
-            )
-        except socketio.exceptions.ConnectionError as error:
-            pause_s = _BUSY_PAUSE_S * random.uniform(0.5, 1.0)
-            if not is_turned_away(error) or ends_at <= time.monotonic() + pause_s:
-                raise
-            await asyncio.sleep(pause_s)
-        else:
-            _end_where_nothing_is_taken(sio)
-            return
+@attrs.define(eq=False)
+class _Door:
+    """Where a line is let in, or waits while the service only has too many others there."""
+
+    sio: socketio.AsyncClient
+    url: str
+    timeout_s: float
+    namespace: str
+    turned_away: socketio.exceptions.ConnectionError | None = None
+    """By what it was turned away last; an attempt that the deadline cuts off tells less."""
+
+    async def pass_through(self, auth: Mapping[str, str] | None) -> None:
+        # The library takes an URL's host alone; a service behind a proxy may have a path.
+        path = f"{urllib.parse.urlsplit(self.url).path.strip('/')}/socket.io"
+        ends_at = time.monotonic() + self.timeout_s
+        while True:
+            try:
+                await self.sio.connect(
+                    self.url,
+                    auth=auth,
+                    transports=["websocket"],
+                    namespaces=[self.namespace],
+                    socketio_path=path,
+                    wait_timeout=self.timeout_s,
+                )
+            except socketio.exceptions.ConnectionError as error:
+                pause_s = _BUSY_PAUSE_S * random.uniform(0.5, 1.0)
+                if not is_turned_away(error) or ends_at <= time.monotonic() + pause_s:
+                    raise
+                self.turned_away = error
+                await asyncio.sleep(pause_s)
+            else:
+                _end_where_nothing_is_taken(self.sio)
+                return
 
 
 def _end_where_nothing_is_taken(sio: socketio.AsyncClient) -> None:

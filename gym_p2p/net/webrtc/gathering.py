@@ -95,8 +95,9 @@ class Gatherer:
 
     @property
     def failures(self) -> str:
-        """Which servers gave no candidate, and why, in words; empty where none has failed."""
-        return "; ".join(f"{url}: {why}" for url, why in self._failures.items())
+        """Which servers gave no candidate, and why, in words and their order; empty where none has failed."""
+        urls = dict.fromkeys(url for server in self._servers for url in server.urls)
+        return "; ".join(f"{url}: {self._failures[url]}" for url in urls if url in self._failures)
 
     @property
     def no_relay(self) -> tuple[str, str]:
@@ -129,9 +130,8 @@ class Gatherer:
 
     def add_servers(self, servers: Sequence[IceServer]) -> None:
         """Query these servers too, at once or when gathering begins."""
-        if self._hosts is None:
-            self._servers += tuple(servers)
-        elif not self._closed:
+        self._servers += tuple(servers)
+        if self._hosts is not None and not self._closed:
             self._ask_all(servers, self._hosts)
 
     async def close(self) -> None:

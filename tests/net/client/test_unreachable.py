@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -30,10 +32,15 @@ NOT_FOUND = http("404 Not Found")
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: bytes, certificate: Path | None = None) -> AsyncIterator[str]:
-    """Answer whatever comes on a port of this machine; yield what follows the scheme of its URL."""
+async def answering(
+    answer: bytes, certificate: Path | None = None, *, answers: float = math.inf
+) -> AsyncIterator[str]:
+    """Answer so many that come to a port of this machine; yield what follows the scheme of its URL."""
+    comes = itertools.count()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if next(comes) >= answers:
+            await reader.read()
         with contextlib.suppress(OSError):
             await reader.read(4096)
             writer.write(answer)
@@ -185,8 +192,15 @@ def test_whoever_comes_while_too_many_others_do_is_let_in_a_little_later(service
     asyncio.run(main())
 
 
-def test_a_service_that_stays_busy_is_told_as_that() -> None:
-    assert "takes no more connections for the moment" in told("http", http("429 Slow"), timeout_s=3.0)
+@pytest.mark.parametrize("answers", [math.inf, 1, 3], ids=["always", "once", "three times"])
+def test_a_service_that_stays_busy_is_told_as_that_also_where_the_last_attempt_is_cut_off(
+    answers: float,
+) -> None:
+    async def main() -> str:
+        async with asyncio.timeout(2 * PATIENCE_S), answering(http("429 Slow"), answers=answers) as rest:
+            return await failure(f"http{rest}", timeout_s=3.0)
+
+    assert "takes no more connections for the moment" in asyncio.run(main())
 
 
 @pytest.mark.parametrize("url", ["http://h/?x=1", "http://h/#x", "http://ann:word@h/"])
