@@ -172,14 +172,14 @@ def pytest_runtest_makereport(
     if not report.failed or call.excinfo is None or report.when == "teardown":
         return report
     late = call.excinfo.errisinstance(Late)
-    if tried < LATE_TRIES if late else not tried and _chance(item):
+    if tried < LATE_TRIES if late else not tried and _give_chance(item):
         item.stash[_AGAIN] = tried + 1
         report.outcome = "again"  # type: ignore[assignment]  # one of our own, which is none of pytest's
     return report
 
 
-def _chance(item: pytest.Item) -> bool:
-    """Tell whether what ran beside a test that failed may be why; so often in one process and no oftener."""
+def _give_chance(item: pytest.Item) -> bool:
+    """Take one of the chances, where what ran beside a test may be why it failed; return whether."""
     beside = xdist.is_xdist_worker(item.session) and _places(item) < len(PLACES)
     given = item.config.stash.get(_GIVEN, 0)
     if not beside or item.path.is_relative_to(_VIRTUAL) or given == CHANCES:
