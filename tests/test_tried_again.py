@@ -32,10 +32,15 @@ def test_it(fresh, request):
 """
 LATE_TWICE = "with in_time(): assert tries > 2, 'took long'"
 WRONG_ONCE = "assert tries > 1, 'came early'"
-VIRTUAL_TIME_IN = """
+OF_ITS_OWN = """
 from pathlib import Path
 from tests import parallel
-parallel._VIRTUAL = Path(__file__).with_name("virtual")
+here = Path(__file__)
+parallel._VIRTUAL = here.with_name("virtual")
+parallel.IDLING = here
+parallel.PLACES = tuple(here.with_name(f"place {number}") for number in range(3))
+for place in parallel.PLACES:
+    place.touch()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "alone")
@@ -44,7 +49,7 @@ def pytest_configure(config):
 
 def _outcome(folder: Path, body: str, *options: str, file: str = "test_times.py", marked: str = "") -> str:
     """Run a test of its own in processes of its own; return what pytest printed."""
-    (folder / "conftest.py").write_text(VIRTUAL_TIME_IN)
+    (folder / "conftest.py").write_text(OF_ITS_OWN)
     path = folder / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(PROGRAM.format(body=body, marked=marked))
