@@ -22,6 +22,7 @@ from gym_p2p.core.match.events import Pinged
 from gym_p2p.core.wire.messages import Cause
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.webrtc.rehearsal import rehearse as rehearse_connection
+from gym_p2p.net.worker.busy_loop import BusyLoop
 from gym_p2p.net.worker.factory import make_worker
 from gym_p2p.net.worker.messages import (
     AfterOwner,
@@ -62,6 +63,7 @@ class _Pipe(asyncio.Protocol):
         self.planned: asyncio.Future[NetworkWorker] = asyncio.get_running_loop().create_future()
         self._worker: NetworkWorker | None = None
         self._reader = FrameReader()
+        self._busy = BusyLoop(asyncio.get_running_loop())
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
         self.after_owner: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class _Pipe(asyncio.Protocol):
         for value in self._reader.feed(data):
             if type(value) is GiveInput and self._worker is not None:  # nearly always; somebody waits for it
                 self._worker.command(value)
+                self._busy.expect_another()
             elif isinstance(value, PlayerPlan | SpectatorPlan):
                 # At once: the next command may have come with it, and it may be to leave.
                 self._worker = make_worker(value, self.emit)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from gym_p2p.core.link.busy_polling import BusyPolling
 from gym_p2p.errors import NetworkEnded, NetworkError
 from gym_p2p.net.worker.bridge import STOP_TIMEOUT_S, Bridge
 from gym_p2p.net.worker.messages import (
@@ -46,7 +47,7 @@ class ProcessBridge(Bridge):
         except OSError as error:
             raise NetworkError(f"the network process could not start: {error}") from error
         let_go_in_forks(self._socket)
-        self._arriving = TimedSocket(self._socket)
+        self._arriving = TimedSocket(self._socket, BusyPolling())
         self._arriving.limit_sends(STOP_TIMEOUT_S)
         self._reader = FrameReader()
         self._sending = threading.Lock()

@@ -6,9 +6,13 @@ Python's.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
+import time
+
+from gym_p2p.core.link.busy_polling import LOOKS_FOR_S, BusyPolling
 
 __all__ = ["TimedSocket"]
 
@@ -25,13 +29,15 @@ class TimedSocket:
 
     Args:
         end: of a socket pair; it blocks from now on, and nobody else reads from it.
+        polling: whether to look again and again; ``None``: never, for who waits would keep away who gives.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, polling: BusyPolling | None = None) -> None:
         self._socket = end
         end.settimeout(None)
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
+        self._polling = polling
         self._waits_s = 0.0
         """For how long the system waits now; 0: until something comes."""
 
@@ -42,6 +48,8 @@ class TimedSocket:
     def recv(self, size: int, timeout_s: float) -> bytes | None:
         """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
         try:
+            if timeout_s >= LOOKS_FOR_S and self._polling is not None:
+                timeout_s = self._look(self._polling, timeout_s)
             if timeout_s > SHORT_S and not self._poll.poll(timeout_s * 1e3):
                 return None
             if timeout_s < _LEAST_WAIT_S or timeout_s > SHORT_S:
@@ -54,6 +62,19 @@ class TimedSocket:
             return None
         except OSError:
             return b""
+
+    def _look(self, polling: BusyPolling, timeout_s: float) -> float:
+        """Look again and again for a little while, where that pays; return how long is left to wait."""
+        began = now = time.monotonic()
+        if not polling.pays(now):
+            return timeout_s
+        found, until = False, began + LOOKS_FOR_S
+        while not found and now < until:
+            os.sched_yield()
+            found = bool(self._poll.poll(0))
+            now = time.monotonic()
+        polling.looked(now, now - began, found=found)
+        return 0.0 if found else max(0.0, timeout_s - (now - began))
 
     def _set_time_out(self, of: int, timeout_s: float) -> None:
         seconds, micros = divmod(int(timeout_s * 1e6), 1_000_000)
