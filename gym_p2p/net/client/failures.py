@@ -39,7 +39,12 @@ async def in_words(error: BaseException, url: str) -> str:
     causes = list(_causes(error))
     words = next((told for cause in causes if (told := _meaning(cause)) is not None), None)
     reached = not any(isinstance(cause, aiohttp.ClientConnectorError) for cause in causes)
-    if reached and urllib.parse.urlsplit(url).scheme == "http" and await _speaks_tls(url):
+    if (
+        reached
+        and not is_turned_away(error)
+        and urllib.parse.urlsplit(url).scheme == "http"
+        and await _speaks_tls(url)
+    ):
         return "what answers there speaks TLS: try https:// instead of http://"
     return f"{NO_SERVICE} ({type(error).__name__})" if words is None else words
 

@@ -125,7 +125,6 @@ async def open_line(
         ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
         ServiceRefused: it would not have this subject, or wants a (better) join token.
     """
-    refusals: list[object] = []
     sio = socketio.AsyncClient(
         reconnection=False,  # done by the caller, with a deadline for every attempt
         logger=_LIBRARY_LOG,
@@ -137,7 +136,6 @@ async def open_line(
     )
     for event, handler in handlers.items():
         sio.on(names.of(event), handler, namespace=names.namespace)
-    sio.on("connect_error", refusals.append, namespace=names.namespace)
     shown = Credentials() if credentials is None else credentials
     door = _Door(sio, url, timeout_s, names.namespace)
     try:
@@ -147,7 +145,7 @@ async def open_line(
         reached = sio.eio.state == "connected"
         await hang_up(sio)
         if isinstance(error, socketio.exceptions.ConnectionError):
-            _raise_refusal(refusals)
+            door.raise_refusal()
         if isinstance(error, P2PError | asyncio.CancelledError):
             raise
         cause: BaseException | None = error
@@ -190,8 +188,11 @@ class _Door:
     namespace: str
     turned_away: socketio.exceptions.ConnectionError | None = None
     """By what it was turned away last; an attempt that the deadline cuts off tells less."""
+    _answer: object = None
+    """What the newest attempt was told instead of being let in."""
 
     async def pass_through(self, auth: Mapping[str, str] | None) -> None:
+        self.sio.on("connect_error", self._be_told, namespace=self.namespace)
         # The library takes an URL's host alone; a service behind a proxy may have a path.
         path = f"{urllib.parse.urlsplit(self.url).path.strip('/')}/socket.io"
         ends_at = time.monotonic() + self.timeout_s
@@ -214,6 +215,18 @@ class _Door:
             else:
                 _end_where_nothing_is_taken(self.sio)
                 return
+
+    def _be_told(self, answer: object) -> None:
+        self._answer = answer
+
+    def raise_refusal(self) -> None:
+        """Raise the service's reason for not letting us in, if it gave one."""
+        error = self._answer.get("data") if isinstance(self._answer, Mapping) else None
+        if isinstance(error, Mapping) and "code" in error:
+            refusal = _refusal(error)
+            advice = _ADVICE.get(refusal.code)
+            detail = refusal.detail if advice is None else f"{refusal.detail}; {advice}"
+            raise ServiceRefused(refusal.code, detail, retry_after_s=refusal.retry_after_s) from None
 
 
 def _end_where_nothing_is_taken(sio: socketio.AsyncClient) -> None:
@@ -273,14 +286,3 @@ def _refusal(error: object) -> ServiceRefused:
         read = _Error()
     retry_after_s = None if read.retry_after_ms is None else read.retry_after_ms / 1000
     return ServiceRefused(printable(read.code), printable(read.message), retry_after_s=retry_after_s)
-
-
-def _raise_refusal(refusals: list[object]) -> None:
-    """Raise the service's reason for not letting us in, if it gave one."""
-    answer = refusals[0] if refusals else None
-    error = answer.get("data") if isinstance(answer, Mapping) else None
-    if isinstance(error, Mapping) and "code" in error:
-        refusal = _refusal(error)
-        advice = _ADVICE.get(refusal.code)
-        detail = refusal.detail if advice is None else f"{refusal.detail}; {advice}"
-        raise ServiceRefused(refusal.code, detail, retry_after_s=refusal.retry_after_s) from None

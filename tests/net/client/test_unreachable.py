@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gym_p2p.config import ServiceConfig
-from gym_p2p.errors import ConfigurationError, ServiceUnreachable
+from gym_p2p.errors import ConfigurationError, ServiceRefused, ServiceUnreachable
 from gym_p2p.exports.unreachable import why_unreachable
 from gym_p2p.exports.upload import Upload, UploadOutcome, upload
 from gym_p2p.net.client.operator import QueueView
@@ -190,6 +190,25 @@ def test_whoever_comes_while_too_many_others_do_is_let_in_a_little_later(service
         await asyncio.gather(*(client.close() for client in clients))
 
     asyncio.run(main())
+
+
+def test_whoever_is_let_in_later_and_refused_then_is_told_why(tmp_path: Path) -> None:
+    async def refusal(url: str, name: str) -> str:
+        client = SignalingClient()
+        with pytest.raises(ServiceRefused) as caught:
+            await client.connect(url, name, timeout_s=PATIENCE_S)
+        await client.close()
+        return caught.value.code
+
+    async def main(url: str) -> list[str]:
+        async with asyncio.timeout(2 * PATIENCE_S):
+            return await asyncio.gather(*(refusal(url, f"s{n}") for n in range(3)))
+
+    config = ServiceConfig(
+        port=0, data_dir=str(tmp_path), connects_per_s=2.0, connect_burst=1, join_secret="s" * 32
+    )
+    with serve_in_thread(config) as service:
+        assert asyncio.run(main(service.url)) == ["unauthenticated"] * 3
 
 
 @pytest.mark.parametrize("answers", [math.inf, 1, 3], ids=["always", "once", "three times"])
