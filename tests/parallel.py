@@ -13,8 +13,8 @@ passes in it. The summary shows each such try whole, for it is looked at all the
 or two things may come in either order, in the test or in what it tests. The core's tests, on virtual time,
 fail at once, as do those that were alone.
 
-A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``; with nothing
-beside them, tests fail at once.
+A part of the suite (``pytest tests/net``) runs in one process, as does the whole with ``-n 0``: there nothing
+runs beside a test.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.waiting import Late
 
-__all__ = ["IDLING", "LOOKS_AGAIN_S", "PLACES", "ByFile", "taken"]
+__all__ = ["CHANCES", "IDLING", "LOOKS_AGAIN_S", "PLACES", "VIRTUAL", "ByFile", "taken"]
 
 WORKERS_BEYOND_PROCESSORS = 1
 """Tests wait for more than half of their time; with one more yet, two processors are late now and then."""
@@ -51,10 +51,12 @@ LATE_TRIES = 2
 CHANCES = 4
 """So many tests of each process are tried again for having had others beside them. Where more fail, it is no
 chance."""
-_VIRTUAL = Path(__file__).with_name("core")
+VIRTUAL = Path(__file__).with_name("core")
 """The tests in which no real time passes: whatever runs beside them, they do the same."""
 _AGAIN = pytest.StashKey[int]()
 """How often a test has been tried again."""
+_COUNTS = pytest.StashKey[bool]()
+"""Whether this try of a test is its last, so far."""
 _GIVEN = pytest.StashKey[int]()
 """How many of ``CHANCES`` this process has given."""
 
@@ -169,11 +171,14 @@ def pytest_runtest_makereport(
     """Let a test fail only where it is not tried again."""
     report = yield
     tried = item.stash.get(_AGAIN, 0)
-    if not report.failed or call.excinfo is None or report.when == "teardown":
-        return report
-    late = call.excinfo.errisinstance(Late)
-    if tried < LATE_TRIES if late else not tried and _give_chance(item):
-        item.stash[_AGAIN] = tried + 1
+    if call.when == "setup":
+        item.stash[_COUNTS] = True
+    if call.when == "call" and report.failed and call.excinfo is not None:
+        late = call.excinfo.errisinstance(Late)
+        if tried < LATE_TRIES if late else not tried and _give_chance(item):
+            item.stash[_AGAIN] = tried + 1
+            item.stash[_COUNTS] = False
+    if report.failed and not item.stash[_COUNTS]:  # also what it left behind
         report.outcome = "again"  # type: ignore[assignment]  # one of our own, which is none of pytest's
     return report
 
@@ -182,7 +187,7 @@ def _give_chance(item: pytest.Item) -> bool:
     """Take one of the chances, where what ran beside a test may be why it failed; return whether."""
     beside = xdist.is_xdist_worker(item.session) and _places(item) < len(PLACES)
     given = item.config.stash.get(_GIVEN, 0)
-    if not beside or item.path.is_relative_to(_VIRTUAL) or given == CHANCES:
+    if not beside or item.path.is_relative_to(VIRTUAL) or given == CHANCES:
         return False
     item.config.stash[_GIVEN] = given + 1
     return True
@@ -201,7 +206,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("tried again with nothing beside it")
     for report in again:
         terminalreporter.write_line(f"{report.nodeid}:")
-        terminalreporter.write_line(report.longreprtext)
+        for _title, text in [("", report.longreprtext), *report.sections]:
+            terminalreporter.write_line(text)
 
 
 def _places(item: pytest.Item) -> int:

@@ -19,8 +19,10 @@ from tests.waiting import in_time
 tried = collections.Counter()
 
 @pytest.fixture
-def fresh():
-    return []
+def fresh(request):
+    {setup}
+    yield []
+    assert tried[request.node.name] > 1 or not {leaves}, 'left behind'
 
 {marked}
 def test_it(fresh, request):
@@ -31,12 +33,12 @@ def test_it(fresh, request):
     {body}
 """
 LATE_TWICE = "with in_time(): assert tries > 2, 'took long'"
-WRONG_ONCE = "assert tries > 1, 'came early'"
+WRONG_ONCE = "print('printed'); assert tries > 1, 'came early'"
 OF_ITS_OWN = """
 from pathlib import Path
 from tests import parallel
 here = Path(__file__)
-parallel._VIRTUAL = here.with_name("virtual")
+parallel.VIRTUAL = here.with_name("virtual")
 parallel.IDLING = here
 parallel.PLACES = tuple(here.with_name(f"place {number}") for number in range(3))
 for place in parallel.PLACES:
@@ -47,12 +49,20 @@ def pytest_configure(config):
 """
 
 
-def _outcome(folder: Path, body: str, *options: str, file: str = "test_times.py", marked: str = "") -> str:
+def _outcome(
+    folder: Path,
+    body: str,
+    *options: str,
+    file: str = "test_times.py",
+    marked: str = "",
+    setup: str = "",
+    leaves: bool = False,
+) -> str:
     """Run a test of its own in processes of its own; return what pytest printed."""
     (folder / "conftest.py").write_text(OF_ITS_OWN)
     path = folder / file
     path.parent.mkdir(exist_ok=True)
-    path.write_text(PROGRAM.format(body=body, marked=marked))
+    path.write_text(PROGRAM.format(body=body, marked=marked, setup=setup, leaves=leaves))
     command = [sys.executable, "-m", "pytest", "-p", "tests.parallel", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *options, "--rootdir", str(folder), str(folder)],
@@ -61,7 +71,8 @@ def _outcome(folder: Path, body: str, *options: str, file: str = "test_times.py"
         timeout=2 * PATIENCE_S,
         check=False,
     )
-    assert done.returncode == ("failed" in done.stdout), done.stdout + done.stderr
+    failed = " failed" in done.stdout or " error in" in done.stdout
+    assert done.returncode == failed, done.stdout + done.stderr
     return done.stdout
 
 
@@ -100,6 +111,7 @@ def test_what_is_wrong_beside_others_is_tried_once_again_and_told_in_full(
     assert "tried again with nothing beside it" in said
     assert "def test_it(fresh, request)" in said
     assert body in said
+    assert ("\nprinted\n" in said) == ("printed" in body)
 
 
 def test_what_had_nothing_beside_it_or_is_on_virtual_time_fails_at_once(tmp_path: Path) -> None:
@@ -107,6 +119,15 @@ def test_what_had_nothing_beside_it_or_is_on_virtual_time_fails_at_once(tmp_path
     assert "= 1 failed in " in alone
     (tmp_path / "test_times.py").unlink()
     assert "= 1 failed in " in _outcome(tmp_path, WRONG_ONCE, "-n1", file="virtual/test_times.py")
+
+
+def test_what_a_try_leaves_behind_that_does_not_count_does_not_count(tmp_path: Path) -> None:
+    assert "= 1 passed, 2 tried again in " in _outcome(tmp_path, WRONG_ONCE, "-n1", leaves=True)
+    assert "= 1 passed, 1 error in " in _outcome(tmp_path, "", "-n1", leaves=True)
+
+
+def test_what_could_not_begin_fails_at_once(tmp_path: Path) -> None:
+    assert "= 1 error in " in _outcome(tmp_path, "", "-n1", setup="assert False")
 
 
 def test_where_many_fail_it_is_no_chance(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ SAVES_S = 50e-6
 TRIAL_SHARE = 1 / 500
 """Of the time, for looks in vain, whatever was saved before."""
 MOST_S = 0.01
-"""No more is on the account, nor taken off it at once: a machine that gets busy is noticed after a few looks,
-and who stood still for an hour has not looked in vain for an hour."""
+"""No more is on the account, or lacks there: a machine that gets busy is noticed after a few looks, and five
+seconds after the last one in vain it is looked again, whatever that cost."""
 
 
 class BusyPolling:
@@ -48,6 +48,7 @@ class BusyPolling:
             took_s: how long it was looked.
             found: whether what was waited for came meanwhile.
         """
-        worth_s = SAVES_S if found and took_s <= LOOKS_FOR_S else -min(took_s, MOST_S)
-        full_since = now - MOST_S / TRIAL_SHARE
-        self._pays_from = max(self._pays_from, full_since) - worth_s / TRIAL_SHARE
+        worth_s = SAVES_S if found and took_s <= LOOKS_FOR_S else -took_s
+        most_s = MOST_S / TRIAL_SHARE
+        pays_from = max(self._pays_from, now - most_s) - worth_s / TRIAL_SHARE
+        self._pays_from = min(pays_from, now + most_s)

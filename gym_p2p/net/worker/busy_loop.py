@@ -38,8 +38,8 @@ class BusyLoop:
         os.sched_yield()
         now = time.monotonic()
         took_s = now - self._since
-        if took_s < LOOKS_FOR_S:
-            self._loop.call_soon(self._turn)  # then the loop does not wait for what it looks at
-        else:
+        if took_s >= LOOKS_FOR_S:
             self._polling.looked(now, took_s, found=False)
-            self._looks = False
+        self._looks = took_s < LOOKS_FOR_S and self._polling.pays(now)
+        if self._looks:
+            self._loop.call_soon(self._turn)  # then the loop does not wait for what it looks at

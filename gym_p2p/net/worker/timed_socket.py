@@ -48,33 +48,41 @@ class TimedSocket:
     def recv(self, size: int, timeout_s: float) -> bytes | None:
         """Return what is there, once something is; ``None``: nothing within the time; empty: it is over."""
         try:
-            if timeout_s >= LOOKS_FOR_S and self._polling is not None:
-                timeout_s = self._look(self._polling, timeout_s)
-            if timeout_s > SHORT_S and not self._poll.poll(timeout_s * 1e3):
-                return None
-            if timeout_s < _LEAST_WAIT_S or timeout_s > SHORT_S:
-                return self._socket.recv(size, socket.MSG_DONTWAIT)
-            if timeout_s != self._waits_s:
-                self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
-                self._waits_s = timeout_s
-            return self._socket.recv(size)
+            if self._polling is not None and timeout_s >= LOOKS_FOR_S:
+                return self._look(self._polling, size, timeout_s)
+            return self._sleep(size, timeout_s)
         except BlockingIOError:
             return None
         except OSError:
             return b""
 
-    def _look(self, polling: BusyPolling, timeout_s: float) -> float:
-        """Look again and again for a little while, where that pays; return how long is left to wait."""
-        began = now = time.monotonic()
-        if not polling.pays(now):
-            return timeout_s
-        found, until = False, began + LOOKS_FOR_S
-        while not found and now < until:
+    def _look(self, polling: BusyPolling, size: int, timeout_s: float) -> bytes | None:
+        """Look again and again for a little while, where that pays, before it sleeps."""
+        began = time.monotonic()
+        if not polling.pays(began):
+            return self._sleep(size, timeout_s)
+        try:  # it may be there: no sleep is saved then, and no processor has to be offered
+            return self._socket.recv(size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+        found, took_s = False, 0.0
+        while not found and took_s < LOOKS_FOR_S:
             os.sched_yield()
             found = bool(self._poll.poll(0))
             now = time.monotonic()
-        polling.looked(now, now - began, found=found)
-        return 0.0 if found else max(0.0, timeout_s - (now - began))
+            took_s = now - began
+        polling.looked(now, took_s, found=found)
+        return self._sleep(size, 0.0 if found else timeout_s - took_s)
+
+    def _sleep(self, size: int, timeout_s: float) -> bytes | None:
+        if timeout_s > SHORT_S and not self._poll.poll(timeout_s * 1e3):
+            return None
+        if timeout_s < _LEAST_WAIT_S or timeout_s > SHORT_S:
+            return self._socket.recv(size, socket.MSG_DONTWAIT)
+        if timeout_s != self._waits_s:
+            self._set_time_out(socket.SO_RCVTIMEO, timeout_s)
+            self._waits_s = timeout_s
+        return self._socket.recv(size)
 
     def _set_time_out(self, of: int, timeout_s: float) -> None:
         seconds, micros = divmod(int(timeout_s * 1e6), 1_000_000)

@@ -6,15 +6,20 @@ import asyncio
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from gym_p2p.core.match.commands import GiveInput
 from gym_p2p.core.match.events import InputsArrived, Pinged
 from gym_p2p.net.loop import run_loop
 from gym_p2p.net.worker.child import WAITING_BYTES, _Pipe
 from gym_p2p.net.worker.messages import StampedEvent, Surroundings, WorkerStopped
 from gym_p2p.net.worker.pipe import FrameReader, pack
 from tests.waiting import PATIENCE_S, eventually
+
+if TYPE_CHECKING:
+    from gym_p2p.net.worker.worker import NetworkWorker
 
 
 def test_nothing_is_written_once_it_has_hung_up() -> None:
@@ -35,6 +40,26 @@ def test_nothing_is_written_once_it_has_hung_up() -> None:
         while piece := users.recv(1000):
             said += piece
     assert said == pack((1, WorkerStopped()))
+
+
+def test_it_stays_awake_for_the_next_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    users, networks = socket.socketpair()
+    given: list[GiveInput] = []
+    offered: list[int] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: offered.append(len(given)))
+
+    class Worker:
+        command = given.append
+
+    async def main() -> None:
+        _, pipe = await asyncio.get_running_loop().create_connection(_Pipe, sock=networks)
+        pipe._worker = cast("NetworkWorker", Worker)
+        users.send(pack(GiveInput(0, b"a")))
+        await eventually(lambda: 1 in offered)
+
+    with users:
+        run_loop(main())
+    assert 0 not in offered
 
 
 def test_what_a_busy_program_has_not_read_is_kept_and_comes_whole_and_in_order() -> None:
