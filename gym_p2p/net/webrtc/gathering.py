@@ -165,7 +165,7 @@ class Gatherer:
     ) -> None:
         async def query() -> None:
             try:
-                await asyncio.wait_for(work(), SERVER_TIMEOUT_S)
+                await work()
             except Exception as error:  # noqa: BLE001  # whatever a server or the resolver does, others remain
                 why = self._failures.note_failure(server, url, error, rank=rank)
                 _log.warning("ICE server %s gave no candidate: %s", url, why)
@@ -177,11 +177,14 @@ class Gatherer:
         task.add_done_callback(self._tasks.discard)
 
     async def _reflexive(self, protocol: aioice.ice.StunProtocol, server: tuple[str, int]) -> None:
-        candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, server)
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, server)
         self._add(candidate)
 
     async def _relay(self, server: IceServer, parsed: dict[str, Any]) -> None:
-        candidate, protocol = await obtain_relay(self._connection, server, parsed, hide_us=self._relay_only)
+        candidate, protocol = await obtain_relay(
+            self._connection, server, parsed, hide_us=self._relay_only, timeout_s=SERVER_TIMEOUT_S
+        )
         if self._closed:
             await protocol.close()
             return

@@ -18,7 +18,7 @@ import attrs
 from gym_p2p.config import IceServer
 from gym_p2p.core.wire.foreign_text import printable
 
-__all__ = ["ServerFailures", "in_words"]
+__all__ = ["ServerFailures", "in_words", "is_timeout"]
 
 _EXPIRY = re.compile(r"([0-9]{9,11})(?::|$)")
 _UNAUTHORIZED = 401  # RFC 8489, section 14.8
@@ -58,7 +58,7 @@ class ServerFailures:
             rank: of the address from which it was queried, the best being 0.
         """
         words = in_words(error, server)
-        self._failed.setdefault((server, url), []).append((_is_timeout(error), rank, words))
+        self._failed.setdefault((server, url), []).append((is_timeout(error), rank, words))
         return words
 
     def told(self, servers: Iterable[IceServer]) -> str:
@@ -83,7 +83,7 @@ def in_words(error: BaseException, server: IceServer, *, now: float | None = Non
     match error:
         case aioice.stun.TransactionFailed():
             told = _refusal(error, server, time.time() if now is None else now)
-        case _ if _is_timeout(error):
+        case _ if is_timeout(error):
             told = "no answer: nothing runs there, or a firewall is between"
         case ConnectionRefusedError():
             told = "connection refused: nothing listens there"
@@ -98,7 +98,8 @@ def in_words(error: BaseException, server: IceServer, *, now: float | None = Non
     return told
 
 
-def _is_timeout(error: BaseException) -> bool:
+def is_timeout(error: BaseException) -> bool:
+    """Return whether nothing else is known than that nothing came."""
     return isinstance(error, aioice.stun.TransactionTimeout | TimeoutError)
 
 

@@ -1,4 +1,4 @@
-"""Which STUN and TURN servers gave nothing is told alike in whichever order that is learnt."""
+"""Which STUN and TURN servers gave nothing, and why, is told alike in whichever order that is learnt."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import aioice.stun
 import pytest
 
 from gym_p2p.config import IceServer
+from gym_p2p.net.webrtc import relays
 from gym_p2p.net.webrtc.gathering import Gatherer
 from gym_p2p.net.webrtc.server_failures import ServerFailures
 from tests.net.virtual_time import VirtualTimeLoop, on_virtual_time
@@ -120,3 +121,45 @@ def test_what_is_alike_for_both_credentials_is_told_once() -> None:
     for server in both:
         failures.note_failure(server, url, UNREACHABLE, rank=0)
     assert failures.told(both) == f"{url}: Network is unreachable"
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([(0.1, UNREACHABLE), (60.0, TimeoutError())], UNREACHABLE),
+        ([(60.0, TimeoutError()), (0.1, UNREACHABLE)], UNREACHABLE),
+        ([(0.1, UNREACHABLE), (1.0, aioice.stun.TransactionTimeout())], UNREACHABLE),
+        ([(1.0, aioice.stun.TransactionTimeout()), (0.1, UNREACHABLE)], UNREACHABLE),
+        ([(2.0, UNREACHABLE), (0.1, ConnectionRefusedError())], UNREACHABLE),
+        ([(60.0, TimeoutError()), (60.0, TimeoutError())], None),
+        ([(60.0, TimeoutError())], None),
+        ([], None),
+    ],
+)
+def test_of_a_relays_addresses_the_first_that_says_more_than_a_time_out_is_told(
+    monkeypatch: pytest.MonkeyPatch, answers: list[tuple[float, Exception]], told: Exception | None
+) -> None:
+    hosts = [f"192.0.2.{number}" for number in range(len(answers))]
+    by_host = dict(zip(hosts, answers, strict=True))
+
+    async def addresses(_parsed: object) -> list[str]:
+        if not hosts:
+            await asyncio.sleep(60.0)
+        return hosts
+
+    async def allocate(*, turn_server: tuple[str, int], **_: object) -> None:
+        after_s, error = by_host[turn_server[0]]
+        await asyncio.sleep(after_s)
+        raise error
+
+    async def main(loop: VirtualTimeLoop) -> None:
+        parsed = {"host": "relay", "port": 3478, "scheme": "turn", "transport": "udp"}
+        ice: Any = Ice()
+        with pytest.raises(TimeoutError if told is None else type(told)) as raised:
+            await relays.obtain_relay(ice, STUN, parsed, hide_us=True, timeout_s=5.0)
+        assert told is None or raised.value is told
+        assert loop.time() <= 5.1
+
+    monkeypatch.setattr(relays, "_addresses", addresses)
+    monkeypatch.setattr(aioice.ice, "relayed_candidate", allocate)
+    on_virtual_time(main)
