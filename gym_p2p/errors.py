@@ -308,14 +308,15 @@ class ServiceUnreachable(NetworkError):
 
     Attributes:
         url: the address that was tried.
+        problem: why, in words, without the advice.
     """
 
-    _fields = ("url",)
+    _fields = ("url", "problem")
 
     def __init__(self, url: str, problem: str) -> None:
         advice = "start one with `gym-p2p serve`, or check the address"
         super().__init__(f"no gym_p2p service answers at {url} ({problem}); {advice}")
-        self.url = url
+        self.url, self.problem = url, problem
 
 
 class ServiceRefused(NetworkError):

@@ -164,6 +164,7 @@ def test_errors_carry_typed_fields_on_three_branches() -> None:
     assert_type(PersonGone("left", "they left").reason, str)
     assert_type(MatchRefused("duel", ["ann", "bob"], None).worst_rtt_ms, float | None)
     assert_type(ServiceUnreachable("http://127.0.0.1:1", "refused").url, str)
+    assert_type(ServiceUnreachable("http://127.0.0.1:1", "refused").problem, str)
     assert_type(ServiceRefused("room_full", "it has two", retry_after_s=1.0).retry_after_s, float | None)
     assert_type(NoMatch("duel", "nobody_else", 60.0).waited_s, float)
     assert_type(ConnectFailed("the channel", waited_s=15.0, seen="nothing", advice="Use TURN.").seen, str)

@@ -78,6 +78,8 @@ class Reply:
     detail: str = ""
     received: int | None = None
     """How many bytes of a document in parts the service has; ``None`` where it does not say."""
+    timed_out: bool = False
+    """Whether that is all that is known: nothing came in the time that the attempt had."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -125,7 +127,8 @@ def upload(
     """Send a document; repeat with growing pauses until it is stored, refused, put off, or the time is up.
 
     It is sent once even if there is no time. Sending a document again that is already stored is harmless:
-    the service replaces it by itself.
+    the service replaces it by itself. The last attempt may have little time left: where that runs out, the
+    reply is the one before, which says more.
 
     Args:
         target: where to.
@@ -136,14 +139,21 @@ def upload(
     sending = _Sending.of(body)
     ends_at = time.monotonic() + deadline_s
     pause_s = _FIRST_PAUSE_S
+    before: Reply | None = None
     while True:
         left_s = ends_at - time.monotonic()
         asks = sending.asks
-        reply = _attempt(target, sending, timeout_s=min(sending.longest_s, max(left_s, _FIRST_PAUSE_S)))
+        timeout_s = min(sending.longest_s, max(left_s, _FIRST_PAUSE_S))
+        cut_short = timeout_s < sending.longest_s
+        reply = _attempt(target, sending, timeout_s=timeout_s)
         if sending.goes_on(reply):
+            before = None
             if asks or time.monotonic() < ends_at:
                 continue
             return Reply(UploadOutcome.UNREACHABLE, sending.state)
+        if reply.timed_out and cut_short and before is not None:
+            reply = before
+        before = reply
         if reply.outcome is not UploadOutcome.UNREACHABLE or give_up():
             return reply
         # Between half the pause and the whole of it, so that the players of a match do not come together.
@@ -226,15 +236,18 @@ def _attempt(target: Upload, sending: _Sending, *, timeout_s: float) -> Reply:
             return _read_refusal(error, in_parts=sending.in_parts)
     except ValueError as error:  # a malformed URL or token
         return Reply(UploadOutcome.REFUSED, str(error))
-    except urllib.error.URLError as error:
-        reason = error.reason
-        return Reply(
-            UploadOutcome.UNREACHABLE, why_unreachable(reason) if isinstance(reason, OSError) else str(reason)
-        )
     except OSError as error:
-        return Reply(UploadOutcome.UNREACHABLE, why_unreachable(error))
+        return _unreached(error)
     except http.client.HTTPException as error:
         return Reply(UploadOutcome.UNREACHABLE, f"{NO_SERVICE} ({type(error).__name__})")
+
+
+def _unreached(error: OSError) -> Reply:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if not isinstance(cause, OSError):
+        return Reply(UploadOutcome.UNREACHABLE, str(cause))
+    timed_out = isinstance(cause, TimeoutError)
+    return Reply(UploadOutcome.UNREACHABLE, why_unreachable(cause), timed_out=timed_out)
 
 
 def _read_refusal(error: urllib.error.HTTPError, *, in_parts: bool) -> Reply:

@@ -263,8 +263,8 @@ class MatchClient:
 
     @property
     def gone_names(self) -> list[SeatId]:
-        """Who is gone, in the order in which that was learnt."""
-        return [self.player_id(player) for player in self._departures]
+        """Who is gone, in the order of the players."""
+        return [self.player_id(player) for player in sorted(self._departures)]
 
     @property
     def not_ready(self) -> list[int]:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import socket
+import threading
 import time
 import urllib.parse
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from gym_p2p.exports import upload as uploads
 from gym_p2p.exports.upload import PART_BYTES, Reply, UploadOutcome, _Sending, upload
 from tests.exports.service import TOKEN, Service, away, target
 from tests.waiting import PATIENCE_S
@@ -142,3 +147,51 @@ def test_parts_go_on_where_the_service_says_and_never_in_a_circle() -> None:
 
 def _told(sending: _Sending, received: int) -> bool:
     return sending.goes_on(Reply(UploadOutcome.UNREACHABLE, received=received))
+
+
+def test_a_last_attempt_that_is_cut_short_does_not_replace_what_the_service_said_before() -> None:
+    with answering_once(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") as (url, came):
+        reply = upload(target(url), [b"{}"], deadline_s=0.6)
+    assert came() > 1
+    assert reply.outcome is UploadOutcome.UNREACHABLE
+    assert reply.detail == "it is not available for the moment; try again (HTTP 503)"
+
+
+def test_without_a_word_before_an_attempt_without_an_answer_is_told_as_that() -> None:
+    with answering_once(None) as (url, _):
+        reply = upload(target(url), [b"{}"], deadline_s=0.3)
+    assert (reply.outcome, reply.detail) == (UploadOutcome.UNREACHABLE, "no answer in time")
+
+
+def test_an_attempt_that_had_its_full_time_is_told_though_another_was_answered_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uploads, "_ATTEMPT_TIMEOUT_S", 0.2)
+    with answering_once(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") as (url, came):
+        reply = upload(target(url), [b"{}"], deadline_s=2.0, give_up=lambda: came() > 1)
+    assert reply.detail == "no answer in time"
+
+
+@contextlib.contextmanager
+def answering_once(answer: bytes | None) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Answer the first request so, and let all others wait; yield the URL, and how many came."""
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(listening.accept()[0])
+                if answer is not None and len(held) == 1:
+                    held[0].recv(65536)
+                    held[0].sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", lambda: len(held)
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE_S)
+            for one in held:
+                one.close()

@@ -22,6 +22,7 @@ from gym_p2p.play.broken_paths import BrokenPaths
 from gym_p2p.play.exported import exported_config
 from gym_p2p.play.handshake import make_plan
 from gym_p2p.play.live_match import LiveMatch
+from gym_p2p.play.match_client import MatchClient
 from gym_p2p.play.paused import Paused
 from gym_p2p.play.setup import MatchSetup
 from gym_p2p.play.silences import Silence
@@ -241,6 +242,14 @@ def test_a_pause_that_ends_with_a_loss_is_not_called_going_on(caplog: pytest.Log
     _, told = [record.getMessage() for record in caplog.records]
     assert "in vain: 'right' is gone" in told
     assert "going on" not in caplog.text
+
+
+def test_who_is_gone_is_named_in_the_order_of_the_players_whoever_was_missed_first() -> None:
+    client: Any = object.__new__(MatchClient)
+    found = SimpleNamespace(players=[SimpleNamespace(player_id=name) for name in ("left", "right", "third")])
+    client._recorder = SimpleNamespace(found=found)
+    client._departures = {player: PlayerGone(player, "peer_lost", 7) for player in (2, 1)}
+    assert client.gone_names == ["right", "third"]
 
 
 def test_the_log_says_nothing_of_who_gets_ready_for_an_episode_unless_their_path_breaks(

@@ -212,16 +212,24 @@ class Line:
         self._up.clear()
 
     async def _register_within(self, timeout_s: float, patience_s: float) -> None:
-        """Register; try again for so long where nothing answers."""
+        """Register; try again for so long where nothing answers.
+
+        An attempt whose time ran out may say nothing: what another one was told before is told with it.
+        """
         loop = asyncio.get_running_loop()
         until, told = loop.time() + patience_s, False
+        known: ServiceUnreachable | None = None
         while True:
+            began = loop.time()
             try:
                 return await self._register(timeout_s)
             except ServiceUnreachable as error:
-                left_s = until - loop.time()
+                now = loop.time()
+                if now < began + timeout_s:
+                    known = error
+                left_s = until - now
                 if left_s <= 0:
-                    raise
+                    raise _with_what_was_known(error, known) from None
                 if not told:
                     _LOG.warning("%s; it is tried again for up to %.0f s", error, left_s)
                     told = True
@@ -291,6 +299,13 @@ class Line:
     def _on_break(self, *_reason: Any) -> None:
         self._up.clear()
         self._broken.set()
+
+
+def _with_what_was_known(last: ServiceUnreachable, known: ServiceUnreachable | None) -> ServiceUnreachable:
+    """Return why no attempt succeeded, by the last one and the last whose time did not run out."""
+    if known is None or known.problem == last.problem:
+        return last
+    return ServiceUnreachable(last.url, f"{known.problem}; at the last attempt: {last.problem}")
 
 
 def _log_refusal(event: str, answer: object = None) -> None:

@@ -16,6 +16,7 @@ from gym_p2p.core.matchmaking.report import QueueReport
 from gym_p2p.core.wire.bounded_json import FROM_SERVICE, decode_json
 from gym_p2p.core.wire.foreign_text import screened
 from gym_p2p.errors import ProtocolError, ServiceRefused, ServiceUnreachable
+from gym_p2p.exports.unreachable import status_in_words
 from gym_p2p.net.client.failures import in_words
 from gym_p2p.net.client.service_connection import check_url
 
@@ -55,25 +56,27 @@ class QueueView:
 
         Raises:
             ServiceRefused: ``unauthenticated``: the token is not this service's, or has expired.
-            ServiceUnreachable: nothing answers there, or something that is no gym_p2p service.
+            ServiceUnreachable: nothing answers there, or something that is no gym_p2p service, or one that is
+                busy.
         """
         url = f"{self._url.rstrip('/')}/v1/queues"
         headers = {"Authorization": f"Bearer {token}"}
         try:
             async with self._http.get(url, headers=headers, allow_redirects=False) as response:
                 status = response.status
-                body = await _body(response) if status == 200 else b"{}"
+                body = await _body(response) if status == 200 else b""
         except TimeoutError:
             raise ServiceUnreachable(self._url, f"no answer within {_ANSWER_TIMEOUT_S:g} s") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise ServiceUnreachable(self._url, await in_words(error, self._url)) from None
         if status in {401, 403}:
             raise ServiceRefused("unauthenticated", "it does not know this operator token")
+        if status != 200:
+            raise ServiceUnreachable(self._url, status_in_words(status))
         try:
             return decode(QueueReport, screened(decode_json(body, FROM_SERVICE)))
         except ProtocolError:
-            problem = f"what answers there shows no queues (HTTP {status})"
-            raise ServiceUnreachable(self._url, problem) from None
+            raise ServiceUnreachable(self._url, "what answers there shows no queues") from None
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -111,7 +111,7 @@ class ProbeConnection:
             raise ConnectFailed(
                 "finding an address of our own",
                 waited_s=self._connect_timeout_s,
-                seen="no answer of the ICE servers",
+                seen=self._connection.server_failures or "no answer of the ICE servers",
                 advice="Check the ICE servers.",
             ) from None
 

@@ -22,7 +22,7 @@ from aiortc.rtcicetransport import RTCIceCandidate, candidate_from_aioice, parse
 
 from gym_p2p.config import IceServer
 from gym_p2p.net.webrtc.relays import keep_channels, obtain_relay
-from gym_p2p.net.webrtc.server_failures import in_words
+from gym_p2p.net.webrtc.server_failures import ServerFailures
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Gatherer", "host_addresses"]
@@ -85,7 +85,7 @@ class Gatherer:
         self._hosts: list[aioice.ice.StunProtocol] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeping: list[asyncio.Task[None]] = []
-        self._failures: dict[str, str] = {}
+        self._failures = ServerFailures()
         self._closed = False
 
     @property
@@ -96,8 +96,7 @@ class Gatherer:
     @property
     def failures(self) -> str:
         """Which servers gave no candidate, and why, in words and their order; empty where none has failed."""
-        urls = dict.fromkeys(url for server in self._servers for url in server.urls)
-        return "; ".join(f"{url}: {self._failures[url]}" for url in urls if url in self._failures)
+        return self._failures.told(self._servers)
 
     @property
     def no_relay(self) -> tuple[str, str]:
@@ -156,29 +155,36 @@ class Gatherer:
             self._run(server, url, functools.partial(self._relay, server, parsed))
         elif parsed["scheme"] == "stun" and not self._relay_only:
             address = (parsed["host"], parsed["port"])
-            for protocol in hosts:
+            for rank, protocol in enumerate(hosts):
                 # aioice queries over IPv4 alone.
                 if ipaddress.ip_address(protocol.local_candidate.host).version == 4:
-                    self._run(server, url, functools.partial(self._reflexive, protocol, address))
+                    self._run(server, url, functools.partial(self._reflexive, protocol, address), rank=rank)
 
-    def _run(self, server: IceServer, url: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _run(
+        self, server: IceServer, url: str, work: Callable[[], Coroutine[Any, Any, None]], *, rank: int = 0
+    ) -> None:
         async def query() -> None:
             try:
-                await asyncio.wait_for(work(), SERVER_TIMEOUT_S)
+                await work()
             except Exception as error:  # noqa: BLE001  # whatever a server or the resolver does, others remain
-                self._failures[url] = in_words(error, server)
-                _log.warning("ICE server %s gave no candidate: %s", url, self._failures[url])
+                why = self._failures.note_failure(server, url, error, rank=rank)
+                _log.warning("ICE server %s gave no candidate: %s", url, why)
+            else:
+                self._failures.note_answer(server, url)
 
         task = asyncio.get_running_loop().create_task(query())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _reflexive(self, protocol: aioice.ice.StunProtocol, server: tuple[str, int]) -> None:
-        candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, server)
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            candidate, _ = await aioice.ice.server_reflexive_candidate(protocol, server)
         self._add(candidate)
 
     async def _relay(self, server: IceServer, parsed: dict[str, Any]) -> None:
-        candidate, protocol = await obtain_relay(self._connection, server, parsed, hide_us=self._relay_only)
+        candidate, protocol = await obtain_relay(
+            self._connection, server, parsed, hide_us=self._relay_only, timeout_s=SERVER_TIMEOUT_S
+        )
         if self._closed:
             await protocol.close()
             return

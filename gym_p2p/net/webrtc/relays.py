@@ -25,6 +25,7 @@ import aioice.turn
 
 from gym_p2p.config import IceServer
 from gym_p2p.net.webrtc.repetition import repeat_soon
+from gym_p2p.net.webrtc.server_failures import is_timeout
 
 __all__ = ["keep_channels", "obtain_relay"]
 
@@ -40,7 +41,12 @@ _Relay = tuple[aioice.Candidate, aioice.ice.StunProtocol]
 
 
 async def obtain_relay(
-    connection: aioice.ice.Connection, server: IceServer, parsed: dict[str, Any], *, hide_us: bool
+    connection: aioice.ice.Connection,
+    server: IceServer,
+    parsed: dict[str, Any],
+    *,
+    hide_us: bool,
+    timeout_s: float,
 ) -> _Relay:
     """Return a relay of a server as a candidate, and its socket.
 
@@ -49,10 +55,15 @@ async def obtain_relay(
         server: with the credentials.
         parsed: its URL, as aiortc reads it.
         hide_us: leave our own address out of the candidate.
+        timeout_s: for all of it.
 
     Raises:
-        Exception: whatever aioice and the resolver raise; there is no relay then.
+        Exception: whatever aioice and the resolver raise, by the first address that has more to tell than a
+            time-out; there is no relay then.
     """
+    ends_at = asyncio.get_running_loop().time() + timeout_s
+    async with asyncio.timeout_at(ends_at):
+        hosts = await _addresses(parsed)
     attempts = [
         functools.partial(
             aioice.ice.relayed_candidate,
@@ -65,9 +76,9 @@ async def obtain_relay(
             turn_ssl=parsed["scheme"] == "turns",
             turn_transport=parsed["transport"],
         )
-        for host in await _addresses(parsed)
+        for host in hosts
     ]
-    return await _first_to_answer(attempts)
+    return await _first_to_answer(attempts, ends_at)
 
 
 async def _addresses(parsed: dict[str, Any]) -> list[str]:
@@ -78,7 +89,9 @@ async def _addresses(parsed: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _first_to_answer(attempts: Sequence[Callable[[], Coroutine[Any, Any, _Relay]]]) -> _Relay:
+async def _first_to_answer(
+    attempts: Sequence[Callable[[], Coroutine[Any, Any, _Relay]]], ends_at: float
+) -> _Relay:
     """Begin one attempt after the other; return what the first successful one gives, and undo the others."""
     loop = asyncio.get_running_loop()
     begun: list[asyncio.Task[_Relay]] = []
@@ -86,14 +99,14 @@ async def _first_to_answer(attempts: Sequence[Callable[[], Coroutine[Any, Any, _
     try:
         for number, attempt in enumerate(attempts, 1):
             begun.append(loop.create_task(attempt()))
-            until = loop.time() + NEXT_ADDRESS_S if number < len(attempts) else math.inf
+            until = min(loop.time() + NEXT_ADDRESS_S, ends_at) if number < len(attempts) else ends_at
             while (open_ := {task for task in begun if not task.done()}) and loop.time() < until:
-                left_s = None if until == math.inf else until - loop.time()
+                left_s = until - loop.time()
                 await asyncio.wait(open_, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 chosen = next((task for task in begun if _succeeded(task)), None)
                 if chosen is not None:
                     return chosen.result()
-        return begun[-1].result()  # raises what it has raised
+        raise _why_none(begun)
     finally:
         for task in begun:
             task.cancel()
@@ -101,6 +114,13 @@ async def _first_to_answer(attempts: Sequence[Callable[[], Coroutine[Any, Any, _
         for task in begun:
             if task is not chosen and _succeeded(task):
                 await task.result()[1].close()
+
+
+def _why_none(attempts: Sequence[asyncio.Task[_Relay]]) -> BaseException:
+    """Return what the first of these raised that has more to tell than a time-out."""
+    raised = [task.exception() for task in attempts if task.done() and not task.cancelled()]
+    exact = [error for error in raised if error is not None and not is_timeout(error)]
+    return exact[0] if exact else TimeoutError()
 
 
 def _succeeded(task: asyncio.Task[_Relay]) -> bool:

@@ -21,7 +21,6 @@ from gym_p2p.core.signaling.attempts import tagged
 from gym_p2p.core.wire.foreign_text import printable
 from gym_p2p.core.wire.messages import Channel
 from gym_p2p.core.wire.seats import SeatId
-from gym_p2p.errors import P2PError
 from gym_p2p.net.client.signaling import SignalingClient
 from gym_p2p.net.connector import Connector
 from gym_p2p.net.links.driver import Driver
@@ -30,6 +29,7 @@ from gym_p2p.net.webrtc import PeerConnection
 from gym_p2p.net.worker.ice_servers import MatchIceServers
 from gym_p2p.net.worker.opening import Opening
 from gym_p2p.net.worker.rebuilding import NewLink, Rebuilder
+from gym_p2p.net.worker.side_by_side import all_of
 from gym_p2p.processes.tasks import note_failure
 
 __all__ = ["Mesh"]
@@ -138,16 +138,14 @@ class Mesh:
 
         Raises:
             ConnectFailed: somebody cannot be reached.
-            PeerLost: somebody left before the connection was open.
+            PeerLost: somebody left before the connection was open; told first, where both is so at a time.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                for player, peer in enumerate(found.players):
-                    if peer.player_id != found.player_id:
-                        begin = partial(driver.begin_by_service, player) if by_service else None
-                        group.create_task(self._connect(player, peer.player_id, driver, on_open, begin))
-        except* P2PError as failed:
-            raise failed.exceptions[0] from None
+        work = []
+        for player, peer in enumerate(found.players):
+            if peer.player_id != found.player_id:
+                begin = partial(driver.begin_by_service, player) if by_service else None
+                work.append(self._connect(player, peer.player_id, driver, on_open, begin))
+        await all_of(work)
 
     def service_carries(self, peer: SeatId) -> None:
         """Note that messages to a player go through the service."""

@@ -55,6 +55,52 @@ def test_a_line_that_is_wanted_is_tried_at_once_and_twice_a_second_for_as_long(
     on_virtual_time(main)
 
 
+URL = "http://127.0.0.1:8765"
+TIMEOUT_S = 2.0
+BUSY = (0.5, "it takes no more connections for the moment (HTTP 429)")
+REFUSED = (0.0, "Connection refused")
+SILENT = (TIMEOUT_S, "no answer within 2 s")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "told"),
+    [
+        ([BUSY, SILENT], f"{BUSY[1]}; at the last attempt: {SILENT[1]}"),
+        ([REFUSED, BUSY, SILENT, SILENT], f"{BUSY[1]}; at the last attempt: {SILENT[1]}"),
+        ([BUSY, REFUSED], REFUSED[1]),
+        ([SILENT, BUSY], BUSY[1]),
+        ([SILENT, SILENT], SILENT[1]),
+        ([BUSY], BUSY[1]),
+        ([BUSY, (TIMEOUT_S, BUSY[1])], BUSY[1]),
+    ],
+)
+def test_a_silent_last_attempt_does_not_hide_what_another_one_was_told_before(
+    monkeypatch: pytest.MonkeyPatch, rounds: list[tuple[float, str]], told: str
+) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        coming = iter(rounds)
+        pauses_s = lines._WANTED_MAX_S * (len(rounds) - 1)
+        patience_s = sum(took_s for took_s, _ in rounds) + pauses_s
+        began = loop.time()
+
+        async def in_vain(*_args: object, **_options: object) -> None:
+            took_s, problem = next(coming)
+            await asyncio.sleep(took_s)
+            raise ServiceUnreachable(URL, problem)
+
+        monkeypatch.setattr(lines, "open_line", in_vain)
+        line = Line(lambda *_event: None, EventNames())
+        with pytest.raises(ServiceUnreachable) as raised:
+            await line.open(URL, "ann", TIMEOUT_S, token=None, patience_s=patience_s)
+        await line.close()
+        assert raised.value.problem == told
+        assert str(raised.value) == str(ServiceUnreachable(URL, told))
+        assert not list(coming)
+        assert loop.time() == pytest.approx(began + patience_s)
+
+    on_virtual_time(main)
+
+
 def test_what_may_be_lost_waits_for_no_line_and_behind_little_and_gives_way_to_what_must_arrive() -> None:
     async def main(_loop: VirtualTimeLoop) -> None:
         line, message = Line(lambda *_event: None, EventNames()), RelayMessage("m", 1, "eA==")
