@@ -379,9 +379,7 @@ class ConnectFailed(NetworkError):
 
     def __init__(self, what: str, *, waited_s: float, seen: str, advice: str) -> None:
         super().__init__(f"{what}: not connected after {waited_s:.1f} s; seen: {seen}. {advice}")
-        self.what = what
-        self.waited_s = waited_s
-        self.seen = seen
+        self.what, self.waited_s, self.seen = what, waited_s, seen
 
 
 class PersonGone(P2PError):
@@ -397,5 +395,4 @@ class PersonGone(P2PError):
 
     def __init__(self, reason: str, problem: str) -> None:
         super().__init__(f"the person is gone: {problem}")
-        self.reason = reason
-        self.problem = problem
+        self.reason, self.problem = reason, problem
