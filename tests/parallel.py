@@ -56,7 +56,7 @@ VIRTUAL = Path(__file__).with_name("core")
 _AGAIN = pytest.StashKey[int]()
 """How often a test has been tried again."""
 _COUNTS = pytest.StashKey[bool]()
-"""Whether this try of a test is its last, so far."""
+"""Whether this try of a test counts, which it does unless another one follows."""
 _GIVEN = pytest.StashKey[int]()
 """How many of ``CHANCES`` this process has given."""
 
